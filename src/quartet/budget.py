@@ -1,0 +1,68 @@
+"""How long to train: an amount with a unit, the same clock for every method.
+
+Lightning's `global_step` counts each optimizer's step, a GAN's twice, and an epoch means nothing for an endless
+stream; samples, and what follows from them, mean the same for all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from quartet.types import QuartetError
+
+UNITS = ("samples", "steps", "epochs", "flops")
+GRAMMAR = re.compile(r"^\s*(\d[\d_]*(?:\.\d*)?(?:e[+-]?\d+)?)\s*([a-z]+)\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What training has used so far. `samples_per_epoch` and `flops_per_sample` convert one unit into another."""
+
+    samples: int
+    steps: int
+    samples_per_epoch: int
+    flops_per_sample: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An amount of one of `UNITS`."""
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str, *, key: str = "budget") -> Budget:
+        """`"600_000 samples"`, `"3 epochs"`, `"500 steps"`, `"1e15 flops"`; QuartetError for anything else."""
+        match = GRAMMAR.match(str(text))
+        unit = match.group(2).lower() if match else ""
+        unit = unit if unit.endswith("s") else unit + "s"
+        if match is None or unit not in UNITS or float(match.group(1)) <= 0:
+            raise QuartetError(
+                f"{key}={text!r}: a budget is a positive amount and a unit ({', '.join(UNITS)}), such as '3 epochs'"
+            )
+        return cls(amount=float(match.group(1)), unit=unit)
+
+    def used(self, spent: Spent) -> float:
+        """The fraction of this budget that has been used, 1.0 and above when it is spent."""
+        in_units = {
+            "samples": spent.samples,
+            "steps": spent.steps,
+            "epochs": spent.samples / max(spent.samples_per_epoch, 1),
+            "flops": spent.samples * spent.flops_per_sample,
+        }
+        return in_units[self.unit] / self.amount
+
+    def samples(self, spent: Spent) -> float:
+        """About how many samples this budget is, judged by what has been spent (for a progress bar)."""
+        if self.unit == "samples":
+            return self.amount
+        if self.unit == "epochs":
+            return self.amount * spent.samples_per_epoch
+        if self.unit == "flops":
+            return self.amount / max(spent.flops_per_sample, 1.0)
+        return self.amount * spent.samples / spent.steps if spent.steps else float("nan")
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}"

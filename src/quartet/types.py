@@ -1,0 +1,66 @@
+"""The words that every room shares: what goes into a net, what comes out, and how a refusal is said.
+
+Light on purpose: no torch, so that a listing or a configuration error costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Token ids that every vocabulary reserves, in this order.
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+
+
+class QuartetError(Exception):
+    """A refusal meant for a person: one or two lines that name the key, what was given and what would do."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images of bytes, `(height, width, channels)`; `mean` and `std` (per channel, of bytes) normalise them."""
+
+    height: int
+    width: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Sequences of numbers, `(length, channels)`."""
+
+    length: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids below `vocabulary`, at most `context` of them at once in training."""
+
+    vocabulary: int
+    context: int
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of several classes, by name."""
+
+    names: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+
+@dataclass
+class Evidence:
+    """What an evaluation leaves for the report: metrics (names without the split), arrays and JSON-able texts."""
+
+    metrics: dict[str, float]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
