@@ -1,0 +1,245 @@
+"""Convolutional nets: a pooling residual network (He et al. 2016) on images and series, a causal dilated one on text
+(van den Oord et al. 2016; Dauphin et al. 2017; Gehring et al. 2017), an upsampling one to paint (Radford et al. 2016).
+
+Shapes: B batch, H height, W width, L length (T target, S source), C channels, D width, G grid, Z noise, k kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from quartet.nets.attention import CrossAttention
+from quartet.nets.base import Net, require
+from quartet.nets.norm import Norm, normalisation
+from quartet.nets.roles import Decoder, Encoder, Memory, State
+from quartet.nets.stem import Noise
+from quartet.types import Pixels, Series, Tokens
+
+CONV: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
+POOL: dict[tuple[str, int], type[nn.Module]] = {
+    ("max", 1): nn.MaxPool1d,
+    ("max", 2): nn.MaxPool2d,
+    ("average", 1): nn.AvgPool1d,
+    ("average", 2): nn.AvgPool2d,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNN(Net):
+    """On images and series: `stages`, each halving the grid, then `depth` residual blocks. On text: `layers` residual
+    blocks whose dilations go round 1, 2, 4, …; always with layer norm, as the other norms would see the future."""
+
+    ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
+
+    width: int  # features of the first stage; of each position in text
+    growth: float  # by which each stage is wider than the one before
+    stages: int  # each halves the grid (in a generator, the first does not double it)
+    depth: int  # residual blocks of each stage
+    kernel: int  # side of the kernels, odd
+    pool: Literal["max", "average", "stride"]  # how a stage halves the grid; stride: kernels of 4, two apart
+    norm: Literal["batch", "group", "layer", "none"]  # on images and series
+    critic_norm: Literal["batch", "group", "layer", "none"]  # the same in a discriminator
+    spectral: bool  # whether a discriminator's layers are bounded by spectral norm
+    layers: int  # residual blocks in text, of the encoder and of the decoder each in translation
+    cycle: int  # dilations in text before they begin again at 1
+    gated: bool  # whether blocks in text have gated linear units instead of rectified ones
+    heads: int  # of the attention to the source in translation
+    dropout: float
+    tied: bool  # whether the embedding is the head's matrix too
+
+    def __post_init__(self) -> None:
+        require(self.kernel % 2 == 1, f"net.kernel={self.kernel}: kernels have a middle, make it odd")
+        require(self.stages >= 1, f"net.stages={self.stages}: at least 1")
+
+    def widths(self) -> list[int]:
+        """Channels of each stage, in eights where the first is."""
+        unit = 8 if self.width % 8 == 0 else 1
+        return [unit * round(self.width * self.growth**i / unit) for i in range(self.stages)]
+
+    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
+        if isinstance(inputs, Tokens):
+            return TextEncoder(net=self)
+        size = (inputs.height, inputs.width) if isinstance(inputs, Pixels) else (inputs.length,)
+        return Tower(net=self, channels=inputs.channels, size=size, critic=critic)
+
+    def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
+        require(
+            not memory or self.width % self.heads == 0,
+            f"net.width={self.width} with net.heads={self.heads}: the width must be a multiple of the heads",
+        )
+        return TextDecoder(net=self, memory=memory)
+
+    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
+        return Painter(net=self, noise=noise, pixels=pixels)
+
+
+class Tower(Encoder):
+    """Pixels_BHWC or series_BLC to features of a grid halved by every stage.
+
+    The channels stay last in memory; the convolutions see them moved to dim 1, which is a view.
+    """
+
+    def __init__(self, *, net: CNN, channels: int, size: tuple[int, ...], critic: bool) -> None:
+        grid = tuple(side >> net.stages for side in size)
+        require(min(grid) >= 1, f"net.stages={net.stages} halve {size} to nothing; make it less")
+        super().__init__(width=net.widths()[-1], grid=grid)
+        norm: Norm = net.critic_norm if critic else net.norm
+        self.layers = nn.Sequential()
+        for width in net.widths():
+            self.layers.extend(halving(net, channels, width, rank=len(size), norm=norm, critic=critic))
+            for _ in range(net.depth):
+                self.layers.append(Residual(width, kernel=net.kernel, rank=len(size), norm=norm, critic=critic))
+            channels = width
+
+    @property
+    def kernels(self) -> Tensor:
+        weight = self.layers[0].weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.layers(x.movedim(-1, 1)).movedim(1, -1)
+
+
+class Residual(nn.Module):
+    """x + two convolutions of it, rectified."""
+
+    def __init__(self, width: int, *, kernel: int, rank: int, norm: Norm, critic: bool) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            convolution(width, width, kernel=kernel, rank=rank, norm=norm),
+            normalisation(norm, width),
+            rectifier(critic),
+            convolution(width, width, kernel=kernel, rank=rank, norm=norm),
+            normalisation(norm, width),
+        )
+        self.rectify = rectifier(critic)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rectify(x + self.branch(x))
+
+
+class Painter(nn.Module):
+    """Noise to a small grid, doubled by each stage after the first, to pixels_BHWC; what is too much is cut off."""
+
+    def __init__(self, *, net: CNN, noise: int, pixels: Pixels) -> None:
+        super().__init__()
+        widths = net.widths()[::-1]
+        self.size = (pixels.height, pixels.width)
+        grid = tuple(math.ceil(side / 2 ** (net.stages - 1)) for side in self.size)
+        self.stem = Noise(noise=noise, grid=grid, width=widths[0])
+        self.layers = nn.Sequential(normalisation(net.norm, widths[0]), nn.ReLU())
+        for i, width in enumerate(widths):
+            if i > 0:
+                up = nn.ConvTranspose2d(widths[i - 1], width, 4, 2, 1, bias=net.norm != "batch")
+                self.layers.extend((up, normalisation(net.norm, width), nn.ReLU()))
+            for _ in range(net.depth):
+                self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, critic=False))
+        self.layers.append(nn.Conv2d(widths[-1], pixels.channels, net.kernel, padding=net.kernel // 2))
+
+    def forward(self, z_BZ: Tensor) -> Tensor:
+        x_BHWC = self.layers(self.stem(z_BZ).movedim(-1, 1)).movedim(1, -1)
+        return x_BHWC[:, : self.size[0], : self.size[1]]
+
+
+class TextBlock(nn.Module):
+    """x + a dilated convolution of the normalised x, and + attention to a memory if there is one.
+
+    The convolution is one matrix product over shifted copies side by side, which is quicker on narrow features than the
+    convolution kernels and needs no turning of the layout.
+    """
+
+    def __init__(self, *, net: CNN, dilation: int, memory: bool) -> None:
+        super().__init__()
+        self.kernel, self.dilation, self.gated = net.kernel, dilation, net.gated
+        self.reach = (net.kernel - 1) * dilation
+        self.norm = nn.LayerNorm(net.width)
+        self.convolve = nn.Linear(net.kernel * net.width, (2 if net.gated else 1) * net.width)
+        self.mix = nn.Linear(net.width, net.width)
+        if memory:
+            self.cross_norm = nn.LayerNorm(net.width)
+            self.cross = CrossAttention(width=net.width, heads=net.heads, dropout=net.dropout)
+        self.dropout = nn.Dropout(net.dropout)
+
+    def forward(self, padded_BLD: Tensor) -> Tensor:
+        """From the normalised x with `reach` places beside it, what is added to x."""
+        length = padded_BLD.shape[1] - self.reach
+        shifted = [padded_BLD[:, i * self.dilation : i * self.dilation + length] for i in range(self.kernel)]
+        y_BLD = self.convolve(torch.cat(shifted, -1))
+        return self.dropout(self.mix(F.glu(y_BLD) if self.gated else F.relu(y_BLD)))
+
+
+class TextEncoder(Encoder):
+    """Blocks that see both sides; what is masked counts as nothing, as what lies beyond the ends does."""
+
+    blocks: Sequence[TextBlock]
+
+    def __init__(self, *, net: CNN) -> None:
+        super().__init__(width=net.width, grid=None)
+        self.blocks = stack(net, memory=False)
+        self.norm = nn.LayerNorm(net.width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        for block in self.blocks:
+            y_BLD = block.norm(x)
+            y_BLD = y_BLD if mask is None else y_BLD * mask[..., None]
+            x = x + block(F.pad(y_BLD, (0, 0, block.reach // 2, block.reach // 2)))
+        return self.norm(x)
+
+
+class TextDecoder(Decoder):
+    """Blocks that see the past; the state is the last `reach` places that each block's convolution saw."""
+
+    blocks: Sequence[TextBlock]
+
+    def __init__(self, *, net: CNN, memory: bool) -> None:
+        super().__init__()
+        self.blocks = stack(net, memory=memory)
+        self.norm = nn.LayerNorm(net.width)
+
+    def remember(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
+        return mask_BS, tuple(block.cross.remember(source_BSD) for block in self.blocks)
+
+    def forward(self, x_BTD: Tensor, memory: Memory = None, state: State = None) -> tuple[Tensor, State]:
+        seen = []
+        for i, block in enumerate(self.blocks):
+            y_BTD = block.norm(x_BTD)
+            padded = F.pad(y_BTD, (0, 0, block.reach, 0)) if state is None else torch.cat((state[i], y_BTD), 1)
+            seen.append(padded[:, padded.shape[1] - block.reach :])
+            x_BTD = x_BTD + block(padded)
+            if memory is not None:
+                mask_BS, pasts = memory
+                x_BTD = x_BTD + block.dropout(block.cross(block.cross_norm(x_BTD), pasts[i], mask_BS))
+        return self.norm(x_BTD), tuple(seen)
+
+
+def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no type checker knows
+    dilations = (2 ** (i % net.cycle) for i in range(net.layers))
+    return nn.ModuleList(TextBlock(net=net, dilation=dilation, memory=memory) for dilation in dilations)
+
+
+def rectifier(critic: bool) -> nn.Module:
+    """Leaky in a discriminator, so that a generator it is sure about still gets gradients (Radford et al. 2016)."""
+    return nn.LeakyReLU(0.2) if critic else nn.ReLU()
+
+
+def convolution(inputs: int, outputs: int, *, kernel: int, rank: int, norm: Norm, stride: int = 1) -> nn.Module:
+    layer = CONV[rank](inputs, outputs, kernel, stride, (kernel - stride + 1) // 2, bias=norm != "batch")
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return layer
+
+
+def halving(net: CNN, inputs: int, outputs: int, *, rank: int, norm: Norm, critic: bool) -> list[nn.Module]:
+    """A convolution to half of the grid, pooled before it is normalised: the same for a quarter of the work."""
+    if net.pool == "stride":
+        layers = [convolution(inputs, outputs, kernel=4, stride=2, rank=rank, norm=norm)]
+    else:
+        layers = [convolution(inputs, outputs, kernel=net.kernel, rank=rank, norm=norm), POOL[net.pool, rank](2)]
+    return [*layers, normalisation(norm, outputs), rectifier(critic)]

@@ -1,0 +1,40 @@
+"""A classifier with fixed weights, named by their digest: a feature space that means the same everywhere."""
+
+from __future__ import annotations
+
+from hashlib import sha256 as digest
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load
+
+from quartet.nets.base import Net
+from quartet.nets.models import Classifier
+from quartet.types import Classes, Pixels, QuartetError
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def frozen_classifier(
+    *, net: Net, pixels: dict[str, Any], classes: list[str], weights: str, sha256: str
+) -> Classifier:  # fmt: skip
+    """`net`'s classifier with `weights`, a safetensors file in nets/weights/ (or an absolute path), to evaluate with.
+
+    `pixels` are the fields of `Pixels`. Raises QuartetError if the file is absent, has another SHA-256 or another net's
+    weights.
+    """
+    path = WEIGHTS / weights
+    if not path.is_file():
+        raise QuartetError(f"weights={weights}: no such file in {WEIGHTS}")
+    content = path.read_bytes()
+    found = digest(content).hexdigest()
+    if found != sha256:
+        raise QuartetError(f"weights={weights}: its SHA-256 is {found}, not {sha256}; restore the file")
+    inputs = Pixels(**{**pixels, "mean": tuple(pixels["mean"]), "std": tuple(pixels["std"])})
+    model = net.classifier(inputs, Classes(names=tuple(classes)))
+    try:
+        model.load_state_dict(load(content))
+    except RuntimeError as error:
+        raise QuartetError(f"weights={weights}: not the weights of {net}") from error
+    model.digest = sha256
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,67 @@
+"""The multilayer perceptron: every input joined to every feature. The yardstick for nets that know of places.
+
+Shapes: B batch, D width, H height, W width, C channels, L length, Z noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from quartet.nets.base import Net
+from quartet.nets.norm import BatchNorm
+from quartet.nets.roles import Decoder, Encoder
+from quartet.types import Pixels, QuartetError, Series, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLP(Net):
+    """Layers of one width with rectified features; inputs of a fixed size only, so it neither reads nor writes text."""
+
+    ROLES: ClassVar[tuple[str, ...]] = ("classify", "generate", "discriminate")
+
+    width: int  # features of each hidden layer
+    layers: int  # hidden layers
+    norm: Literal["batch", "layer", "none"]  # none in a discriminator
+    dropout: float
+    spectral: bool  # whether a discriminator's layers are bounded by spectral norm
+
+    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
+        if isinstance(inputs, Tokens):
+            raise QuartetError("net: MLP cannot read tokens; take CNN, RNN or Transformer")
+        places = inputs.height * inputs.width if isinstance(inputs, Pixels) else inputs.length
+        return Perceptron(net=self, inputs=places * inputs.channels, critic=critic)
+
+    def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
+        raise QuartetError("net: MLP cannot write tokens; take CNN, RNN or Transformer")
+
+    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
+        shape = (pixels.height, pixels.width, pixels.channels)
+        hidden = Perceptron(net=self, inputs=noise, critic=False)
+        head = nn.Linear(self.width, pixels.height * pixels.width * pixels.channels)
+        return nn.Sequential(hidden, nn.Flatten(), head, nn.Unflatten(1, shape))
+
+
+class Perceptron(Encoder):
+    """Everything flattened, then hidden layers: features_B1D, on a grid of one place."""
+
+    def __init__(self, *, net: MLP, inputs: int, critic: bool) -> None:
+        super().__init__(width=net.width, grid=(1,))
+        widths = (inputs, *[net.width] * net.layers)
+        norm = "none" if critic else net.norm
+        self.layers = nn.Sequential()
+        for before, after in pairwise(widths):
+            linear = nn.Linear(before, after, bias=norm != "batch")
+            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+            activation = nn.LeakyReLU(0.2) if critic else nn.ReLU()
+            self.layers.extend((linear, normalisation(norm, after), activation, nn.Dropout(net.dropout)))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.layers(x.flatten(1)).unsqueeze(1)
+
+
+def normalisation(kind: str, width: int) -> nn.Module:
+    return {"batch": BatchNorm, "layer": nn.LayerNorm}[kind](width) if kind != "none" else nn.Identity()

@@ -1,0 +1,137 @@
+"""The five models, each a stem, a family's encoder or decoder, and a head.
+
+Shapes: B batch, H height, W width, C channels, L length (S source, T target), D width, G grid, K classes,
+V vocabulary, Z noise; in attention maps H is heads.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from quartet.nets.attention import CrossAttention
+from quartet.nets.roles import Decoder, Encoder, Memory, State
+from quartet.nets.stem import Embedding, Normalise
+from quartet.types import PAD, Classes, Pixels, Series, Tokens
+
+
+class Classifier(nn.Module):
+    """Images (uint8 or float 0..255, B,H,W,C) or series (float, B,L,C) to logits_BK.
+
+    `digest` names its weights if they are fixed for good.
+    """
+
+    digest: str | None = None
+
+    def __init__(self, *, encoder: Encoder, inputs: Pixels | Series, outputs: Classes, dropout: float) -> None:
+        super().__init__()
+        self.normalise = Normalise(pixels=inputs) if isinstance(inputs, Pixels) else nn.Identity()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(encoder.width, outputs.count)
+
+    def features(self, x: Tensor) -> Tensor:
+        """f_BD: the encoder's features averaged over the grid, the last thing before the linear head."""
+        return self.encoder(self.normalise(x)).flatten(1, -2).mean(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(x)))
+
+    @property
+    def kernels(self) -> Tensor | None:
+        """The first layer's convolution kernels (out, in, height, width); None where there are none to look at."""
+        kernels = getattr(self.encoder, "kernels", None)
+        return kernels if isinstance(kernels, Tensor) and kernels.ndim == 4 else None
+
+
+class Vocabulary(nn.Module):
+    """Token ids to features and features to logits, with one matrix for both if `tied` (Press & Wolf 2017)."""
+
+    def __init__(self, *, tokens: Tokens, width: int, tied: bool, dropout: float) -> None:
+        super().__init__()
+        self.embedding = Embedding(vocabulary=tokens.vocabulary, width=width)
+        self.dropout = nn.Dropout(dropout)
+        self.head = None if tied else nn.Linear(width, tokens.vocabulary, bias=False)
+        if self.head is not None:
+            nn.init.normal_(self.head.weight, std=width**-0.5)
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        return self.dropout(self.embedding(tokens_BL))
+
+    def logits(self, x_BLD: Tensor) -> Tensor:
+        return F.linear(x_BLD, self.embedding.weight if self.head is None else self.head.weight)
+
+
+class LanguageModel(nn.Module):
+    """Tokens_BL to logits_BLV of the next token at each place, and the state to go on from."""
+
+    def __init__(self, *, decoder: Decoder, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.decoder = decoder
+
+    def forward(self, tokens_BL: Tensor, state: State = None) -> tuple[Tensor, State]:
+        x_BLD, state = self.decoder(self.vocabulary(tokens_BL), None, state)
+        return self.vocabulary.logits(x_BLD), state
+
+
+class Translator(nn.Module):
+    """Encoder, decoder and cross-attention between them; source and target share one vocabulary."""
+
+    def __init__(self, *, encoder: Encoder, decoder: Decoder, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def encode(self, source_BS: Tensor) -> Memory:
+        """The memory that `decode` attends to. PAD, at the end of a source, is not seen."""
+        mask_BS = source_BS != PAD
+        return self.decoder.remember(self.encoder(self.vocabulary(source_BS), mask_BS), mask_BS)
+
+    def decode(self, target_BT: Tensor, memory: Memory, state: State = None) -> tuple[Tensor, State]:
+        """logits_BTV of the token after each of the target's, and the state to go on from."""
+        x_BTD, state = self.decoder(self.vocabulary(target_BT), memory, state)
+        return self.vocabulary.logits(x_BTD), state
+
+    def forward(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        return self.decode(target_BT, self.encode(source_BS))[0]
+
+    @torch.no_grad()
+    def attention(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
+        """a_BHTS: how much each target position looks at each source position, heads of the last cross-attention."""
+        seen: list[Tensor] = []
+        last = [module for module in self.decoder.modules() if isinstance(module, CrossAttention)][-1]
+        hook = last.register_forward_hook(lambda module, inputs, _: seen.append(last.weights(*inputs)))
+        try:
+            self(source_BS, target_BT)
+        finally:
+            hook.remove()
+        return seen[0]
+
+
+class Generator(nn.Module):
+    """Noise z_BZ to images x_BHWC in [-1, 1]."""
+
+    def __init__(self, *, painter: nn.Module) -> None:
+        super().__init__()
+        self.painter = painter
+
+    def forward(self, z_BZ: Tensor) -> Tensor:
+        return torch.tanh(self.painter(z_BZ))
+
+
+class Discriminator(nn.Module):
+    """Images x_BHWC in [-1, 1] to score_B, the logit of being real. Every place of the grid has its own weights."""
+
+    def __init__(self, *, encoder: Encoder) -> None:
+        super().__init__()
+        assert encoder.grid is not None
+        self.encoder = encoder
+        self.head = nn.Linear(math.prod(encoder.grid) * encoder.width, 1)
+
+    def forward(self, x_BHWC: Tensor) -> Tensor:
+        return self.head(self.encoder(x_BHWC).flatten(1)).squeeze(1)

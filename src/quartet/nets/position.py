@@ -1,0 +1,82 @@
+"""Where a feature stands: nothing, sinusoids, a learned table, or rotations of queries and keys.
+
+Shapes: B batch, L length, D width, A axes (1 in a sequence, 2 in an image), d width of a head; r = d / 2.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from quartet.types import QuartetError
+
+Kind = Literal["none", "sinusoidal", "learned", "rotary"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+# Cosines and sines_Lr by which queries and keys are turned.
+Rotation = tuple[Tensor, Tensor]
+
+
+def angles(place_LA: Tensor, features: int) -> Tensor:
+    """Angles_LF of each place, wavelengths from 2π to 2π·10000, the features shared out among the axes."""
+    each = features // place_LA.shape[1]
+    frequency = 10000.0 ** (-torch.arange(each, device=place_LA.device, dtype=place_LA.dtype) / each)
+    return (place_LA[..., None] * frequency).flatten(1)
+
+
+def rotate(x_BHLd: Tensor, rotation: Rotation) -> Tensor:
+    """Turn each pair (i, i + d/2) of features by the angle of its place (RoFormer, Su et al. 2021)."""
+    cos, sin = rotation
+    a, b = x_BHLd.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
+
+
+class Position(nn.Module):
+    """Adds places to x_BLD, or gives the rotation that attention applies, for positions from `offset` on.
+
+    `grid` is the size of an image in patches; without it x is a sequence, of at most `context` if places are learned.
+    """
+
+    place_LA: Tensor | None
+
+    def __init__(self, *, kind: Kind, width: int, heads: int, grid: tuple[int, ...] | None, context: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.rotated = width // heads // 2
+        place = None if grid is None else torch.cartesian_prod(*(torch.arange(n) for n in grid)).reshape(-1, len(grid))
+        self.register_buffer("place_LA", place, persistent=False)
+        axes = 1 if grid is None else len(grid)
+        shared_out = {"rotary": self.rotated, "sinusoidal": width // 2}.get(kind, 0)
+        if shared_out % axes or width % 2:
+            raise QuartetError(
+                f"net.width={width} with net.heads={heads}: {kind} positions share the width "
+                f"out among {axes} axes; make it a multiple of {2 * axes * (heads if kind == 'rotary' else 1)}"
+            )
+        rows = context if place is None else len(place)
+        self.table_LD = nn.Parameter(torch.randn(rows, width) * 0.02) if kind == "learned" else None
+
+    def forward(self, x_BLD: Tensor, offset: int) -> tuple[Tensor, Rotation | None]:
+        if self.kind == "none":
+            return x_BLD, None
+        if self.table_LD is not None:
+            end = offset + x_BLD.shape[1]
+            if end > len(self.table_LD):
+                raise QuartetError(
+                    f"net.position=learned knows {len(self.table_LD)} positions and was given {end}: "
+                    "shorten the input, or take rotary or sinusoidal"
+                )
+            return x_BLD + self.table_LD[offset:end], None
+        place_LA = self._places(x_BLD, offset)
+        if self.kind == "rotary":
+            turn_Lr = angles(place_LA, self.rotated)
+            return x_BLD, (turn_Lr.cos().to(x_BLD.dtype), turn_Lr.sin().to(x_BLD.dtype))
+        wave_LF = angles(place_LA, x_BLD.shape[2] // 2)
+        return x_BLD + torch.cat((wave_LF.sin(), wave_LF.cos()), -1).to(x_BLD.dtype), None
+
+    def _places(self, x_BLD: Tensor, offset: int) -> Tensor:
+        exact = torch.float64 if x_BLD.dtype == torch.float64 else torch.float32
+        if self.place_LA is not None:
+            return self.place_LA.to(exact)
+        return torch.arange(offset, offset + x_BLD.shape[1], device=x_BLD.device, dtype=exact)[:, None]

@@ -1,0 +1,126 @@
+"""What is particular to a family: sizes, options, and what is refused."""
+
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from quartet.nets import CNN, MLP, RNN, Transformer
+from quartet.nets.position import angles, rotate
+from quartet.nets.rnn import reverse
+from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+
+CONF = Path(__file__).parents[2] / "conf" / "net"
+FASHION = Pixels(height=28, width=28, channels=1, mean=(72.9,), std=(90.0,))
+TOKENS = Tokens(vocabulary=50, context=8)
+
+
+def fields(name: str) -> dict[str, Any]:
+    return {key: value for key, value in yaml.safe_load((CONF / f"{name}.yaml").read_text()).items() if key[0] != "_"}
+
+
+cnn, rnn, transformer = CNN(**fields("cnn")), RNN(**fields("rnn")), Transformer(**fields("transformer"))
+
+
+def test_a_recipe_is_frozen_and_hides_no_default() -> None:
+    with pytest.raises(FrozenInstanceError):
+        cnn.width = 3  # type: ignore[misc]
+    for family, name in ((CNN, "cnn"), (RNN, "rnn"), (Transformer, "transformer"), (MLP, "mlp")):
+        for key in fields(name):
+            with pytest.raises(TypeError, match=key):
+                family(**{other: value for other, value in fields(name).items() if other != key})
+
+
+@pytest.mark.parametrize(
+    ("net", "change", "says"),
+    [
+        (cnn, {"kernel": 4}, "net.kernel=4"),
+        (cnn, {"stages": 0}, "net.stages=0"),
+        (rnn, {"width": 7}, "net.width=7"),
+        (rnn, {"heads": 5}, "net.heads=5"),
+        (transformer, {"heads": 5}, "net.heads=5"),
+    ],
+)
+def test_an_impossible_recipe_is_refused(net: Any, change: dict[str, Any], says: str) -> None:
+    with pytest.raises(QuartetError, match=says):
+        replace(net, **change)
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(QuartetError, match=r"net\.stages=6"):
+        replace(cnn, stages=6).classifier(FASHION, Classes(names=("a", "b")))
+    with pytest.raises(QuartetError, match=r"net\.heads=4"):
+        replace(cnn, width=10).translator(TOKENS)
+    with pytest.raises(QuartetError, match="rotary"):
+        replace(transformer, width=24, heads=4).classifier(FASHION, Classes(names=("a", "b")))
+
+
+def test_learned_positions_end_where_the_others_go_on() -> None:
+    long = torch.randint(4, 50, (1, 9))
+    for position in ("none", "sinusoidal", "rotary"):
+        assert replace(transformer, position=position).language_model(TOKENS)(long)[0].shape == (1, 9, 50)
+    model = replace(transformer, position="learned").language_model(TOKENS).eval()
+    _, state = model(long[:, :8])
+    for tokens, before in ((long, None), (long[:, 8:], state)):
+        with pytest.raises(QuartetError, match="8 positions and was given 9"):
+            model(tokens, before)
+
+
+def test_rotary_attention_knows_distances_only() -> None:
+    q, k = torch.randn(2, 8).double()
+
+    def score(i: int, j: int) -> float:
+        place = torch.tensor([[float(i)], [float(j)]], dtype=torch.float64)
+        turn = angles(place, 4)
+        a, b = rotate(torch.stack((q, k)), (turn.cos(), turn.sin()))
+        return float(a @ b)
+
+    assert score(3, 1) == pytest.approx(score(10, 8))
+    assert score(3, 1) != pytest.approx(score(3, 2))
+
+
+def test_reversing_respects_lengths_and_undoes_itself() -> None:
+    x = torch.arange(5.0).repeat(2, 1)[..., None]
+    mask = torch.arange(5) < torch.tensor([[3], [5]])
+    turned = reverse(x, mask)
+    assert turned[0, :3, 0].tolist() == [2, 1, 0]
+    assert turned[1, :, 0].tolist() == [4, 3, 2, 1, 0]
+    assert torch.equal(reverse(turned, mask), x)
+    assert torch.equal(reverse(x, None)[0, :, 0], turned[1, :, 0])
+
+
+def test_a_bidirectional_rnn_equals_torchs_own_on_packed_sequences() -> None:
+    encoder = replace(rnn, width=6, layers=1, heads=1).encode(TOKENS).eval()
+    theirs = torch.nn.LSTM(6, 3, batch_first=True, bidirectional=True)
+    ours = {f"{k}_reverse": v for k, v in encoder.back[0].state_dict().items()}
+    theirs.load_state_dict(encoder.ahead[0].state_dict() | ours)
+    x, lengths = torch.randn(3, 5, 6), torch.tensor([5, 2, 4])
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = torch.nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    mask = torch.arange(5) < lengths[:, None]
+    torch.testing.assert_close(encoder(x, mask)[mask], expected[mask])
+
+
+def test_convolutions_see_the_channels_last_in_memory() -> None:
+    model = cnn.classifier(FASHION, Classes(names=("a", "b")))
+    seen = []
+    model.encoder.layers[2].register_forward_hook(lambda module, inputs, outputs: seen.append(outputs))
+    model(torch.zeros(2, 28, 28, 1, dtype=torch.uint8))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_tied_nets_have_one_matrix_for_both() -> None:
+    for net in (cnn, rnn, transformer):
+        sizes = [
+            sum(weight.numel() for weight in replace(net, tied=tied).language_model(TOKENS).parameters())
+            for tied in (True, False)
+        ]
+        assert sizes[1] - sizes[0] == TOKENS.vocabulary * net.width
+
+
+def test_a_series_of_one_channel_is_classified() -> None:
+    model = cnn.classifier(Series(length=40, channels=1), Classes(names=("a", "b")))
+    assert model(torch.randn(2, 40, 1)).shape == (2, 2)
