@@ -1,0 +1,23 @@
+"""What every source of examples is: a kind, a licence, and a way to build its files from what it fetched."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+
+class Source(ABC):
+    """A data set's recipe. Final subclasses take keywords, and set the three words below at class level."""
+
+    KIND: str  # "images", "series", "text" or "pairs": what the batches hold
+    LICENCE: str  # shown to the user when the data is prepared
+    ORIGIN: str  # who made it, or where it comes from
+
+    @abstractmethod
+    def build(self, staging: Path, downloads: Path) -> dict[str, Any]:
+        """Write the prepared files into `staging` and return what the manifest says of them.
+
+        Fetched files are kept in `downloads`. The same recipe writes the same bytes.
+        Raises QuartetError when the data cannot be had, or is not what it should be.
+        """

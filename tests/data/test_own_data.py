@@ -1,0 +1,216 @@
+"""One's own images, texts, pairs and arrays: read as they are, or refused in words that name the file."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from quartet.data import DataModule, ImageArrays, SeriesArrays, Source, is_prepared, prepare
+from quartet.types import QuartetError
+
+
+def _small() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("small_data", Path(__file__).with_name("conftest.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+small = _small()
+
+
+def make(tmp_path: Path, source: Source) -> DataModule:
+    folder = prepare(name="own", source=source, recipe={}, root=tmp_path / "data", downloads=tmp_path / "downloads")
+    context = 8 if source.KIND == "text" else None
+    return DataModule(folder=folder, batch_size=512, evaluation_batch_size=512, context=context)
+
+
+def refused(tmp_path: Path, source: Source, words: str) -> None:
+    with pytest.raises(QuartetError, match=words) as error:
+        make(tmp_path, source)
+    assert str(error.value).count("\n") <= 1
+    assert not (tmp_path / "data" / "own").exists()
+
+
+# ---- images
+
+
+def test_images_are_split_by_class_and_resized(tmp_path: Path) -> None:
+    data = make(tmp_path, small.image_folder(small.write_image_folder(tmp_path / "images")))
+    assert data.examples == {"train": 45, "val": 9, "test": 9}
+    assert (data.inputs.height, data.inputs.width, data.inputs.channels) == (8, 6, 3)
+    assert data.outputs.names == ("class0", "class1", "class2")
+    (batch,) = data.batches("test")
+    assert batch["y"].bincount().tolist() == [3, 3, 3]
+    train = np.load(data.folder / "x_train.npy").astype(float)
+    np.testing.assert_allclose(data.inputs.mean, train.mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(data.inputs.std, train.std(axis=(0, 1, 2)))
+
+
+def test_split_folders_are_taken_as_they_are(tmp_path: Path) -> None:
+    for split, each in (("train", 8), ("test", 5)):
+        small.write_image_folder(tmp_path / "images" / split, each=each)
+    data = make(tmp_path, small.image_folder(tmp_path / "images"))
+    assert data.examples == {"train": 21, "val": 3, "test": 15}
+
+
+def test_grey_and_deep_images_are_read(tmp_path: Path) -> None:
+    folder = small.write_image_folder(tmp_path / "images")
+    Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16)).save(folder / "class0" / "0.png")
+    data = make(tmp_path, small.image_folder(folder, channels=1, validation=0.1, test=0.1))
+    values = np.concatenate([np.load(data.folder / f"x_{split}.npy") for split in ("train", "val", "test")])
+    assert (values == 40_000 >> 8).all(axis=(1, 2, 3)).any()
+
+
+def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+    folder = small.write_image_folder(tmp_path / "images")
+    picture = folder / "class1" / "3.png"
+    os.truncate(picture, picture.stat().st_size // 2)
+    refused(tmp_path, small.image_folder(folder), r"class1/3\.png: this picture cannot be read")
+    picture.write_text("not a picture")
+    refused(tmp_path, small.image_folder(folder), r"class1/3\.png: this picture cannot be read")
+
+
+def test_folders_that_are_no_images_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path, small.image_folder(tmp_path / "nowhere"), "there is no folder")
+    folder = small.write_image_folder(tmp_path / "images")
+    (folder / "empty").mkdir()
+    refused(tmp_path, small.image_folder(folder), "images/empty: a class without images")
+    refused(tmp_path, small.image_folder(small.write_image_folder(tmp_path / "one", classes=1)), "holds 1 class folder")
+    few = small.write_image_folder(tmp_path / "few", each=2)
+    refused(tmp_path, small.image_folder(few), "2 images, too few")
+
+
+def test_a_change_of_the_files_is_noticed(tmp_path: Path) -> None:
+    folder = small.write_image_folder(tmp_path / "images")
+    data = make(tmp_path, small.image_folder(folder))
+    assert is_prepared(data.folder, {})
+    (folder / "class0" / "1.png").unlink()
+    assert not is_prepared(data.folder, {})
+
+
+# ---- text
+
+
+@pytest.mark.parametrize("tokenizer", ["subword", "character"])
+def test_texts_are_cut_and_come_back(tmp_path: Path, tokenizer: str) -> None:
+    folder = small.write_text_folder(tmp_path / "text")
+    data = make(tmp_path, small.text_files(folder, tokenizer=tokenizer))
+    texts = [path.read_text() for path in sorted(folder.iterdir())]
+    parts = [text[round(len(text) * 0.9) :] for text in texts]
+    stream = np.load(data.folder / "tokens_test.npy").tolist()
+    assert data.tokenizer.decode(stream) == "\n\n".join(parts)
+    assert data.characters["test"] == len("\n\n".join(parts))
+
+
+def test_texts_called_train_val_and_test_are_the_splits(tmp_path: Path) -> None:
+    folder = small.write_text_folder(tmp_path / "text")
+    for name, split in enumerate(("train", "val", "test")):
+        (folder / f"{name}.txt").rename(folder / f"{split}.txt")
+    data = make(tmp_path, small.text_files(folder))
+    assert data.tokenizer.decode(np.load(data.folder / "tokens_val.npy").tolist()) == (folder / "val.txt").read_text()
+
+
+def test_texts_that_are_none_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path, small.text_files(tmp_path / "nowhere"), "there is no folder or file")
+    folder = small.write_text_folder(tmp_path / "text")
+    refused(tmp_path, small.text_files(folder, pattern="*.md"), "no file of .* matches")
+    refused(tmp_path, small.text_files(folder, vocabulary=100), "vocabulary: 100 subwords; at least 260")
+    (folder / "2.txt").write_text(" \n")
+    refused(tmp_path, small.text_files(folder), r"2\.txt: the text is empty")
+    (folder / "2.txt").write_bytes("Käse".encode("latin-1"))
+    refused(tmp_path, small.text_files(folder), r"2\.txt: not UTF-8 text \(byte 1\)")
+    (tmp_path / "short.txt").write_text("a")
+    refused(tmp_path, small.text_files(tmp_path / "short.txt"), "the .* split has no text")
+
+
+# ---- pairs
+
+
+def test_line_aligned_files_and_a_tsv_are_the_same_pairs(tmp_path: Path) -> None:
+    folder = small.write_pairs_folder(tmp_path / "pairs", pairs=200)
+    lines = [(folder / f"corpus.{language}").read_text().splitlines() for language in ("en", "de")]
+    (tmp_path / "corpus.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in zip(*lines, strict=True)))
+    apart = make(tmp_path / "apart", small.sentence_pairs(folder))
+    together = make(tmp_path / "together", small.sentence_pairs(tmp_path / "corpus.tsv"))
+    assert apart.digest == together.digest
+    assert sum(apart.examples.values()) == 200
+
+
+def test_pair_files_called_train_val_and_test_are_the_splits(tmp_path: Path) -> None:
+    folder = small.write_pairs_folder(tmp_path / "pairs", pairs=100)
+    for language in ("en", "de"):
+        (folder / f"corpus.{language}").rename(folder / f"train.{language}")
+        (folder / f"test.{language}").write_text("one two\n\nthree " + "four " * 60)
+    data = make(tmp_path, small.sentence_pairs(folder))
+    assert data.examples == {"train": 90, "val": 10, "test": 2}
+    assert data.references("test")[0] == ("one two", "one two")
+
+
+def test_test_sentences_that_occur_in_training_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("".join(f"number {i % 30}\tZahl {i % 30}\n" for i in range(100)))
+    data = make(tmp_path, small.sentence_pairs(tmp_path / "pairs.tsv", validation=0.2, test=0.2))
+    assert all(data.examples[split] < 20 for split in ("val", "test"))
+
+
+def test_pairs_that_do_not_align_are_refused(tmp_path: Path) -> None:
+    folder = small.write_pairs_folder(tmp_path / "pairs", pairs=20)
+    refused(tmp_path, small.sentence_pairs(tmp_path / "nowhere"), "there is no folder or file")
+    refused(tmp_path, small.sentence_pairs(folder, source="fr"), r"neither a \.tsv nor a file ending in \.fr")
+    refused(tmp_path, small.sentence_pairs(folder, target="fr"), r"corpus\.en has no counterpart")
+    german = (folder / "corpus.de").read_text()
+    (folder / "corpus.de").write_text(german + "noch eine\n")
+    refused(tmp_path, small.sentence_pairs(folder), r"corpus\.en has 20 lines and corpus\.de 21")
+    (folder / "corpus.de").write_text("\n" + german.partition("\n")[2])
+    refused(tmp_path, small.sentence_pairs(folder), r"corpus\.de, line 1: one of the two is empty")
+    (tmp_path / "bad.tsv").write_text("one\ttwo\nonly one\n")
+    refused(tmp_path, small.sentence_pairs(tmp_path / "bad.tsv"), r"bad\.tsv, line 2: a source, one tab and a target")
+    (tmp_path / "empty.tsv").write_text("")
+    refused(tmp_path, small.sentence_pairs(tmp_path / "empty.tsv"), r"empty\.tsv: the text is empty")
+
+
+# ---- arrays
+
+
+def arrays(kind: type[Any], file: Path) -> Source:
+    return kind(file=str(file), validation=0.2, test=0.2, seed=0)
+
+
+def test_arrays_of_images_and_series_are_read(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    y = random.integers(3, 6, 50)
+    np.savez(tmp_path / "i.npz", x=random.integers(0, 256, (50, 5, 4), dtype=np.uint8), y=y)
+    images = make(tmp_path / "i", arrays(ImageArrays, tmp_path / "i.npz"))
+    assert (images.inputs.channels, images.outputs.names) == (1, ("3", "4", "5"))
+    x = random.normal(3, 2, (50, 7))
+    given = {f"{axis}_{split}": part for split in ("train", "val", "test") for axis, part in (("x", x), ("y", y - 3))}
+    np.savez(tmp_path / "s.npz", **given, names=["low", "middle", "high"])
+    series = make(tmp_path / "s", arrays(SeriesArrays, tmp_path / "s.npz"))
+    assert series.examples == {"train": 50, "val": 50, "test": 50}
+    assert series.outputs.names == ("low", "middle", "high")
+    train = np.load(series.folder / "x_train.npy")
+    assert abs(train.mean()) < 1e-6
+    assert abs(train.std() - 1) < 1e-6
+
+
+def test_arrays_that_are_none_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    refused(tmp_path, arrays(SeriesArrays, file), "there is no file")
+    np.savez(file, x=np.zeros((9, 5)))
+    refused(tmp_path, arrays(SeriesArrays, file), r"holds x \(9, 5\)")
+    np.savez(file, x=np.zeros((9, 5)), y=np.zeros(8))
+    refused(tmp_path, arrays(SeriesArrays, file), r"x \(9, 5\), y \(8,\)")
+    np.savez(file, x=np.full((9, 5), np.nan), y=np.zeros(9))
+    refused(tmp_path, arrays(SeriesArrays, file), "not finite")
+    refused(tmp_path, arrays(ImageArrays, file), "images are uint8")
+    os.truncate(file, 100)
+    refused(tmp_path, arrays(SeriesArrays, file), "not an npz that can be read")
