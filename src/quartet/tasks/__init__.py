@@ -1,0 +1,9 @@
+"""What is asked of a net, with its loss and its metrics: one file for each task."""
+
+from quartet.tasks.classify import Classify
+from quartet.tasks.generate import Generate
+from quartet.tasks.language import Language
+from quartet.tasks.task import Task
+from quartet.tasks.translate import Translate
+
+__all__ = ["Classify", "Generate", "Language", "Task", "Translate"]

@@ -1,0 +1,150 @@
+"""Which class? Images or series, one label each.
+
+Shapes: B batch, K classes, H height, W width, C channels, L length, O kernels, N bins, M mistakes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
+from quartet.types import Evidence, Pixels
+
+BINS = 15  # of confidence, as in Guo et al. 2017
+MAPPED = 2  # test images whose feature maps are shown
+
+
+class Classify(Task):
+    """Cross-entropy and accuracy.
+
+    Args:
+        label_smoothing: the share of each target that is spread over all classes in training (Szegedy et al. 2016).
+        mistakes: how many wrong answers, the most confident ones, an evaluation keeps to look at.
+    """
+
+    ACCEPTS = ("images", "series")
+    ROLE = "classify"
+    METHOD = "supervised"
+    MONITOR = "accuracy"
+    MODE = "max"
+
+    def __init__(self, *, label_smoothing: float, mistakes: int) -> None:
+        self.label_smoothing = label_smoothing
+        self.mistakes = mistakes
+
+    def build(self, net: Any, data: Any) -> nn.Module:
+        return net.classifier(data.inputs, data.outputs)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        logits_BK = at_least_float(model(batch["x"]))
+        return F.cross_entropy(logits_BK, batch["y"], reduction="sum", label_smoothing=self.label_smoothing)
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module, batch: Batch) -> Sums:
+        return classification_sums(model(batch["x"]), batch["y"])
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        """`loss` (nats, not smoothed), `accuracy`, `balanced_accuracy` (mean recall of the classes that occur) and
+        `calibration_error` (expected difference of confidence and accuracy, Guo et al. 2017)."""
+        confusion_KK, count = sums["confusion"], sums["confusion"].sum()
+        of_class_K = confusion_KK.sum(1)
+        recall_K = confusion_KK.diagonal() / of_class_K
+        examples_N, confidence_N, correct_N = sums["calibration"].unbind(1)
+        return {
+            "loss": (sums["loss"] / count).item(),
+            "accuracy": (confusion_KK.diagonal().sum() / count).item(),
+            "balanced_accuracy": recall_K[of_class_K > 0].mean().item(),
+            "calibration_error": ((confidence_N - correct_N).abs().sum() / examples_N.sum()).item(),
+        }
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Any,
+        *,
+        split: str = "test",
+        device: torch.device,
+        progress: Progress | None = None,
+    ) -> Evidence:
+        model.to(device).eval()
+        sums: Sums = {}
+        wrong: dict[str, Tensor] = {}
+        first, seen = None, 0
+        for batch in split_batches(data, split, what="classify", device=device, progress=progress):
+            logits_BK = at_least_float(model(batch["x"]))
+            sums = add(sums, classification_sums(logits_BK, batch["y"]))
+            wrong = worst(wrong, mistakes_of(logits_BK, batch["x"], batch["y"], start=seen), keep=self.mistakes)
+            first, seen = batch["x"][:MAPPED] if first is None else first, seen + len(batch["y"])
+        names = list(data.outputs.names)
+        arrays = {f"mistakes_{name}": value.cpu().numpy() for name, value in wrong.items()}
+        arrays |= {"confusion": sums["confusion"].long().cpu().numpy(), "calibration": calibration(sums["calibration"])}
+        if first is not None:
+            arrays |= first_layer(model, first, data.inputs)
+        return Evidence(self.summarize(sums), arrays, {"classes": names, **per_class(sums["confusion"], names)})
+
+
+def classification_sums(logits_BK: Tensor, y_B: Tensor) -> Sums:
+    """Sums of the loss, the confusions [true, predicted], and per bin of confidence examples, confidence, correct."""
+    logits_BK = logits_BK.double()
+    classes = logits_BK.shape[1]
+    confidence_B, predicted_B = logits_BK.softmax(1).max(1)
+    one_B = torch.ones_like(confidence_B)
+    confusion = one_B.new_zeros(classes * classes).index_add(0, y_B * classes + predicted_B, one_B)
+    bin_B = (confidence_B * BINS).long().clamp(max=BINS - 1)
+    rows_B3 = torch.stack((one_B, confidence_B, (predicted_B == y_B).double()), 1)
+    return {
+        "loss": F.cross_entropy(logits_BK, y_B, reduction="sum"),
+        "confusion": confusion.view(classes, classes),
+        "calibration": one_B.new_zeros(BINS, 3).index_add(0, bin_B, rows_B3),
+    }
+
+
+def mistakes_of(logits_BK: Tensor, x: Tensor, y_B: Tensor, *, start: int) -> dict[str, Tensor]:
+    """The wrongly classified examples of a batch whose first example stands at `start` in the split."""
+    confidence_B, predicted_B = logits_BK.softmax(1).max(1)
+    (wrong_M,) = (predicted_B != y_B).nonzero(as_tuple=True)
+    values = {"x": x, "true": y_B, "predicted": predicted_B, "confidence": confidence_B.float()}
+    return {name: value[wrong_M] for name, value in values.items()} | {"index": wrong_M + start}
+
+
+def worst(mistakes: dict[str, Tensor], more: dict[str, Tensor], *, keep: int) -> dict[str, Tensor]:
+    """The `keep` most confident ones of two lots of mistakes, the most confident first."""
+    both = {name: torch.cat((mistakes[name], more[name])) for name in more} if mistakes else more
+    order_M = both["confidence"].argsort(descending=True, stable=True)[:keep]
+    return {name: value[order_M] for name, value in both.items()}
+
+
+def calibration(sums_N3: Tensor) -> np.ndarray:
+    """Per bin: examples, mean confidence, accuracy; zeros where the bin is empty."""
+    examples_N1 = sums_N3[:, :1]
+    return torch.cat((examples_N1, sums_N3[:, 1:] / examples_N1.clamp(min=1)), 1).cpu().numpy()
+
+
+def per_class(confusion_KK: Tensor, names: list[str]) -> dict[str, dict[str, float]]:
+    """Recall and precision by name; 0 for a class that does not occur, or that is never answered."""
+    right_K = confusion_KK.diagonal()
+    quotients = {
+        "recall": right_K / confusion_KK.sum(1).clamp(min=1),
+        "precision": right_K / confusion_KK.sum(0).clamp(min=1),
+    }
+    return {name: dict(zip(names, value.tolist(), strict=True)) for name, value in quotients.items()}
+
+
+def first_layer(model: nn.Module, x: Tensor, inputs: Any) -> dict[str, np.ndarray]:
+    """The first layer's kernels (O, C, H, W), if the model has such, and what they answer to the images `x`."""
+    kernels_OCHW = getattr(model, "kernels", None)
+    if kernels_OCHW is None:
+        return {}
+    arrays = {"kernels": kernels_OCHW.detach().float().cpu().numpy()}
+    if isinstance(inputs, Pixels) and kernels_OCHW.shape[1] == inputs.channels:
+        mean_C, std_C = (torch.tensor(value, device=x.device) for value in (inputs.mean, inputs.std))
+        x_BCHW = ((x.float() - mean_C) / std_C).permute(0, 3, 1, 2)
+        maps_BOHW = F.conv2d(x_BCHW, kernels_OCHW.detach().float(), padding="same")
+        arrays |= {"maps": maps_BOHW.cpu().numpy(), "maps_x": x.cpu().numpy()}
+    return arrays

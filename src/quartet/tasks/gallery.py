@@ -1,0 +1,69 @@
+"""What to look at of a generator: samples, walks between them, and the training images that they resemble most.
+
+Shapes: N samples, H height, W width, C channels, Z noise, P pixels of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from quartet.tasks.noise import normal
+from quartet.tasks.task import Batch
+
+
+def to_unit(x: Tensor) -> Tensor:
+    """Bytes 0..255 to floats in [-1, 1]."""
+    return x.to(torch.get_default_dtype()) / 127.5 - 1.0
+
+
+def to_bytes(x: Tensor) -> Tensor:
+    """Floats in [-1, 1] to the nearest bytes."""
+    return ((x + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def draw(generator: nn.Module, keys_N: Tensor, *, noise: int, device: torch.device) -> Tensor:
+    """The samples x_NHWC in [-1, 1] of the noise that belongs to the keys."""
+    return paint(generator, normal(keys_N, noise), device=device)
+
+
+def paint(generator: nn.Module, z_NZ: Tensor, *, device: torch.device) -> Tensor:
+    return generator(z_NZ.to(device, next(generator.parameters()).dtype))
+
+
+def interpolation(generator: nn.Module, *, noise: int, rows: int, columns: int, device: torch.device) -> Tensor:
+    """Walks between pairs of samples, bytes (rows, columns, H, W, C).
+
+    Along great circles, as noise of many dimensions lies near a sphere (White 2016).
+    """
+    z_NZ = normal(torch.arange(2 * rows), noise)
+    start_R1Z, end_R1Z = z_NZ[:rows, None], z_NZ[rows:, None]
+    cosine_R11 = torch.cosine_similarity(start_R1Z, end_R1Z, dim=-1)[..., None].clamp(-1 + 1e-9, 1 - 1e-9)
+    angle_R11 = cosine_R11.acos()
+    t_C1 = torch.linspace(0, 1, columns, dtype=torch.float64)[:, None]
+    z_RCZ = (((1 - t_C1) * angle_R11).sin() * start_R1Z + (t_C1 * angle_R11).sin() * end_R1Z) / angle_R11.sin()
+    return to_bytes(paint(generator, z_RCZ.flatten(0, 1), device=device)).unflatten(0, (rows, columns)).cpu()
+
+
+def first(batches: Iterable[Batch], examples: int) -> Iterator[Batch]:
+    """The first so many examples of a stream of batches of images."""
+    for batch in batches:
+        if examples <= 0:
+            return
+        yield {key: value[:examples] if isinstance(value, Tensor) else value for key, value in batch.items()}
+        examples -= len(batch["x"])
+
+
+def nearest(x_NHWC: Tensor, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+    """The image of all batches that is nearest to each of `x`, bytes both, and its distance_N: RMS, in bytes."""
+    flat_NP = x_NHWC.flatten(1).float()
+    distance_N = torch.full((len(x_NHWC),), float("inf"), device=x_NHWC.device)
+    found_NHWC = torch.zeros_like(x_NHWC)
+    for batch in batches:
+        here_N, which_N = torch.cdist(flat_NP, batch["x"].flatten(1).float()).min(1)
+        closer_N = here_N < distance_N
+        found_NHWC[closer_N] = batch["x"][which_N[closer_N]]
+        distance_N = distance_N.minimum(here_N)
+    return found_NHWC, distance_N / flat_NP.shape[1] ** 0.5

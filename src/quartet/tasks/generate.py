@@ -1,0 +1,261 @@
+"""Make images like these: a generator against a discriminator.
+
+Shapes: B batch, H height, W width, C channels, Z noise, D features, K classes, N samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quartet.tasks.adversarial import discriminator_loss, generator_loss
+from quartet.tasks.fid import fid, total_variation_from_uniform
+from quartet.tasks.gallery import draw, first, interpolation, nearest, to_bytes, to_unit
+from quartet.tasks.judge import Judge
+from quartet.tasks.noise import content_keys, uniform
+from quartet.tasks.task import Batch, Progress, Sums, Task, add, on_device
+from quartet.types import Evidence, QuartetError
+
+SHOWN, NEIGHBOURS, ROWS, COLUMNS = 64, 8, 8, 10  # images in the report: samples, neighbours, interpolations
+CHUNK = 500  # samples judged at a time
+
+
+class Generate(Task):
+    """Fréchet distance in the features of a judge, the classes it finds, and what the discriminator still tells apart.
+
+    Noise in validation follows from the content of the real images, one sample for each (`quartet.tasks.noise`): the
+    same samples are judged at each validation, and in whatever batches or ranks the images come.
+
+    Args:
+        noise: size of the generator's input.
+        judge: a trained classifier of the same images: `features(x_BHWC in 0..255)` and `forward` to logits_BK.
+        samples: about how many images, and as many samples, a validation judges: a fixed choice by their content.
+        test_samples: how many samples an evaluation judges.
+    """
+
+    ACCEPTS = ("images",)
+    ROLE = "generate"
+    METHOD = "adversarial"
+    MONITOR = "fid"
+    MODE = "min"
+
+    def __init__(self, *, noise: int, judge: nn.Module, samples: int, test_samples: int) -> None:
+        if noise < 1 or samples < 2 or test_samples < SHOWN:
+            raise QuartetError(
+                f"task: noise={noise}, samples={samples}, test_samples={test_samples}: "
+                f"noise is at least 1, samples 2, test_samples {SHOWN}"
+            )
+        self.noise, self.samples, self.test_samples = noise, samples, test_samples
+        self.judge = Judge(model=judge)
+        self.share = 1.0  # of the images that a validation judges
+        self.untrained: Callable[[], nn.Module] | None = None
+
+    def build(self, net: Any, data: Any) -> nn.Module:
+        """The generator. Remembers how to build it again, just as it is before its first step."""
+        self.share = self.samples / max(1, data.examples["val"])
+        state = torch.get_rng_state()
+
+        def untrained() -> nn.Module:
+            with torch.random.fork_rng(devices=[]):
+                torch.set_rng_state(state)
+                return net.generator(self.noise, data.inputs)
+
+        self.untrained = untrained
+        return net.generator(self.noise, data.inputs)
+
+    def build_rival(self, net: Any, data: Any) -> nn.Module:
+        """The discriminator."""
+        return net.discriminator(data.inputs)
+
+    def loss(self, model: Any, batch: Batch) -> Tensor:
+        """Both players' non-saturating losses; the method trains them one at a time, by `quartet.tasks.adversarial`."""
+        fake_BHWC = draw(model.generator, content_keys(batch["x"]), noise=self.noise, device=batch["x"].device)
+        real_B, fake_B = model.discriminator(to_unit(batch["x"])), model.discriminator(fake_BHWC)
+        told = discriminator_loss(real_B, fake_B, kind="non_saturating", label_smoothing=0.0)
+        return told + generator_loss(fake_B, kind="non_saturating")
+
+    def to_unit(self, x: Tensor) -> Tensor:
+        """Bytes 0..255 to floats in [-1, 1]."""
+        return to_unit(x)
+
+    def to_bytes(self, x: Tensor) -> Tensor:
+        """Floats in [-1, 1] to the nearest bytes."""
+        return to_bytes(x)
+
+    # Sums.
+
+    @torch.no_grad()
+    def measure(self, model: Any, batch: Batch) -> Sums:
+        """`model` is the two players: `.generator` and `.discriminator`."""
+        keys_B = content_keys(batch["x"])
+        chosen_B = uniform(keys_B) < self.share
+        passed_B = chosen_B.clone()
+        passed_B[0] |= not chosen_B.any()  # nets do not like an empty batch: one image goes in and does not count
+        x_BHWC, counts_B = batch["x"][passed_B.to(batch["x"].device)], chosen_B[passed_B]
+        return self.of_real(model.discriminator, x_BHWC, counts_B=counts_B) | self.of_fake(
+            model.discriminator, model.generator, keys_B[passed_B], counts_B=counts_B, device=x_BHWC.device
+        )
+
+    def of_real(
+        self, discriminator: nn.Module | None, x_BHWC: Tensor, *, counts_B: Tensor, y_B: Tensor | None = None
+    ) -> Sums:
+        """Sums over real images: what the judge finds, and what the discriminator, if any is given, takes for real."""
+        judged = self.judge.sums(x_BHWC, counts_B=counts_B, y_B=y_B)
+        told = told_apart(discriminator, to_unit(x_BHWC), counts_B=counts_B, real=True) if discriminator else {}
+        return {f"real_{name}": value for name, value in (judged | told).items()}
+
+    def of_fake(
+        self,
+        discriminator: nn.Module | None,
+        generator: nn.Module,
+        keys_B: Tensor,
+        *,
+        counts_B: Tensor,
+        device: torch.device,
+    ) -> Sums:
+        """The same over the samples that belong to the keys, and what the discriminator takes for generated."""
+        fake_BHWC = draw(generator, keys_B, noise=self.noise, device=device)
+        judged = self.judge.sums(to_bytes(fake_BHWC), counts_B=counts_B)
+        told = told_apart(discriminator, fake_BHWC, counts_B=counts_B, real=False) if discriminator else {}
+        return {f"fake_{name}": value for name, value in (judged | told).items()}
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        """`fid`; `class_total_variation` of the generated classes from uniform; `discriminator_accuracy` on real and
+        generated images (each counts half), with its two parts; the mean logits `discriminator_score_…`."""
+        told = {which: (sums[f"{which}_told"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
+        score = {which: (sums[f"{which}_score"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
+        return {
+            "fid": fid(features_of(sums, "real"), features_of(sums, "fake")),
+            "class_total_variation": total_variation_from_uniform(sums["fake_classes"]),
+            "discriminator_accuracy": (told["real"] + told["fake"]) / 2,
+            "discriminator_accuracy_real": told["real"],
+            "discriminator_accuracy_fake": told["fake"],
+            "discriminator_score_real": score["real"],
+            "discriminator_score_fake": score["fake"],
+        }
+
+    # Evaluation.
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        model: Any,
+        data: Any,
+        *,
+        split: str = "test",
+        device: torch.device,
+        progress: Progress | None = None,
+    ) -> Evidence:
+        model.generator.to(device).eval()
+        model.discriminator.to(device).eval()
+        place: dict[str, Any] = {"device": device, "progress": progress}
+        other = "val" if split != "val" else "test"
+        real = self.judge_images(model.discriminator, data, split, at_most=data.examples[split], **place)
+        floor = self.judge_images(None, data, other, at_most=self.test_samples, **place)
+        fake = self.judge_samples(model.discriminator, model.generator, what="judge samples", **place)
+        metrics = self.summarize(real | fake)
+        metrics["fid_floor"] = fid(features_of(real, "real"), features_of(floor, "real"))
+        metrics["judge_accuracy"] = (real["real_right"] / real["real_count"]).item()
+        if self.untrained is not None:
+            blank = self.judge_samples(None, self.untrained().to(device).eval(), what="judge untrained", **place)
+            metrics["fid_untrained"] = fid(features_of(real, "real"), features_of(blank, "fake"))
+            metrics["fid_ratio"] = metrics["fid"] / metrics["fid_untrained"]
+        ratio, images = self.pictures(model.generator, data, split, **place)
+        metrics["neighbour_distance_ratio"] = ratio
+        numbers = {
+            "samples": int(fake["fake_count"]),
+            "reals": f"{int(real['real_count'])} of {split}",
+            "floor": f"{int(floor['real_count'])} of {other} against the same",
+            "untrained": "as many samples of the generator as it is before its first step",
+        }
+        arrays = {name: value.cpu().numpy() for name, value in images.items()}
+        arrays["class_counts"] = fake["fake_classes"].long().cpu().numpy()
+        texts = {"classes": list(data.outputs.names), "judge": {"digest": self.judge.digest}, "fid": numbers}
+        return Evidence(metrics, arrays, texts)
+
+    def judge_images(
+        self,
+        discriminator: nn.Module | None,
+        data: Any,
+        split: str,
+        *,
+        at_most: int,
+        device: torch.device,
+        progress: Progress | None,
+    ) -> Sums:
+        """Sums over the first `at_most` images of a split, their labels with them."""
+        sums: Sums = {}
+        for batch in images_of(data, split, at_most=at_most, what="judge", device=device, progress=progress):
+            counts_B = torch.ones(len(batch["x"]), dtype=torch.bool)
+            sums = add(sums, self.of_real(discriminator, batch["x"], counts_B=counts_B, y_B=batch["y"]))
+        return sums
+
+    def judge_samples(
+        self,
+        discriminator: nn.Module | None,
+        generator: nn.Module,
+        *,
+        what: str,
+        device: torch.device,
+        progress: Progress | None,
+    ) -> Sums:
+        """Sums over `test_samples` samples of a generator, of always the same noise."""
+        sums: Sums = {}
+        for keys_B in torch.arange(self.test_samples).split(CHUNK):
+            counts_B = torch.ones(len(keys_B), dtype=torch.bool)
+            sums = add(sums, self.of_fake(discriminator, generator, keys_B, counts_B=counts_B, device=device))
+            if progress is not None:
+                progress(what, int(sums["fake_count"]), self.test_samples)
+        return sums
+
+    def pictures(
+        self, generator: nn.Module, data: Any, split: str, *, device: torch.device, progress: Progress | None
+    ) -> tuple[float, dict[str, Tensor]]:
+        """What to look at: the first samples, none chosen, real images, the training images that are nearest.
+
+        The figure tells a generator that learned images by heart: the median distance of samples to their nearest
+        training image, divided by that of the split's images, which nobody copied. Far below 1 are copies.
+        """
+        samples = to_bytes(draw(generator, torch.arange(SHOWN), noise=self.noise, device=device))
+        shown = images_of(data, split, at_most=SHOWN, what="show", device=device, progress=None)
+        reals = torch.cat([batch["x"] for batch in shown])
+        train = images_of(
+            data, "train", at_most=data.examples["train"], what="compare with", device=device, progress=progress
+        )
+        found, distance_N = nearest(torch.cat((samples, reals)), train)
+        images = {
+            "samples": samples,
+            "reals": reals,
+            "neighbours_x": samples[:NEIGHBOURS],
+            "neighbours": found[:NEIGHBOURS],
+            "interpolation": interpolation(generator, noise=self.noise, rows=ROWS, columns=COLUMNS, device=device),
+        }
+        return (distance_N[:SHOWN].median() / distance_N[SHOWN:].median()).item(), images
+
+
+def told_apart(discriminator: nn.Module, x_BHWC: Tensor, *, counts_B: Tensor, real: bool) -> Sums:
+    """How many of the images in [-1, 1] the discriminator is right about, and the sum of its logits."""
+    score_B = discriminator(x_BHWC.to(next(discriminator.parameters()).dtype)).double()
+    right_B = score_B > 0 if real else score_B <= 0
+    counts_B = counts_B.to(score_B.device)
+    return {"told": (right_B & counts_B).sum().double(), "score": (score_B * counts_B).sum()}
+
+
+def images_of(
+    data: Any, split: str, *, at_most: int, what: str, device: torch.device, progress: Progress | None
+) -> Iterator[Batch]:
+    """Batches with the first `at_most` images of a split; `progress` hears of images."""
+    total, done = min(at_most, data.examples[split]), 0
+    for batch in on_device(first(data.batches(split), total), device):
+        yield batch
+        done += len(batch["x"])
+        if progress is not None:
+            progress(f"{what} {split}", done, total)
+
+
+def features_of(sums: Sums, which: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The sums that the Fréchet distance is made of, "real" or "fake"."""
+    return sums[f"{which}_count"], sums[f"{which}_features"], sums[f"{which}_products"]

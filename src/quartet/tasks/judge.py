@@ -1,0 +1,48 @@
+"""What a frozen classifier finds in images, as sums.
+
+Shapes: B batch, H height, W width, C channels, D features, K classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from quartet.tasks.fid import feature_sums
+from quartet.tasks.task import Sums
+
+
+class Judge:
+    """A trained classifier of images that looks at real and generated ones alike.
+
+    Args:
+        model: `features(x_BHWC in 0..255)` gives f_BD, `forward` logits_BK; a linear `head` from one to the other, if
+            it has one, saves half of the work.
+    """
+
+    def __init__(self, *, model: nn.Module) -> None:
+        self.model: Any = model.eval().requires_grad_(False)
+        self.digest: str | None = getattr(model, "digest", None)
+
+    def opinion(self, x_BHWC: Tensor) -> tuple[Tensor, Tensor]:
+        """features_BD and logits_BK, never in half precision: a distance must not depend on the trainer."""
+        self.model.to(x_BHWC.device)
+        with torch.autocast(x_BHWC.device.type, enabled=False):
+            features_BD = self.model.features(x_BHWC)
+            head = getattr(self.model, "head", None)
+            return features_BD, self.model(x_BHWC) if head is None else head(features_BD)
+
+    def sums(self, x_BHWC: Tensor, *, counts_B: Tensor, y_B: Tensor | None = None) -> Sums:
+        """Number, features and their products, classes found, and right answers if labels are given; of the images that
+        `counts_B` is 1 for, not of those that it is 0 for."""
+        features_BD, logits_BK = self.opinion(x_BHWC)
+        counts_B = counts_B.to(features_BD.device, torch.float64)
+        predicted_B = logits_BK.argmax(1)
+        # 0 and 1 are their own squares: products of weighted features are weighted products.
+        _, sum_D, products_DD = feature_sums(features_BD.double() * counts_B[:, None])
+        classes_BK = F.one_hot(predicted_B, logits_BK.shape[1]) * counts_B[:, None]
+        sums = {"count": counts_B.sum(), "features": sum_D, "products": products_DD, "classes": classes_BK.sum(0)}
+        return sums if y_B is None else sums | {"right": ((predicted_B == y_B) * counts_B).sum()}

@@ -1,0 +1,138 @@
+"""What comes next? Texts, token by token.
+
+Shapes: B batch, L length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from quartet.tasks.decoding import write_on
+from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
+from quartet.types import Evidence, QuartetError
+
+IGNORED = -100  # the target that cross_entropy leaves out
+
+
+class Language(Task):
+    """Next-token cross-entropy, and texts written from prompts.
+
+    Args:
+        prompts: beginnings that an evaluation continues.
+        tokens: how many tokens it adds to each.
+        temperature: divides the logits before sampling; 0 takes the likeliest token.
+        top_p: sample among the smallest set of tokens of at least this probability; 1.0 for all.
+        seed: of the sampling.
+    """
+
+    ACCEPTS = ("text",)
+    ROLE = "language"
+    METHOD = "supervised"
+    MONITOR = "loss"
+    MODE = "min"
+
+    def __init__(self, *, prompts: list[str], tokens: int, temperature: float, top_p: float, seed: int) -> None:
+        if temperature < 0 or not 0 < top_p <= 1 or tokens < 1:
+            raise QuartetError(
+                f"task: temperature={temperature}, top_p={top_p}, tokens={tokens}: "
+                "temperature is at least 0, top_p above 0 and at most 1, tokens at least 1"
+            )
+        self.prompts, self.tokens, self.seed = list(prompts), tokens, seed
+        self.temperature, self.top_p = temperature, top_p
+        self.lengths_V = torch.zeros(0)
+
+    def build(self, net: Any, data: Any) -> nn.Module:
+        self.lengths_V = token_lengths(data.tokenizer, data.inputs.vocabulary)
+        return net.language_model(data.inputs)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return token_losses(model, batch).sum()
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module, batch: Batch) -> Sums:
+        loss, scored = token_losses(model, batch).double().sum(), batch["scored"]
+        self.lengths_V = self.lengths_V.to(scored.device)
+        characters = self.lengths_V[batch["tokens"][:, 1:][scored]].sum()
+        return {"loss": loss, "tokens": scored.sum().double(), "characters": characters}
+
+    def summarize(self, sums: Sums) -> dict[str, float]:
+        """`loss` (nats per token), `perplexity` (per token), `bits_per_character` (of the characters that the scored
+        tokens stand for, so that it compares over tokenizers)."""
+        loss = (sums["loss"] / sums["tokens"]).item()
+        return {
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700.0)),
+            "bits_per_character": (sums["loss"] / math.log(2) / sums["characters"]).item(),
+        }
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Any,
+        *,
+        split: str = "test",
+        device: torch.device,
+        progress: Progress | None = None,
+    ) -> Evidence:
+        model.to(device).eval()
+        sums: Sums = {}
+        for batch in split_batches(data, split, what="read", device=device, progress=progress):
+            sums = add(sums, self.measure(model, batch))
+        # The data counted its characters itself: exact even where a character is cut into several tokens of bytes.
+        if data.manifest.get("tokens", {}).get(split) == int(sums["tokens"]):
+            sums["characters"] = sums["characters"].new_tensor(float(data.manifest["characters"][split]))
+        texts = {
+            "completions": self.completions(model, data, device=device),
+            "sampling": {name: getattr(self, name) for name in ("temperature", "top_p", "tokens", "seed")},
+            "characters": int(sums["characters"]),
+            "scored_tokens": int(sums["tokens"]),
+        }
+        return Evidence(self.summarize(sums), {}, texts)
+
+    def completions(self, model: nn.Module, data: Any, *, device: torch.device) -> list[dict[str, str]]:
+        """What the model writes after each prompt."""
+        prompts = [data.tokenizer.encode(prompt) for prompt in self.prompts]
+        continued = write_on(
+            model,
+            prompts,
+            tokens=self.tokens,
+            context=data.inputs.context,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            generator=torch.Generator().manual_seed(self.seed),
+            device=device,
+        )
+        # Decoded together, so that a space or a character at the seam comes out right.
+        texts = [data.tokenizer.decode([*prompt, *tokens]) for prompt, tokens in zip(prompts, continued, strict=True)]
+        starts = [len(data.tokenizer.decode(prompt)) for prompt in prompts]
+        return [
+            {"prompt": prompt, "continuation": text[start:]}
+            for prompt, text, start in zip(self.prompts, texts, starts, strict=True)
+        ]
+
+
+def token_losses(model: nn.Module, batch: Batch) -> Tensor:
+    """-log p of each target, nats, (B × L,); 0 where the target is not scored."""
+    tokens_BL, target_BL = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
+    logits_BLV, _ = model(tokens_BL)
+    target_BL = target_BL.masked_fill(~batch["scored"], IGNORED)
+    return F.cross_entropy(
+        at_least_float(logits_BLV).flatten(0, 1), target_BL.flatten(), reduction="none", ignore_index=IGNORED
+    )
+
+
+def token_lengths(tokenizer: Any, vocabulary: int) -> Tensor:
+    """How many characters each token stands for, (V,) float64; a token that is a part of a character counts as one.
+
+    Counted between two others, because some tokenizers decode the first token of a text without its leading space.
+    """
+    anchor = tokenizer.encode("a")[-1:]
+    alone = len(tokenizer.decode([*anchor, *anchor]))
+    lengths = [len(tokenizer.decode([*anchor, token, *anchor])) - alone for token in range(vocabulary)]
+    return torch.tensor(lengths, dtype=torch.float64)
