@@ -1,0 +1,146 @@
+"""Adversarial training: a generator and a discriminator, each built from any net (Goodfellow et al. 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from quartet.methods.batches import Batch, micro_batches, shared_noise, step_seed
+from quartet.methods.method import NOISE, MakeOptimizer, Method
+from quartet.tasks.adversarial import discriminator_loss, gradient_penalty, generator_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppingRule:
+    """When to stop before the budget is spent: `half_fooled` stops once the discriminator's held-out accuracy has been
+    within `tolerance` of one half at `patience` validations in a row."""
+
+    rule: Literal["none", "half_fooled"]
+    tolerance: float
+    patience: int
+
+    def met(self, accuracies: list[float]) -> bool:
+        """Of the held-out accuracies so far, the newest last."""
+        recent = accuracies[-self.patience :]
+        close = [abs(accuracy - 0.5) <= self.tolerance for accuracy in recent]
+        return self.rule == "half_fooled" and len(recent) == self.patience and all(close)
+
+
+class Players(nn.Module):
+    """The two of them, as one module."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+
+
+class Adversarial(Method):
+    """Train the discriminator to tell real from generated, then the generator to be taken for real.
+
+    Args:
+        optimizer, discriminator_optimizer: make an optimizer of parameters.
+        loss: which losses (see `quartet.tasks.adversarial`).
+        r1: weight of the gradient penalty on real images (Mescheder et al. 2018), 0 for none.
+        r1_every: apply the penalty each so many steps, as many times stronger (Karras et al. 2020).
+        discriminator_steps: discriminator steps to one of the generator's.
+        head_start: steps in the beginning that train the discriminator alone.
+    The rest as in `Method`; `model` is `Players`.
+    """
+
+    UNUSED_PARAMETERS = True
+
+    def __init__(
+        self,
+        *,
+        optimizer: MakeOptimizer,
+        discriminator_optimizer: MakeOptimizer,
+        loss: Literal["non_saturating", "hinge", "least_squares"],
+        label_smoothing: float,
+        r1: float,
+        r1_every: int,
+        discriminator_steps: int,
+        head_start: int,
+        stop: StoppingRule,
+        clip: float | None,
+        accumulate: int,
+        ema: float | None,
+        **shared: Any,
+    ) -> None:
+        super().__init__(clip=clip, accumulate=accumulate, ema=ema, **shared)
+        self.make_optimizers = (optimizer, discriminator_optimizer)
+        self.kind, self.label_smoothing, self.r1, self.r1_every = loss, label_smoothing, r1, r1_every
+        self.discriminator_steps, self.head_start, self.stop = discriminator_steps, head_start, stop
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        players = (self.model.generator, self.model.discriminator)
+        makers = self.make_optimizers
+        return [
+            self.prepare_optimizer(make, player.parameters()) for make, player in zip(makers, players, strict=True)
+        ]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr]
+        self.begin_step([for_generator, for_discriminator])
+        told = self.descend(for_discriminator, batch, self.discriminator_part, draw=0)
+        losses = {"discriminator_loss": told}
+        if self.steps >= self.head_start and (self.steps + 1) % self.discriminator_steps == 0:
+            self.model.discriminator.requires_grad_(False)
+            losses["generator_loss"] = self.descend(for_generator, batch, self.generator_part, draw=1)
+            self.model.discriminator.requires_grad_(True)
+        self.end_step(batch, losses)
+
+    def descend(
+        self, optimizer: Any, batch: Batch, part_loss: Callable[[Batch, Tensor], Tensor], *, draw: int
+    ) -> Tensor:
+        """One optimizer step on the loss of all micro-batches; returns this rank's mean."""
+        noise = self.noise(batch, draw=draw)
+        mean = torch.zeros((), device=self.device)
+        for i, part in enumerate(micro_batches({**batch, "noise": noise}, self.accumulate)):
+            with self.synchronised(last=i == self.accumulate - 1):
+                loss = part_loss(part, part["noise"]) * self.share(batch)
+                self.manual_backward(loss)
+            mean = mean + loss.detach()
+        optimizer.step()
+        optimizer.zero_grad()
+        return mean
+
+    def noise(self, batch: Batch, *, draw: int) -> Tensor:
+        seed = step_seed(seed=self.seed, step=2 * self.steps + draw, stream=NOISE)
+        rank, world = (self.global_rank, self.trainer.world_size) if self._trainer is not None else (0, 1)
+        noise = shared_noise(
+            size=int(batch["samples"]), width=self.task.noise, seed=seed, rank=rank, world=world, device=self.device
+        )
+        return noise.to(self.dtype)
+
+    def discriminator_part(self, batch: Batch, noise: Tensor) -> Tensor:
+        """The discriminator's loss, summed over the examples of a micro-batch."""
+        with torch.no_grad():
+            fake = self.model.generator(noise)
+        real = self.task.to_unit(batch["x"]).to(fake.dtype)
+        penalised = self.r1 > 0 and self.steps % self.r1_every == 0
+        real.requires_grad_(penalised)
+        # Both in one pass: the discriminator sees a mix of real and generated images.
+        real_score, fake_score = self.model.discriminator(torch.cat((real, fake))).chunk(2)
+        loss = discriminator_loss(real_score, fake_score, kind=self.kind, label_smoothing=self.label_smoothing)
+        if penalised:
+            loss = loss + 0.5 * self.r1 * self.r1_every * gradient_penalty(real_score, real)
+        return loss
+
+    def generator_part(self, batch: Batch, noise: Tensor) -> Tensor:
+        """The generator's loss, summed over the examples of a micro-batch."""
+        return generator_loss(self.model.discriminator(self.model.generator(noise)), kind=self.kind)
+
+    def losses(self, batch: Batch) -> list[Tensor]:
+        noise = self.noise(batch, draw=0)
+        return [self.discriminator_part(batch, noise), self.generator_part(batch, noise)]
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        accuracies = [row["discriminator_accuracy"] for row in self.history["val"]]
+        if self.stop.met(accuracies):
+            self.trainer.should_stop = True

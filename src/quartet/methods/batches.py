@@ -1,0 +1,36 @@
+"""What a step does to its batch: shares and seeds that do not depend on how many devices take part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Batch = dict[str, Any]
+
+
+def micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
+    """Cut the tensors of a batch along dimension 0 into `parts` equal pieces; all else goes along unchanged."""
+    if parts == 1:
+        yield batch
+        return
+    chunks = {key: value.chunk(parts) for key, value in batch.items() if isinstance(value, Tensor)}
+    rest = {key: value for key, value in batch.items() if key not in chunks}
+    for i in range(parts):
+        yield {**rest, **{key: pieces[i] for key, pieces in chunks.items()}}
+
+
+def step_seed(*, seed: int, step: int, stream: int) -> int:
+    """One seed for each step and stream: a step's draws follow from its number alone, so a resumed run repeats them."""
+    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB) % 2**64
+    mixed = (mixed ^ (mixed >> 31)) * 0x94D049BB133111EB % 2**64
+    return (mixed ^ (mixed >> 29)) % 2**63
+
+
+def shared_noise(*, size: int, width: int, seed: int, rank: int, world: int, device: torch.device) -> Tensor:
+    """This rank's rows of standard normal noise `(size, width)` drawn once for the whole global batch."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(size, width, generator=generator, dtype=torch.get_default_dtype())
+    return noise[rank::world].to(device)

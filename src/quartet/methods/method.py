@@ -1,0 +1,217 @@
+"""What both methods share: the clock, the optimizer step, the average, validation by sums, and a history.
+
+Manual optimization throughout, so that clipping, accumulation and mixed precision are the same code for a net with
+one optimizer and for a GAN with two (Lightning refuses clipping and accumulation under manual optimization).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from quartet.budget import Budget, Spent
+from quartet.methods.average import averaged_copy, update_average
+from quartet.methods.batches import Batch, step_seed
+from quartet.methods.flops import count_flops
+from quartet.tasks import Task
+from quartet.types import QuartetError
+
+MakeOptimizer = Callable[[Iterator[nn.Parameter]], Optimizer]
+Schedule = Callable[[float], float]
+Row = dict[str, float]
+DROPOUT, NOISE = 0, 1  # streams of draws within a step
+
+
+class Method(pl.LightningModule):
+    """The abstract method: a subclass says what its players are and how one step trains them.
+
+    Args:
+        task: owns the loss and the metrics.
+        budget: when training has had enough; the schedule runs on the fraction used.
+        validate_every: how often to validate and to write a checkpoint.
+        schedule: fraction of the budget used → factor of the learning rate.
+        clip: the largest norm of a step's gradient, None for no limit.
+        accumulate: the number of micro-batches that a device cuts its share of a batch into.
+        ema: decay of the averaged weights, by which the model is judged and kept; None to judge the weights themselves.
+        seed: of the draws made while training (dropout, noise).
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        model: nn.Module,
+        budget: Budget,
+        validate_every: Budget,
+        samples_per_epoch: int,
+        schedule: Schedule,
+        clip: float | None,
+        accumulate: int,
+        ema: float | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.task, self.model = task, model
+        self.average = averaged_copy(model) if ema is not None else None
+        self.budget, self.validate_every, self.samples_per_epoch = budget, validate_every, samples_per_epoch
+        self.schedule = schedule
+        self.clip, self.accumulate, self.ema, self.seed = clip, accumulate, ema, seed
+        self.samples, self.steps, self.seconds, self.flops_per_sample = 0, 0, 0.0, 0.0
+        self.history: dict[str, list[Row]] = {"train": [], "val": []}
+        self.sums: dict[str, Tensor] = {}
+        self.loss: dict[str, Tensor] = {}
+
+    # The subclass's part.
+
+    UNUSED_PARAMETERS: bool  # whether a backward pass leaves some parameters without a gradient, as DDP must know
+
+    @abstractmethod
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """Train on this rank's share of a global batch."""
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> list[Tensor]:
+        """The losses whose gradients one step takes, for counting operations."""
+
+    # The clock.
+
+    @property
+    def kept(self) -> nn.Module:
+        """The weights that are validated, tested and handed on: the averaged ones where there are."""
+        return self.model if self.average is None else self.average
+
+    def spent(self) -> Spent:
+        return Spent(self.samples, self.steps, self.samples_per_epoch, self.flops_per_sample)
+
+    def leg_ends(self, *, samples: int, steps: int, batch: int) -> bool:
+        """Whether validation is due, or the budget spent, after so many samples of which `batch` are the newest.
+
+        One Lightning epoch is a leg between two validations, so that a run resumes where Lightning resumes best.
+        """
+        before = Spent(samples - batch, steps - 1, self.samples_per_epoch, self.flops_per_sample)
+        after = Spent(samples, steps, self.samples_per_epoch, self.flops_per_sample)
+        due = int(self.validate_every.used(after)) > int(self.validate_every.used(before))
+        return due or self.budget.used(after) >= 1.0
+
+    def begin_step(self, optimizers: list[LightningOptimizer]) -> None:
+        """Seed the step's draws and set its learning rates."""
+        torch.manual_seed(step_seed(seed=self.seed, step=self.steps, stream=DROPOUT) + self.global_rank)
+        factor = self.schedule(min(1.0, self.budget.used(self.spent())))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+
+    def end_step(self, batch: Batch, losses: dict[str, Tensor]) -> None:
+        """Count what was trained on. `losses` are this rank's means over the global batch, times the world's size."""
+        if self.average is not None and self.ema is not None:
+            update_average(self.average, self.model, decay=self.ema, step=self.steps)
+        self.samples += int(batch["samples"])
+        self.steps += 1
+        for name, loss in losses.items():
+            if name not in self.loss:
+                self.loss[name] = torch.zeros(2, dtype=torch.float64, device=loss.device)
+            self.loss[name] += torch.stack((loss.detach().double(), loss.new_ones((), dtype=torch.float64)))
+
+    # The optimizer step.
+
+    def prepare_optimizer(self, make: MakeOptimizer, parameters: Iterator[nn.Parameter]) -> Optimizer:
+        optimizer = make(parameter for parameter in parameters if parameter.requires_grad)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
+
+    def share(self, batch: Batch) -> float:
+        """The factor that makes a sum over a micro-batch this rank's part of the global mean: DDP averages ranks."""
+        return self.trainer.world_size / batch["count"]
+
+    def synchronised(self, *, last: bool) -> AbstractContextManager[Any]:
+        """DDP exchanges gradients with the last micro-batch only."""
+        ddp = self.trainer.strategy.model
+        return nullcontext() if last or not hasattr(ddp, "no_sync") else ddp.no_sync()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip here: under 16-bit precision the gradients have just been unscaled."""
+        if self.clip is not None:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, self.clip)
+
+    # Validation: sums that add over batches and ranks, so that no example counts twice.
+
+    def on_validation_epoch_start(self) -> None:
+        self.sums = {}
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            # Unsynchronised batch norm leaves other statistics on each rank; rank 0's are the ones that are kept.
+            for buffer in self.kept.buffers():
+                dist.broadcast(buffer, src=0)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        for name, value in self.task.measure(self.kept, batch).items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def on_validation_epoch_end(self) -> None:
+        metrics = self.task.summarize(total(self.sums))
+        self.sums = {}
+        monitored = metrics.get(self.task.MONITOR, float("nan"))
+        self.log(f"val/{self.task.MONITOR}", monitored, rank_zero_only=False)
+        self.history["val"].append({"samples": self.samples, "seconds": self.seconds, **metrics})
+        if self.budget.used(self.spent()) >= 1.0:
+            self.trainer.should_stop = True
+
+    def take_losses(self) -> dict[str, float]:
+        """The mean training losses over all ranks since the last call. Every rank must call it."""
+        sums, self.loss = total(self.loss, device=self.device), {}
+        return {name: (value[0] / value[1]).item() for name, value in sums.items()}
+
+    # What a checkpoint holds beside the weights: plain numbers, so that it loads with weights_only.
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["quartet"] = {
+            "samples": self.samples,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        kept = checkpoint["quartet"]
+        self.samples, self.steps, self.seconds = kept["samples"], kept["steps"], kept["seconds"]
+        self.history = kept["history"]
+
+    # Operations.
+
+    def count_flops(self, batch: Batch) -> float:
+        """Count and remember the operations of training on one sample, forward and backward."""
+        weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+        def run() -> None:
+            for loss in self.losses(batch):
+                loss.backward()
+
+        total_flops = count_flops(run)
+        self.model.zero_grad(set_to_none=True)
+        self.model.load_state_dict(weights)  # batch norm's statistics moved
+        if total_flops <= 0:
+            raise QuartetError("counted no operations in a training step: flops cannot be reported or budgeted")
+        # A loss in a rank's share of the batch: the batch given here is a whole one.
+        self.flops_per_sample = total_flops / int(batch["samples"])
+        return self.flops_per_sample
+
+
+def total(sums: dict[str, Tensor], *, device: torch.device | None = None) -> dict[str, Tensor]:
+    """Add the sums of all ranks. Ranks may hold different keys: one without a batch has none."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return sums
+    gathered: list[dict[str, Tensor]] = [{} for _ in range(dist.get_world_size())]
+    dist.all_gather_object(gathered, {name: value.cpu() for name, value in sums.items()})
+    names = sorted({name for part in gathered for name in part})
+    return {name: torch.stack([part[name] for part in gathered if name in part]).sum(0) for name in names}

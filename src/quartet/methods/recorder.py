@@ -1,0 +1,117 @@
+"""What a person and a tracker see of a training under way: a history of rows, a progress bar, lines in a log."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from quartet.methods.method import Method, Row
+from quartet.types import QuartetError
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Sink(Protocol):
+    """Where metrics go beside the history: a tracker's."""
+
+    def log(self, values: Mapping[str, float], *, step: int) -> None:
+        """Take metrics named split/name, at `step` samples seen."""
+
+
+class Recorder(pl.Callback):
+    """Writes a row of training metrics each `every` steps and one of validation metrics each validation, to the
+    method's history (which the checkpoint keeps) and, on the first rank, to `sink`; shows them by `display`."""
+
+    def __init__(self, *, every: int, sink: Sink | None, display: Display | None) -> None:
+        self.every, self.sink, self.display = every, sink, display
+        self.mark, self.last = 0.0, (0.0, 0)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        self.mark = time.perf_counter()
+        self.last = (self.mark, method.samples)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, method: Method, *_: Any) -> None:  # type: ignore[override]
+        if method.steps % self.every == 0:
+            self.record_training(trainer, method)
+
+    def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        if not self.mark:
+            return
+        if method.loss:
+            self.record_training(trainer, method)
+        method.seconds += time.perf_counter() - self.mark
+        self.mark = 0.0
+
+    def record_training(self, trainer: pl.Trainer, method: Method) -> None:
+        losses = method.take_losses()
+        (before, samples), now = self.last, time.perf_counter()
+        self.last = (now, method.samples)
+        rate = (method.samples - samples) / max(now - before, 1e-9)
+        row = {**losses, "lr": trainer.optimizers[0].param_groups[0]["lr"], "samples_per_second": rate}
+        method.history["train"].append({"samples": method.samples, **row})
+        broken = [name for name, value in losses.items() if not math.isfinite(value)]
+        if broken:
+            raise QuartetError(
+                f"training diverged: {broken[0]} is {losses[broken[0]]} after {method.samples:,} samples\n"
+                "a smaller optimizer.lr, method.clip=1.0 or trainer.precision=32-true would help"
+            )
+        if trainer.is_global_zero:
+            self.emit("train", row, method)
+
+    def on_validation_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        if trainer.is_global_zero:
+            row = method.history["val"][-1]
+            self.emit("val", {name: value for name, value in row.items() if name not in ("samples", "seconds")}, method)
+
+    def emit(self, split: str, row: Row, method: Method) -> None:
+        if self.sink is not None:
+            self.sink.log({f"{split}/{name}": value for name, value in row.items()}, step=method.samples)
+        if self.display is not None:
+            self.display.show(split, row, method)
+
+    def teardown(self, trainer: pl.Trainer, method: Method, stage: str) -> None:  # type: ignore[override]
+        if self.display is not None:
+            self.display.close()
+
+
+class Display:
+    """A progress bar on a terminal; elsewhere a line now and then, so that a log stays readable."""
+
+    def __init__(self, *, title: str) -> None:
+        self.title, self.parts = title, {"train": "", "val": ""}
+        self.said = time.monotonic()
+        self.bar: Progress | None = None
+        if sys.stdout.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[now]}"))
+            self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console())
+            self.row = self.bar.add_task(title, total=1.0, now="")
+            self.bar.start()
+
+    def show(self, split: str, row: Row, method: Method) -> None:
+        used = min(1.0, method.budget.used(method.spent()))
+        self.parts[split] = describe(split, row, monitor=method.task.MONITOR)
+        text = " · ".join(part for part in self.parts.values() if part)
+        if self.bar is not None:
+            self.bar.update(self.row, completed=used, now=text)
+        elif split == "val" or time.monotonic() - self.said > SECONDS_BETWEEN_LINES:
+            self.said = time.monotonic()
+            print(f"{self.title}: {used:4.0%} · {method.samples:,} samples · {text}", flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def describe(split: str, row: Row, *, monitor: str) -> str:
+    """A row in a few words: losses and speed of training, the metric that chooses the checkpoint of validation."""
+    if split == "val":
+        return f"val {monitor.replace('_', ' ')} {row.get(monitor, float('nan')):.4g}"
+    losses = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name.endswith("loss")]
+    return " ".join([*losses, f"· {row['samples_per_second']:,.0f} samples/s"])

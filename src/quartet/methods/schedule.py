@@ -1,0 +1,39 @@
+"""Learning-rate schedules: pure functions of the fraction of the budget used, in 0..1, giving a factor of the base rate.
+
+A schedule on the fraction means the same whatever the budget's unit and however many devices share a batch.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def _warmed(fraction: float, warmup: float) -> float:
+    return min(1.0, fraction / warmup) if warmup > 0 else 1.0
+
+
+def _decayed(fraction: float, warmup: float) -> float:
+    """The part of the time after the warm-up that has passed, in 0..1."""
+    return min(1.0, max(0.0, (fraction - warmup) / (1.0 - warmup)))
+
+
+def constant(fraction: float, *, warmup: float) -> float:
+    """A linear warm-up, then 1."""
+    return _warmed(fraction, warmup)
+
+
+def linear(fraction: float, *, warmup: float, floor: float) -> float:
+    """A linear warm-up, then a straight line down to `floor`."""
+    return _warmed(fraction, warmup) * (1.0 - (1.0 - floor) * _decayed(fraction, warmup))
+
+
+def cosine(fraction: float, *, warmup: float, floor: float) -> float:
+    """A linear warm-up, then half a cosine down to `floor` (Loshchilov and Hutter 2017, without restarts)."""
+    wave = 0.5 * (1.0 + math.cos(math.pi * _decayed(fraction, warmup)))
+    return _warmed(fraction, warmup) * (floor + (1.0 - floor) * wave)
+
+
+def trapezoid(fraction: float, *, warmup: float, cooldown: float, floor: float) -> float:
+    """A linear warm-up, a plateau, and a linear cool-down over the last `cooldown` (Zhai et al. 2022)."""
+    left = min(1.0, max(0.0, (1.0 - fraction) / cooldown)) if cooldown > 0 else 1.0
+    return _warmed(fraction, warmup) * (floor + (1.0 - floor) * left)
