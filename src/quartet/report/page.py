@@ -1,0 +1,152 @@
+"""The page: one self-contained HTML file without scripts, fonts or pictures from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+from quartet.report.curves import curves
+from quartet.report.evidence import evidence
+from quartet.report.markup import Markup, join, tag
+from quartet.report.numerals import compact, duration, spread
+from quartet.report.run import Cell, Run, arrow, cells, metric_name
+from quartet.report.table import every_number, metric_table, missing, net_name, overview, repeat_table
+
+# The question that a task asks, who does what, and what is shown below.
+TASKS = {
+    "classify": ("What is this?", "The {net} names what it is shown", "Labels for unseen examples of {data}."),
+    "language": (
+        "What comes next?",
+        "The {net} reads, then writes on",
+        "Every next token of {data}, and its own texts.",
+    ),
+    "translate": ("How is it said elsewhere?", "The {net} translates", "Unseen sentences of {data}, by beam search."),
+    "generate": ("Could this be real?", "Two {net}s play painter and critic", "New pictures in the manner of {data}."),
+}
+
+BESIDE = 1  # experiments of a task whose table still fits beside a chart
+
+
+def page(runs: Sequence[Run], *, title: str = "Quartet", question: str | None = None) -> str:
+    """The report on these runs.
+
+    Runs of one experiment with several seeds are taken together. Tasks have sections of their own and are never
+    ranked against each other. What a run lacks is said to be missing.
+    """
+    all_cells = cells(runs)
+    tasks = list(dict.fromkeys(str(cell["task"]) for cell in all_cells))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Markup(files("quartet.report").joinpath("page.css").read_text(encoding="utf-8"))),
+    )
+    sections = [_task(task, [cell for cell in all_cells if str(cell["task"]) == task]) for task in tasks]
+    main = tag("main", _overview(all_cells), sections, _repeat(all_cells)) if runs else tag("main", missing("No runs."))
+    body = tag("body", _header(all_cells, title, question), main, _footer())
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+
+
+def _header(all_cells: Sequence[Cell], title: str, question: str | None) -> Markup:
+    runs = [run for cell in all_cells for run in cell.runs]
+    asked = question or "Which architecture is right for this data, at this cost?"
+    said = (
+        f"{asked} Here are {_count(len(all_cells), 'experiment')} in {_count(len(runs), 'run')}. Each is a net, "
+        "asked a task, trained by a method, on data."
+    )
+    tiles = [_tile(cell) for cell in all_cells]
+    return tag("header", tag("h1", title), tag("p", said, class_="standfirst"), tag("ul", tiles, class_="tiles"))
+
+
+def _tile(cell: Cell) -> Markup:
+    task, data = str(cell["task"]), str(cell["data"])
+    _, does, _ = TASKS.get(task, ("", "The {net} learns to " + task, ""))
+    values = list(cell.values(f"test/{cell.headline}").values())
+    cost = f"{compact(cell['parameters'])} parameters, trained in {duration(cell['train_seconds'])}"
+    inside = join(
+        tag("p", tag("strong", cell["experiment"]), f" on {data}", class_="kicker"),
+        tag("p", does.format(net=net_name(cell)), class_="what"),
+        tag("p", _headline(values), class_="value"),
+        tag("p", f"{metric_name(cell.headline)} {arrow(cell.headline)}" if values else "not evaluated", class_="note"),
+        tag("p", cost, class_="note cost"),
+    )
+    return tag("li", tag("a", inside, href=f"#{_anchor(cell)}", class_=cell.family))
+
+
+def _headline(values: Sequence[float]) -> Markup:
+    mean, _, deviation = spread(values).partition(" ± ")
+    return join(mean, tag("small", f" ± {deviation}") if deviation else None)
+
+
+def _overview(all_cells: Sequence[Cell]) -> Markup:
+    said = (
+        "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that "
+        "more is better, ↓ that less is. Models were chosen on validation data; test data was read once, at the end."
+    )
+    return tag("section", tag("h2", "At a glance"), tag("p", said), overview(all_cells))
+
+
+def _task(task: str, task_cells: Sequence[Cell]) -> Markup:
+    question, *_ = TASKS.get(task, (task.capitalize(),))
+    drawn, table = curves(task_cells), metric_table(task_cells)
+    several = any(len(cell.runs) > 1 for cell in task_cells)
+    said = "Learning curves against samples seen" + (", a line a seed." if several else ".")
+    beside = len(task_cells) <= BESIDE
+    return tag(
+        "section",
+        tag("p", task.capitalize(), class_="kicker"),
+        tag("h2", question),
+        None if beside else table,
+        tag("p", said, class_="note") if drawn else missing("No learning curves were kept."),
+        tag("div", table if beside else None, drawn, class_="curves"),
+        [_experiment(cell) for cell in task_cells],
+    )
+
+
+def _experiment(cell: Cell) -> Markup:
+    run = cell.shown
+    task, data = str(cell["task"]), str(cell["data"])
+    _, _, what = TASKS.get(task, ("", "", "On {data}."))
+    several = f" Shown is seed {run.seed}, the first of {len(cell.runs)}." if len(cell.runs) > 1 else ""
+    facts = f"{net_name(cell)}, trained by the {cell['method']} method. {what.format(data=data)}{several}"
+    return tag(
+        "article",
+        tag("h3", tag("span", class_=f"dot {cell.family}"), cell["experiment"]),
+        tag("p", facts),
+        evidence(run, task=task, family=cell.family),
+        class_=cell.family,
+        id=_anchor(cell),
+    )
+
+
+def _repeat(all_cells: Sequence[Cell]) -> Markup:
+    return tag(
+        "section",
+        tag("h2", "How to repeat each number"),
+        tag("p", "The resolved configuration, the data's digest and the commit are a run's fingerprint: the same three "
+                 "make the same numbers on the same machine."),
+        repeat_table(all_cells),
+        tag("details", tag("summary", "Every number, to the digit"), every_number(all_cells)),
+    )  # fmt: skip
+
+
+def _footer() -> Markup:
+    said = (
+        "FLOPs are those of training on one sample, forward and backward, as counted by PyTorch. Samples are images, "
+        "sentence pairs or windows of text, by the task. ± is the sample standard deviation over seeds. Training time "
+        "is the wall clock's, so it depends on the machine and on what else it did."
+    )
+    return tag(
+        "footer",
+        tag("p", said),
+    )
+
+
+def _anchor(cell: Cell) -> str:
+    return "experiment-" + "".join(c if c.isalnum() else "-" for c in str(cell["experiment"]))
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

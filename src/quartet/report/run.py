@@ -1,0 +1,120 @@
+"""One run as the report sees it, and the runs of one experiment taken together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Row = dict[str, Any]
+FAMILIES = ("transformer", "cnn", "rnn", "mlp")
+FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP"}
+
+# The metric by which a task is spoken of, and which way is better.
+HEADLINE = {"classify": "accuracy", "language": "bits_per_character", "translate": "bleu", "generate": "fid"}
+RISING = {"accuracy", "balanced_accuracy", "token_accuracy", "bleu", "chrf", "bleu_greedy", "chrf_greedy"}
+FALLING = {"loss", "bits_per_character", "perplexity", "calibration_error", "fid", "fid_ratio", "class_total_variation"}
+ABBREVIATIONS = {"bleu": "BLEU", "chrf": "chrF", "fid": "FID"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training left behind; anything but the record may be missing.
+
+    `record` is the run's entry in results.json, with `monitor`, `mode` and the resolved `config`; `train` and `val`
+    are the rows of its curves, each with `samples`; `arrays` and `texts` are the evaluation's evidence.
+    """
+
+    record: dict[str, Any]
+    train: list[Row] = field(default_factory=list)
+    val: list[Row] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.record.get(key)
+
+    def metric(self, name: str) -> float | None:
+        """A test metric, None where it is missing."""
+        return self.metrics.get(f"test/{name}")
+
+    @property
+    def seed(self) -> int:
+        return int(self.record.get("seed") or 0)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics by `split/name`, numbers only."""
+        known = self.record.get("metrics") or {}
+        return {name: value for name, value in known.items() if finite(value)}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one experiment, one a seed."""
+
+    runs: tuple[Run, ...]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.runs[0][key]
+
+    @property
+    def shown(self) -> Run:
+        """The run whose pictures are shown: the first seed that has some. Never the best by test."""
+        return next((run for run in self.runs if run.arrays or run.texts), self.runs[0])
+
+    @property
+    def family(self) -> str:
+        """The family that the net belongs to, also the class of its colour."""
+        net = str(self["net"]).lower()
+        return next((name for name in FAMILIES if name in net), "other")
+
+    @property
+    def headline(self) -> str:
+        """The metric by which this experiment is spoken of, without its split."""
+        fallback = str(self["monitor"] or "loss").split("/")[-1]
+        name = HEADLINE.get(str(self["task"]), fallback)
+        return name if self.values(f"test/{name}") or not self.values(f"test/{fallback}") else fallback
+
+    def values(self, metric: str) -> dict[int, float]:
+        """A metric by seed."""
+        return {run.seed: run.metrics[metric] for run in self.runs if metric in run.metrics}
+
+    def numbers(self, key: str) -> dict[int, float]:
+        """A number of the record by seed."""
+        return {run.seed: run[key] for run in self.runs if finite(run[key])}
+
+
+def cells(runs: Sequence[Run]) -> list[Cell]:
+    """Runs by experiment, in the order in which experiments first come; seeds in order."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(str(run["experiment"]), []).append(run)
+    return [Cell(tuple(sorted(group, key=lambda run: run.seed))) for group in groups.values()]
+
+
+def finite(value: object) -> bool:
+    """Whether it is a number that can be printed and compared."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean and the sample standard deviation (n - 1), None for a single value."""
+    return fmean(values), stdev(values) if len(values) > 1 else None
+
+
+def arrow(metric: str) -> str:
+    """Which way the metric is better."""
+    name = metric.split("/")[-1]
+    return "↑" if name in RISING else "↓" if name in FALLING else ""
+
+
+def metric_name(metric: str) -> str:
+    """As a person reads it: `test/bits_per_character` → bits per character."""
+    words = metric.split("/")[-1].split("_")
+    return " ".join(ABBREVIATIONS.get(word, word) for word in words)
