@@ -1,0 +1,207 @@
+"""Each role's real net, exported, stored, and predicting from raw input in a process that knows nothing of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from quartet import nets
+from quartet.data.tokenizer import train_tokenizer
+from quartet.export import export
+from quartet.tracking import MLflow
+from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+
+CONF = Path(__file__).parents[2] / "conf" / "net"
+PIXELS = Pixels(height=12, width=12, channels=1, mean=(73.0,), std=(90.0,))
+COLOURED = Pixels(height=12, width=12, channels=3, mean=(73.0,) * 3, std=(90.0,) * 3)
+SERIES = Series(length=16, channels=1)
+CLASSES = Classes(names=("cat", "dog", "Katze"))
+TEXT = ["the cat eats the dog", "a dog eats", "die Katze frisst", "der Hund frisst die Katze"] * 5
+FAMILIES = {
+    "cnn": {"width": 8, "layers": 1, "stages": 2, "depth": 1},
+    "rnn": {"width": 16, "layers": 1},
+    "transformer": {"width": 16, "layers": 1},
+}
+
+
+def net(family: str, **changes: Any) -> Any:
+    recipe = yaml.safe_load((CONF / f"{family}.yaml").read_text())
+    torch.manual_seed(0)
+    return getattr(nets, recipe.pop("_target_").rpartition(".")[2])(**{**recipe, **FAMILIES[family], **changes})
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tokens]:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    trained = train_tokenizer(TEXT, kind="subword", vocabulary=280, spaced=True)
+    trained.save(path)
+    return path, Tokens(vocabulary=trained.vocabulary, context=24)
+
+
+def export_role(
+    family: str, role: str, folder: Path, tokenizer: tuple[Path, Tokens], **changes: Any
+) -> torch.nn.Module:
+    path, tokens = tokenizer
+    recipe = net(family, **changes)
+    if role == "classify":
+        model = recipe.classifier(PIXELS, CLASSES)
+        export(model, role="classify", inputs=PIXELS, outputs=CLASSES, folder=folder)
+    elif role == "generate":
+        model = recipe.generator(4, PIXELS)
+        export(model, role="generate", inputs=None, outputs=PIXELS, noise=4, folder=folder)
+    elif role == "language":
+        model = recipe.language_model(tokens)
+        export(model, role="language", inputs=tokens, outputs=tokens, tokenizer=path, folder=folder)
+    else:
+        model = recipe.translator(tokens)
+        export(model, role="translate", inputs=tokens, outputs=tokens, tokenizer=path, folder=folder)
+    return model.eval()
+
+
+def load(path: Path) -> Any:
+    return torch.export.load(path).module()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_text_programs_take_any_batch_and_length(family: str, tmp_path: Path, tokenizer: tuple[Path, Tokens]) -> None:
+    language = export_role(family, "language", tmp_path / "language", tokenizer)
+    program = load(tmp_path / "language" / "language.pt2")
+    translate = export_role(family, "translate", tmp_path / "translate", tokenizer)
+    encode, decode = (load(tmp_path / "translate" / f"{name}.pt2") for name in ("encode", "decode"))
+    for batch, length in ((1, 2), (1, 4), (5, 24), (2, 11)):
+        ids = torch.randint(4, 280, (batch, length))
+        with torch.no_grad():
+            torch.testing.assert_close(program(ids), language(ids)[0], rtol=1e-3, atol=1e-4)
+            target = ids[:, : length // 2]
+            torch.testing.assert_close(decode(target, encode(ids)), translate(ids, target), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_image_programs_take_any_batch(family: str, tmp_path: Path, tokenizer: tuple[Path, Tokens]) -> None:
+    classify = export_role(family, "classify", tmp_path / "classify", tokenizer)
+    generate = export_role(family, "generate", tmp_path / "generate", tokenizer)
+    x, z = torch.randint(0, 256, (7, 12, 12, 1), dtype=torch.uint8), torch.randn(7, 4)
+    with torch.no_grad():
+        for n in (1, 7):
+            logits = load(tmp_path / "classify" / "classify.pt2")(x[:n])
+            torch.testing.assert_close(logits, classify(x[:n]), rtol=1e-3, atol=1e-4)
+            images = load(tmp_path / "generate" / "generate.pt2")(z[:n])
+            torch.testing.assert_close(images, generate(z[:n]), rtol=1e-3, atol=1e-4)
+
+
+def test_other_cells_and_inputs(tmp_path: Path, tokenizer: tuple[Path, Tokens]) -> None:
+    for cell in ("gru", "plain"):
+        export_role("rnn", "language", tmp_path / cell, tokenizer, cell=cell)
+    model = net("rnn").classifier(SERIES, CLASSES)
+    export(model, role="classify", inputs=SERIES, outputs=CLASSES, folder=tmp_path / "series")
+    model = net("transformer", position="learned").classifier(COLOURED, CLASSES)
+    export(model, role="classify", inputs=COLOURED, outputs=CLASSES, folder=tmp_path / "coloured")
+    assert json.loads((tmp_path / "coloured" / "settings.json").read_text())["shape"] == [12, 12, 3]
+
+
+def test_the_model_given_is_left_as_it_was(tmp_path: Path) -> None:
+    model = net("cnn").classifier(PIXELS, CLASSES).train()
+    export(model, role="classify", inputs=PIXELS, outputs=CLASSES, folder=tmp_path)
+    assert model.training and all(weight.requires_grad for weight in model.parameters())
+
+
+def test_a_model_that_cannot_be_traced_is_refused(tmp_path: Path) -> None:
+    class Moody(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.float().flatten(1)[:, :3] if x.sum() > 10 else x.float().flatten(1)[:, 3:6]
+
+    with pytest.raises(QuartetError, match="torch.export cannot follow Moody"):
+        export(Moody(), role="classify", inputs=PIXELS, outputs=CLASSES, folder=tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "spaced"), [("subword", False), ("subword", True), ("character", False)])
+def test_tokenizer_says_the_same_as_the_data_s(kind: Any, spaced: bool, tmp_path: Path) -> None:
+    from quartet.export import _tokenizer
+
+    data = train_tokenizer(TEXT, kind=kind, vocabulary=280, spaced=spaced)
+    data.save(tmp_path / "tokenizer.json")
+    engine = _tokenizer(json.loads((tmp_path / "tokenizer.json").read_text()))
+    for text in ("the cat eats", "Katze\n  frisst ", "ein <pad> Hund"):
+        ids = data.encode(text)
+        assert engine.encode(text).ids == ids
+        if 3 not in ids:
+            assert engine.decode(ids) == data.decode(ids) == text
+
+
+PREDICT = """
+import json, sys, warnings, numpy as np
+import mlflow
+assert "quartet" not in sys.modules
+uris = json.loads(sys.argv[2])
+mlflow.set_tracking_uri(sys.argv[1])
+def load(role):
+    return mlflow.pyfunc.load_model(uris[role])
+said = {}
+classify = load("classify")
+said["classes"] = classify.predict(np.zeros((3, 12, 12), np.uint8)).to_dict("list")
+language = load("language")
+said["go on"] = list(language.predict("the cat", params={"tokens": 5, "seed": 1}))
+said["same"] = list(language.predict(["the cat"], params={"tokens": 5, "seed": 1}))
+said["greedy"] = list(language.predict(["the cat", "a dog eats the"], params={"tokens": 4, "temperature": 0.0}))
+said["alone"] = list(language.predict(["a dog eats the"], params={"tokens": 4, "temperature": 0.0}))
+said["empty"] = list(language.predict([""], params={"tokens": 40}))
+translate = load("translate")
+said["beam"] = list(translate.predict(["the cat eats the dog", "a dog"], params={"tokens": 6}))
+said["one"] = list(translate.predict("a dog", params={"beams": 1, "tokens": 6}))
+generate = load("generate")
+images = generate.predict(np.array([3]), params={"seed": 4})
+again = generate.predict(np.array([3]), params={"seed": 4})
+said["images"] = [list(images.shape), str(images.dtype), bool((images == again).all())]
+assert "quartet" not in sys.modules and not any("main/src" in path for path in sys.path)
+print(json.dumps(said))
+"""
+
+
+def test_stored_models_predict_from_raw_input_in_a_foreign_process(
+    tmp_path: Path, tokenizer: tuple[Path, Tokens]
+) -> None:
+    store = MLflow(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="quartet", system_metrics=False, model=True)
+    uris, families = {}, {"classify": "cnn", "language": "rnn", "translate": "transformer", "generate": "cnn"}
+    for role, family in families.items():
+        run = store.start(name=role, params={}, tags={})
+        export_role(family, role, tmp_path / role, tokenizer)
+        assert str(store.model(run, tmp_path / role)).startswith("models:/")
+        uris[role] = f"runs:/{run}/model"
+    away = tmp_path / "away"
+    away.mkdir()
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "-I", "-c", PREDICT, store.uri, json.dumps(uris)]
+    done = subprocess.run(command, cwd=away, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert len(said["classes"]["label"]) == 3 and set(said["classes"]["label"]) <= set(CLASSES.names)
+    assert all(1 / 3 <= share <= 1 for share in said["classes"]["confidence"])
+    assert said["go on"] == said["same"] and said["go on"][0].startswith("the cat")
+    assert said["greedy"][1] == said["alone"][0]  # what stands beside a sentence does not change how it goes on
+    assert len(said["beam"]) == 2 and len(said["one"]) == 1
+    assert said["images"] == [[3, 12, 12, 1], "uint8", True]
+
+
+def test_requirements_and_signature_are_explicit(tmp_path: Path, tokenizer: tuple[Path, Tokens]) -> None:
+    import mlflow
+
+    store = MLflow(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="quartet", system_metrics=False, model=True)
+    run = store.start(name="language", params={}, tags={})
+    export_role("transformer", "language", tmp_path / "language", tokenizer)
+    uri = store.model(run, tmp_path / "language")
+    mlflow.set_tracking_uri(store.uri)
+    info = mlflow.models.get_model_info(uri)
+    assert info.signature is not None and {param.name for param in info.signature.params} >= {"temperature", "top_p"}
+    folder = Path(mlflow.artifacts.download_artifacts(uri))
+    packages = (folder / "requirements.txt").read_text()
+    assert "torch==" in packages and "tokenizers==" in packages
+    assert (folder / "input_example.json").exists()
+    assert not list(folder.rglob("*.pkl"))

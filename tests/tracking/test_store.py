@@ -1,0 +1,235 @@
+"""Runs in a real SQLite store: what is kept, what is refused, and what happens when the store goes away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from quartet.tracking import MLflow, NoTracking
+from quartet.types import QuartetError
+
+
+def tracker(folder: Path, **given: object) -> MLflow:
+    uri = f"sqlite:///{folder}/mlflow.db"
+    return MLflow(**{"uri": uri, "experiment": "quartet", "system_metrics": False, "model": True, **given})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> MLflow:
+    """One store for the whole file: its first migration takes seconds."""
+    return tracker(tmp_path_factory.mktemp("store"))
+
+
+def client(store: MLflow):
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(store.uri)
+
+
+def test_importing_needs_no_mlflow_and_neither_does_tracking_nothing() -> None:
+    code = (
+        "import sys; sys.modules['mlflow'] = None\n"
+        "from quartet.tracking import MLflow, NoTracking\n"
+        "t = NoTracking()\n"
+        "run = t.start(name='a', params={}, tags={})\n"
+        "with t.attach(run) as metrics: metrics.log({'train/loss': 1.0}, step=1)\n"
+        "t.finish(run, 'FINISHED')\n"
+        "assert run == '' and t.uri is None and not t.stores_model\n"
+        "try: MLflow(uri=None, experiment='x', system_metrics=True, model=True).start(name='a', params={}, tags={})\n"
+        "except Exception as error: assert 'tracking=none' in str(error), error\n"
+        "else: raise SystemExit('tracked without mlflow')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MLFLOW_TRACKING_URI": ""})
+
+
+def test_address_is_absolute_and_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracker(tmp_path, uri=None).uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracker(tmp_path, uri="sqlite:///sub/a.db?timeout=9").uri == f"sqlite:///{tmp_path}/sub/a.db?timeout=9"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
+    assert tracker(tmp_path, uri=None).uri == "http://somewhere:5000"
+    assert tracker(tmp_path, uri="sqlite:////b.db").uri == "sqlite:////b.db"
+
+
+def test_every_parameter_is_kept_however_many_and_long(store: MLflow) -> None:
+    layers = {f"layer{i}": {"width": i, "note": None} for i in range(130)}
+    long = "ä" * 5900
+    params = {
+        "net": {"_target_": "quartet.nets.CNN", "layers": layers},
+        "betas": [0.9, 0.99],
+        "long": long,
+        "empty": {},
+    }
+    run = store.start(name="many", params={**params, "longer": "x" * 9000, "on": True}, tags={})
+    logged = client(store).get_run(run).data.params
+    assert len(logged) == 1 + 260 + 5
+    assert logged["net.layers.layer129.width"] == "129" and logged["net.layers.layer0.note"] == "null"
+    assert logged["betas"] == "[0.9, 0.99]" and logged["empty"] == "{}" and logged["on"] == "true"
+    assert logged["long"] == long and logged["longer"] == "x" * 6000
+
+
+def test_tags_dataset_and_nesting(store: MLflow) -> None:
+    data = {"name": "fashion_mnist", "digest": "d" * 64, "path": "dvc://data/fashion_mnist", "train": 55000}
+    parent = store.start(name="sweep", params={}, tags={"git_commit": "abc", "fingerprint": "f" * 64}, dataset=data)
+    child = store.start(name="trial", params={}, tags={}, parent=parent)
+    found = client(store).get_run(parent)
+    assert found.info.run_name == "sweep" and found.info.status == "RUNNING"
+    assert found.data.tags["fingerprint"] == "f" * 64 and found.data.tags["mlflow.source.git.commit"] == "abc"
+    assert client(store).get_run(child).data.tags["mlflow.parentRunId"] == parent
+    (used,) = found.inputs.dataset_inputs
+    assert used.dataset.name == "fashion_mnist" and used.dataset.digest == "d" * 36
+    assert "55000" in used.dataset.profile and "d" * 64 in used.dataset.profile
+    assert used.tags[0].value == "training"
+
+
+def test_artifacts_lie_beside_the_database(store: MLflow, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "a.txt").write_text("a")
+    run = store.start(name="files", params={}, tags={})
+    store.artifact(run, tmp_path / "config.yaml", folder="config")
+    store.artifact(run, tmp_path / "many", folder="many")
+    store.text(run, "samples.txt", "The cat eats")
+    store.figure(run, "curve.png", Figure())
+    names = {file.path for folder in (None, "config", "many") for file in client(store).list_artifacts(run, folder)}
+    assert {"config/config.yaml", "many/a.txt", "samples.txt", "curve.png"} <= names
+    database = Path(store.uri.removeprefix("sqlite:///"))
+    assert list((database.parent / "mlruns").rglob("config.yaml"))
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_status_is_as_it_was(store: MLflow, status: str) -> None:
+    run = store.start(name=status, params={}, tags={})
+    store.finish(run, status)  # type: ignore[arg-type]
+    assert client(store).get_run(run).info.status == status
+
+
+def test_resuming_goes_on_with_the_run_and_repeats_no_point(store: MLflow) -> None:
+    run = store.start(name="long", params={"lr": 0.1, "devices": 1}, tags={})
+    with store.attach(run) as metrics:
+        for step in (100, 200, 300):
+            metrics.log({"train/loss": 1 / step}, step=step)
+    store.finish(run, "KILLED")
+    again = store.start(name="long", params={"lr": 0.1, "devices": 2, "new": 1}, tags={}, resume=run)
+    with store.attach(again) as metrics:  # from the checkpoint at 200
+        for step in (300, 400):
+            metrics.log({"train/loss": 1 / step, "val/loss": 0.5}, step=step)
+    found = client(store).get_run(run)
+    assert again == run and found.info.status == "RUNNING"
+    assert found.data.params == {"lr": "0.1", "devices": "1", "new": "1"}
+    assert found.data.tags["changed_on_resume"] == "devices: 1 -> 2"
+    history = client(store).get_metric_history(run, "train/loss")
+    assert sorted(point.step for point in history) == [100, 200, 300, 400]
+    assert len(client(store).get_metric_history(run, "val/loss")) == 2
+
+
+def test_resuming_a_run_that_is_gone_starts_afresh(store: MLflow) -> None:
+    assert store.start(name="new", params={}, tags={}, resume="0" * 32) != "0" * 32
+    run = store.start(name="old", params={}, tags={})
+    client(store).delete_run(run)
+    assert store.start(name="old", params={}, tags={}, resume=run) != run
+
+
+def test_logging_costs_microseconds_and_loses_nothing(store: MLflow) -> None:
+    run = store.start(name="fast", params={}, tags={})
+    with store.attach(run) as metrics:
+        begin = time.perf_counter()
+        for step in range(3000):
+            metrics.log(
+                {"train/loss": float("nan") if step == 7 else 0.5, "train/accuracy of (T-shirt)": 0.1}, step=step
+            )
+        each = (time.perf_counter() - begin) / 3000
+    assert each < 50e-6
+    found = client(store).get_run(run).data.metrics
+    assert set(found) == {"train/loss", "train/accuracy of _T-shirt_"}
+    assert len(client(store).get_metric_history(run, "train/loss")) == 3000
+
+
+def test_system_metrics_and_final_metrics(store: MLflow) -> None:
+    measuring = tracker(Path(store.uri.removeprefix("sqlite:///")).parent, system_metrics=True)
+    run = measuring.start(name="machine", params={}, tags={})
+    for _ in range(2):  # the second goes on where the first, interrupted, ended
+        with measuring.attach(run) as metrics:
+            metrics.log({"train/loss": 1.0}, step=1)
+    measuring.metrics(run, {"test/accuracy": 0.93}, step=1234)
+    found = client(store).get_run(run).data.metrics
+    assert found["test/accuracy"] == 0.93 and "system/cpu_utilization_percentage" in found
+    steps = [point.step for point in client(store).get_metric_history(run, "system/system_memory_usage_megabytes")]
+    assert sorted(steps) == [0, 1]
+
+
+def test_a_store_that_goes_away_ends_nothing_and_leaves_a_csv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("quartet.tracking.buffer.CLOSE_SECONDS", 2.0)
+    gone = tracker(tmp_path)
+    run = gone.start(name="gone", params={}, tags={})
+    metrics = gone.attach(run, unsent=tmp_path / "unsent.csv")
+    Path(gone.uri.removeprefix("sqlite:///")).write_bytes(b"this is no database" * 1000)
+    with caplog.at_level(logging.WARNING):
+        metrics.log({"train/loss": 0.25}, step=64)
+        metrics.close()
+        metrics.close()
+        gone.finish(run, "FINISHED")
+    assert (tmp_path / "unsent.csv").read_text().splitlines()[1].startswith("train/loss,0.25,")
+    assert "1 metrics did not reach" in caplog.text and "unsent.csv" in caplog.text
+    assert "the status FINISHED did not reach" in caplog.text
+
+
+def test_refusals_name_the_address_and_the_remedy(tmp_path: Path, store: MLflow) -> None:
+    begin = time.monotonic()
+    for uri in ("http://127.0.0.1:9", "http://no-such-host.invalid:5000"):
+        with pytest.raises(QuartetError, match=r"(?s)no MLflow server answers at .*tracking=none"):
+            tracker(tmp_path, uri=uri).start(name="a", params={}, tags={})
+    assert time.monotonic() - begin < 12
+    (tmp_path / "broken.db").write_text("this is no database" * 1000)
+    with pytest.raises(QuartetError, match=r"(?s)broken\.db.*tracking=none"):
+        tracker(tmp_path, uri=f"sqlite:///{tmp_path}/broken.db").start(name="a", params={}, tags={})
+    other = MLflow(uri=store.uri, experiment="other", system_metrics=False, model=False)
+    other.start(name="a", params={}, tags={})
+    client(store).delete_experiment(client(store).get_experiment_by_name("other").experiment_id)
+    with pytest.raises(QuartetError, match="tracking.experiment: 'other' was deleted"):
+        other.start(name="a", params={}, tags={})
+
+
+RACE = """
+import sys
+from quartet.tracking import MLflow
+tracker = MLflow(uri=sys.argv[1], experiment="quartet", system_metrics=False, model=False)
+run = tracker.start(name=sys.argv[2], params={"seed": sys.argv[2]}, tags={})
+with tracker.attach(run) as metrics:
+    for step in range(50):
+        metrics.log({"train/loss": 1.0}, step=step)
+tracker.finish(run, "FINISHED")
+"""
+
+
+def test_four_processes_may_create_one_store_at_once_and_are_quiet(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    command = [sys.executable, "-c", RACE, uri]
+    every = [subprocess.Popen([*command, str(i)], stderr=subprocess.PIPE, text=True, cwd=tmp_path) for i in range(4)]
+    said = [process.communicate(timeout=120)[1] for process in every]
+    assert [process.returncode for process in every] == [0] * 4, said
+    assert said == [""] * 4
+    from mlflow.tracking import MlflowClient
+
+    found = MlflowClient(uri)
+    (experiment,) = found.search_experiments(filter_string="name = 'quartet'")
+    runs = found.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["0", "1", "2", "3"]
+    assert all(run.info.status == "FINISHED" for run in runs)
+    assert all(len(found.get_metric_history(run.info.run_id, "train/loss")) == 50 for run in runs)
+
+
+def test_no_tracking_stores_no_model(tmp_path: Path, store: MLflow) -> None:
+    assert NoTracking().model("", tmp_path) is None
+    assert tracker(tmp_path, model=False).model("", tmp_path) is None
