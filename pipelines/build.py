@@ -1,0 +1,67 @@
+"""From a resolved tree to objects: the only place that instantiates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+
+from quartet.budget import Budget
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from quartet.data import DataModule
+    from quartet.methods.method import Method
+    from quartet.tasks import Task
+
+
+def build_data(tree: dict[str, Any], folder: Path) -> DataModule:
+    return instantiate(tree["data"]["loading"])(folder=folder, seed=tree["seed"])
+
+
+def build_task(tree: dict[str, Any]) -> Task:
+    return instantiate(tree["task"])
+
+
+def build_model(tree: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
+    """The net that answers the task's question about the data; for adversarial training, both players."""
+    net = instantiate(tree["net"])
+    if task.METHOD == "supervised":
+        return task.build(net, data)
+    from quartet.methods.adversarial import Players
+
+    rival = instantiate(tree["method"]["discriminator"])
+    return Players(task.build(net, data), task.build_rival(rival, data))
+
+
+def build_method(tree: dict[str, Any], data: DataModule) -> Method:
+    """The LightningModule, its weights drawn by the tree's seed."""
+    import torch
+
+    torch.manual_seed(tree["seed"])
+    task = build_task(tree)
+    model = build_model(tree, task, data)
+    options = {key: value for key, value in tree["method"].items() if key != "discriminator"}
+    return instantiate(options)(
+        task=task,
+        model=model,
+        budget=Budget.parse(tree["budget"]),
+        validate_every=Budget.parse(tree["validate_every"], key="validate_every"),
+        samples_per_epoch=data.examples["train"],
+        optimizer=instantiate(tree["optimizer"]),
+        schedule=instantiate(tree["schedule"]),
+        seed=tree["seed"],
+    )
+
+
+def load_model(folder: Path, tree: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
+    """The chosen weights of the run in `folder`, ready to predict."""
+    import torch
+    from safetensors.torch import load_model as load_weights
+
+    torch.manual_seed(tree["seed"])  # the untrained model that some metrics compare with is the one that was trained
+    model = build_model(tree, task, data)
+    load_weights(model, str(folder / "model.safetensors"))
+    return model.eval()

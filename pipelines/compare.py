@@ -1,0 +1,78 @@
+"""Compare the runs of the table: `reports/index.html`, `reports/results.json` and a table on the terminal.
+
+python pipelines/compare.py                      the experiments and seeds of params.yaml (the DVC stage)
+python pipelines/compare.py FOLDER … [--out DIR]  any evaluated runs
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines import cli, configuration
+from quartet.report import Run, page, results, summary
+from quartet.types import QuartetError
+
+
+def load_run(folder: Path, evaluated: Path) -> Run:
+    """A run as the report wants it, from the files that training and evaluation left."""
+    import numpy as np
+
+    record = json.loads((folder / "run.json").read_text())
+    record["metrics"] = json.loads((evaluated / "metrics.json").read_text())
+    record["config"] = configuration.load(folder / "config.yaml")
+    with np.load(evaluated / "evidence.npz") as archive:
+        arrays = dict(archive)
+    texts = json.loads((evaluated / "evidence.json").read_text())
+    curves = {split: read_curve(folder / f"{split}.csv") for split in ("train", "val")}
+    return Run(record=record, train=curves["train"], val=curves["val"], arrays=arrays, texts=texts)
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def table() -> list[Path]:
+    """The result folders of params.yaml's experiments and seeds."""
+    params: dict[str, Any] = yaml.safe_load(Path("params.yaml").read_text())
+    return [
+        Path("results") / experiment / str(seed) for experiment in params["experiments"] for seed in params["seeds"]
+    ]
+
+
+def compare(folders: list[Path], *, out: Path) -> None:
+    runs = []
+    for folder in folders:
+        trained = folder / "train" if (folder / "train").exists() else folder
+        if not (folder / "evaluate" / "metrics.json").exists():
+            raise QuartetError(f"{folder} holds no evaluated run\nrun pipelines/evaluate.py {trained} first")
+        runs.append(load_run(trained, folder / "evaluate"))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results(runs), indent=1, ensure_ascii=False) + "\n")
+    (out / "index.html").write_text(page(runs))
+    print(summary(runs))
+    print(f"\nreport: {(out / 'index.html').resolve()}")
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="compare.py", description="Compare evaluated runs.")
+    parser.add_argument(
+        "folders",
+        type=Path,
+        nargs="*",
+        help="results/<experiment>/<seed>, or runs/…; all of params.yaml's unless given",
+    )
+    parser.add_argument("--out", type=Path, default=Path("reports"))
+    chosen = parser.parse_args(arguments)
+    compare(chosen.folders or table(), out=chosen.out)
+
+
+if __name__ == "__main__":
+    cli.run(main, sys.argv[1:])

@@ -1,0 +1,78 @@
+"""Prepare data: fetch, check, and write what training maps into memory.
+
+    python pipelines/prepare.py                    the data of every resolved experiment (the DVC stage)
+    python pipelines/prepare.py fashion_mnist …    data sets by name
+
+A data set is identified by its recipe: what is there already with the same recipe is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines import cli, configuration
+
+TABLE = Path("data")  # the data sets of params.yaml's experiments, a DVC output
+OTHERS = Path("runs/data")  # those of runs started by hand
+DOWNLOADS = Path("runs/downloads")
+
+
+def recipe_of(data: dict[str, Any]) -> dict[str, Any]:
+    """What the prepared files depend on: a mirror says where from, not what."""
+    return {key: value for key, value in data["source"].items() if key != "mirror"}
+
+
+def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
+    """The folder of the prepared data set of a resolved tree's `data`, preparing it if need be.
+
+    Looks among the experiments of params.yaml first. `table` prepares it there, else it goes beside the runs, so that
+    a run by hand never changes a DVC output.
+    """
+    from hydra.utils import instantiate
+
+    from quartet.data import is_prepared, prepare
+
+    recipe = recipe_of(data)
+    shared = TABLE / data["name"]
+    if is_prepared(shared, recipe):
+        return shared
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
+    root = TABLE if table else OTHERS / digest
+    folder = root / data["name"]
+    if not is_prepared(folder, recipe):
+        source = instantiate(data["source"])
+        prepare(name=data["name"], source=source, recipe=recipe, root=root, downloads=DOWNLOADS)
+    return folder
+
+
+def stage(arguments: list[str]) -> None:
+    """Prepare what `compose` has resolved; leave each experiment a note of its data's digest, which training depends
+    on, so that one data set's change does not retrain what uses another."""
+    resolved = sorted(Path("build/data").glob("*.yaml"))
+    wanted = {path.stem: configuration.load(path) for path in resolved}
+    TABLE.mkdir(exist_ok=True)
+    for experiment, data in wanted.items():
+        folder = ensure(data, table=True)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        note = {"data": data["name"], "digest": manifest["digest"], "recipe": manifest["recipe"]}
+        (TABLE / f"{experiment}.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
+    names = {data["name"] for data in wanted.values()}
+    for child in TABLE.iterdir():
+        if child.is_dir() and child.name not in names:
+            shutil.rmtree(child)
+        elif child.suffix == ".json" and child.stem not in wanted:
+            child.unlink()
+
+
+def by_name(names: list[str]) -> None:
+    for name in names:
+        print(ensure(configuration.compose_group("data", name)))
+
+
+if __name__ == "__main__":
+    cli.run(by_name if len(sys.argv) > 1 else stage, sys.argv[1:])

@@ -1,0 +1,59 @@
+"""The ranges in which a number makes sense, by the name that it has everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from quartet.types import QuartetError
+
+Range = tuple[str, Callable[[float], bool]]
+
+AT_LEAST_ONE: Range = ("at least 1", lambda value: value >= 1)
+POSITIVE: Range = ("more than 0", lambda value: value > 0)
+NOT_NEGATIVE: Range = ("at least 0", lambda value: value >= 0)
+FRACTION: Range = ("in [0, 1)", lambda value: 0 <= value < 1)
+SHARE: Range = ("in [0, 1]", lambda value: 0 <= value <= 1)
+
+RANGES: dict[str, Range] = {
+    **dict.fromkeys(
+        (
+            *("width", "depth", "layers", "heads", "hidden", "stages", "kernel", "cycle", "patch", "steps"),
+            *("batch_size", "accumulate", "devices", "nodes", "threads", "log_every", "patience", "context", "noise"),
+            *("discriminator_steps", "r1_every", "vocabulary", "beam", "sentences", "tokens"),
+        ),
+        AT_LEAST_ONE,
+    ),
+    **dict.fromkeys(("lr", "clip", "eps", "growth", "max_ratio"), POSITIVE),
+    **dict.fromkeys(
+        ("seed", "weight_decay", "head_start", "r1", "tolerance", "temperature", "length_penalty", "max_extra"),
+        NOT_NEGATIVE,
+    ),
+    **dict.fromkeys(("dropout", "label_smoothing", "ema", "momentum", "betas", "warmup", "drop_path"), FRACTION),
+    **dict.fromkeys(("floor", "cooldown", "top_p"), SHARE),
+}
+
+
+def check_ranges(tree: dict[str, Any]) -> None:
+    """Raise QuartetError for the first number in `tree` that is out of its range."""
+    for path, node in _mappings(tree):
+        for name, value in node.items():
+            _check_range(value, name, f"{path}{name}")
+
+
+def _check_range(value: Any, name: str, path: str) -> None:
+    if name not in RANGES:
+        return
+    words, holds = RANGES[name]
+    for number in value if isinstance(value, list) else [value]:
+        if isinstance(number, int | float) and not isinstance(number, bool) and not holds(number):
+            raise QuartetError(
+                f"{path}: given {value}, needs {'numbers' if number is not value else 'a number'} {words}"
+            )
+
+
+def _mappings(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, node
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield from _mappings(value, f"{path}{name}.")

@@ -1,0 +1,142 @@
+"""A run's folder and its fingerprint: configuration, data and code together name it, so that an interrupted run finds
+its own checkpoint and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipelines import configuration
+from quartet.types import QuartetError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RUNS = Path("runs")
+# What a finished run hands on, and evaluation reads.
+HANDED_ON = ("config.yaml", "model.safetensors", "run.json", "train.csv", "val.csv")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One resolved tree with its prepared data."""
+
+    tree: dict[str, Any]
+    data: Path
+
+    @cached_property
+    def config_hash(self) -> str:
+        return configuration.config_hash(self.tree)
+
+    @cached_property
+    def data_digest(self) -> str:
+        return json.loads((self.data / "manifest.json").read_text())["digest"]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        parts = (self.config_hash, self.data_digest, code_digest())
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        return f"{self.tree['experiment']}-{self.tree['seed']}"
+
+    @property
+    def folder(self) -> Path:
+        return RUNS / f"{self.name}-{self.fingerprint[:12]}"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is remembered between two attempts at this run; empty before the first."""
+        path = self.folder / "state.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def remember(self, **facts: Any) -> None:
+        write(self.folder / "state.json", json.dumps({**self.state, **facts}, indent=1))
+
+    def open(self) -> None:
+        """Make the folder for a fresh start, or leave an interrupted run's as it is."""
+        if self.state.get("status") == "FINISHED":
+            for child in self.folder.iterdir():
+                if child.name != "lock":
+                    shutil.rmtree(child) if child.is_dir() else child.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        configuration.save(self.tree, self.folder / "config.yaml")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: the same run twice at once would write over itself."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise QuartetError(
+                f"{self.folder} is in use: the same configuration, data and code are being trained already\n"
+                "wait for that run to end, or change the seed"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def hand_on(self, target: Path) -> None:
+        """Copy what a finished run is, without its checkpoints for resuming, to `target`."""
+        target.mkdir(parents=True, exist_ok=True)
+        for name in HANDED_ON:
+            shutil.copyfile(self.folder / name, target / name)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    part = path.with_name(path.name + f".{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)
+
+
+def code_digest() -> str:
+    """SHA-256 over the sources that decide a run's outcome. Unlike a commit, it sees what is not committed yet, and
+    does not change with the README."""
+    digest = hashlib.sha256()
+    for path in sorted((REPOSITORY / "src" / "quartet").rglob("*.py")):
+        if path.name not in ("tracking.py",) and "report" not in path.parts and "serving" not in path.parts:
+            digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    digest.update((REPOSITORY / "pipelines" / "worker.py").read_bytes())
+    return digest.hexdigest()
+
+
+def git_commit() -> str:
+    """The commit of the sources, `-dirty` where tracked files differ from it, `unknown` outside a repository."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(REPOSITORY), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def environment() -> dict[str, str]:
+    """The versions that a result depends on."""
+    from importlib.metadata import version
+
+    packages = ("torch", "pytorch-lightning", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def names(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run's place in the table: net × task × method × data, and its seed."""
+    classes = {word: tree[word]["_target_"].rsplit(".", 1)[1].lower() for word in ("net", "task", "method")}
+    return {"experiment": tree["experiment"], **classes, "data": tree["data"]["name"], "seed": tree["seed"]}

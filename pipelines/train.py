@@ -1,0 +1,172 @@
+"""Train one run: fit on one device or several, keep the best checkpoint, track it, return the objective.
+
+python pipelines/train.py experiment=cnn net.width=48 trainer=ddp          composed by Hydra
+python pipelines/train.py --multirun experiment=cnn,rnn seed=0,1           the same, several times
+python pipelines/train.py --resolved build/cnn.yaml --seed 0 --out DIR     a DVC stage: composed before
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines import cli
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from pipelines.run import Run
+    from quartet.tracking import Tracker
+
+
+def train(tree: dict[str, Any]) -> float:
+    """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
+
+    The one road for a command, a `--multirun` job, a DVC stage and a sweep's trial. An interrupted run goes on from
+    its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of the results.
+    """
+    from pipelines.prepare import ensure
+    from pipelines.run import Run
+
+    out = tree["out"] and Path(tree["out"])
+    run = Run(tree, ensure(tree["data"]))
+    with run.locked(), terminable():
+        run.open()
+        with tracked(run) as tracker:
+            fit(run, tracker)
+        if out is not None:
+            run.hand_on(out)
+    return report(run, out or run.folder)
+
+
+def fit(run: Run, tracker: Tracker) -> None:
+    """Launch the workers, then complete what they left and hand the model to the tracker."""
+    import json
+
+    from pipelines.launch import launch
+    from pipelines.run import environment, git_commit, names, write
+
+    launch(run)
+    result = json.loads((run.folder / "result.json").read_text())
+    facts = {
+        **names(run.tree),
+        **result,
+        "config_hash": run.config_hash,
+        "data_digest": run.data_digest,
+        "fingerprint": run.fingerprint,
+        "git_commit": git_commit(),
+        "mlflow_run_id": run.state.get("mlflow_run_id"),
+        "environment": environment(),
+    }
+    write(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
+    log_results(run, tracker, facts)
+
+
+def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
+    """Summary metrics, files and the model, in the run that the driver opened."""
+    run_id = facts["mlflow_run_id"]
+    numbers = ("parameters", "flops", "samples_seen", "train_seconds")
+    summary = {**facts["metrics"], **{name: facts[name] for name in numbers}}
+    tracker.metrics(run_id, summary, step=facts["samples_at_best"])
+    for name in ("config.yaml", "run.json", "train.csv", "val.csv"):
+        tracker.artifact(run_id, run.folder / name, folder="run")
+    if tracker.stores_model:
+        store_model(run, tracker, run_id)
+
+
+def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
+    """Export the chosen model and store it such that it predicts from raw input."""
+    import tempfile
+
+    from pipelines.build import build_data, build_task, load_model
+    from quartet.export import export
+
+    data = build_data(run.tree, run.data)
+    task = build_task(run.tree)
+    model = load_model(run.folder, run.tree, task, data)
+    texts = data.kind in ("text", "pairs")
+    generates = task.ROLE == "generate"
+    with tempfile.TemporaryDirectory() as folder:
+        export(
+            model.generator if generates else model,
+            role=task.ROLE,
+            inputs=None if generates else data.inputs,
+            outputs=data.inputs if generates else data.outputs,
+            folder=Path(folder),
+            noise=task.noise if generates else None,
+            tokenizer=run.data / "tokenizer.json" if texts else None,
+        )
+        tracker.model(run_id, Path(folder))
+
+
+@contextlib.contextmanager
+def tracked(run: Run) -> Iterator[Tracker]:
+    """A tracked run that ends as FINISHED, FAILED or KILLED, as it was; an interrupted one is gone on with."""
+    from hydra.utils import instantiate
+
+    from pipelines.run import git_commit, names
+
+    tracker = instantiate(run.tree["tracking"])
+    tags = {
+        **{name: str(value) for name, value in names(run.tree).items()},
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "data_digest": run.data_digest,
+        "git_commit": git_commit(),
+    }
+    dataset = {"name": run.tree["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
+    run_id = tracker.start(
+        name=run.name, params=run.tree, tags=tags, dataset=dataset, resume=run.state.get("mlflow_run_id")
+    )
+    run.remember(mlflow_run_id=run_id, status="RUNNING")
+    status = "FAILED"
+    try:
+        yield tracker
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        run.remember(status=status)
+        tracker.finish(run_id, status)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def report(run: Run, folder: Path) -> float:
+    """Say how it went and where it is; returns the objective."""
+    import json
+
+    facts = json.loads((run.folder / "run.json").read_text())
+    objective = facts["metrics"][facts["monitor"]]
+    print(
+        f"{run.name}: {facts['monitor']} {objective:.4g} after {facts['samples_seen']:,} samples in "
+        f"{facts['train_seconds']:.0f} s → {folder}",
+        flush=True,
+    )
+    return objective
+
+
+def main(config: Any) -> float:
+    from pipelines.configuration import resolve
+
+    return train(resolve(config))
+
+
+if __name__ == "__main__":
+    cli.main(main)()

@@ -1,0 +1,179 @@
+"""One worker of a run: reads the resolved tree from the run's folder, never composes, fits.
+
+    python pipelines/worker.py RUN_FOLDER DATA_FOLDER CONFIG_HASH
+
+The driver starts it: in its own process for one device, by torch's elastic launcher for several.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines import configuration
+from pipelines.build import build_data, build_method
+from quartet.types import QuartetError
+
+REFUSED = 2  # the exit code of a refusal, as against a failure
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import ModelCheckpoint
+
+    from quartet.data import DataModule
+    from quartet.methods.method import Method
+    from quartet.tracking import Metrics
+
+
+def fit(folder: Path, data_folder: Path, config_hash: str) -> None:
+    """Train, validate, keep the best; rank 0 leaves the results in `folder`. Goes on from the last checkpoint."""
+    tree = configuration.load(folder / "config.yaml")
+    found = configuration.config_hash(tree)
+    if found != config_hash:
+        raise QuartetError(f"{folder}/config.yaml has hash {found[:12]}, the driver composed {config_hash[:12]}")
+    use_threads(tree["trainer"])
+    rank = int(os.environ.get("RANK", "0"))
+    data = build_data(tree, data_folder)
+    method = build_method(tree, data)
+    data.clock = method
+    method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
+    metrics = attach(folder, tree) if rank == 0 else None
+    trainer, checkpoints = build_trainer(tree, method, folder, metrics)
+    last = folder / "checkpoints" / "last.ckpt"
+    try:
+        trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    except SystemExit as stop:  # Lightning turns an interrupt into an exit
+        raise KeyboardInterrupt from stop
+    finally:
+        if metrics is not None:
+            metrics.close()
+    if rank == 0:
+        leave_results(folder, tree, method, Path(checkpoints.best_model_path), world=trainer.world_size)
+
+
+def build_trainer(
+    tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None
+) -> tuple[pl.Trainer, ModelCheckpoint]:
+    """The trainer of this worker and its checkpoints: the best by the task's monitor, and the last to resume from."""
+    import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import ModelCheckpoint
+    from pytorch_lightning.plugins.environments import TorchElasticEnvironment
+    from pytorch_lightning.strategies import DDPStrategy
+
+    from quartet.methods.recorder import Display, Recorder
+    from quartet.nets import synchronise_batch_norm
+
+    quiet()
+    options = tree["trainer"]
+    launched = TorchElasticEnvironment.detect()
+    if launched and options["sync_batch_norm"]:
+        synchronise_batch_norm(method)
+    if options["compile"]:
+        method.model.compile()
+    checkpoints = ModelCheckpoint(
+        dirpath=folder / "checkpoints",
+        filename="best",
+        monitor=f"val/{method.task.MONITOR}",
+        mode=method.task.MODE,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+    )
+    shown = options["progress"] and os.environ.get("RANK", "0") == "0"
+    display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
+    recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
+    trainer = pl.Trainer(
+        accelerator=options["accelerator"],
+        devices=options["devices"],
+        num_nodes=options["nodes"],
+        # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
+        strategy=DDPStrategy(find_unused_parameters=method.UNUSED_PARAMETERS, broadcast_buffers=False)
+        if launched
+        else "auto",
+        plugins=[TorchElasticEnvironment()] if launched else None,
+        precision=options["precision"],
+        deterministic=options["deterministic"],
+        max_epochs=-1,  # the budget ends training
+        num_sanity_val_steps=0,
+        callbacks=[recorder, checkpoints],
+        logger=False,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    return trainer, checkpoints
+
+
+def quiet() -> None:
+    """Hush Lightning's greetings and hints, which are about loaders and loggers that are not used here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+def use_threads(options: dict[str, Any]) -> None:
+    """Share the machine's cores among the workers on it."""
+    import torch
+
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(options["threads"] or max(1, cores // local))
+
+
+def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
+    """Where metrics go beside the files: to the run that the driver opened, named in the folder's state."""
+    from hydra.utils import instantiate
+
+    run_id = json.loads((folder / "state.json").read_text())["mlflow_run_id"]
+    return instantiate(tree["tracking"]).attach(run_id, unsent=folder / "unsent.csv")
+
+
+def leave_results(folder: Path, tree: dict[str, Any], method: Method, best: Path, *, world: int) -> None:
+    """The chosen weights, what is known of the run, and its curves."""
+    import torch
+    from safetensors.torch import save_model
+
+    chosen = torch.load(best, map_location="cpu", weights_only=True)
+    prefix = "model." if method.average is None else "average."
+    weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
+    kept = method.kept.cpu()
+    kept.load_state_dict(weights)
+    save_model(kept, str(folder / "model.safetensors"))
+    row = min(method.history["val"], key=lambda row: abs(row["samples"] - chosen["quartet"]["samples"]))
+    facts = {
+        "metrics": {f"val/{name}": value for name, value in row.items() if name not in ("samples", "seconds")},
+        "parameters": sum(parameter.numel() for parameter in kept.parameters()),
+        "flops": method.flops_per_sample,
+        "samples_seen": method.samples,
+        "samples_at_best": row["samples"],
+        "steps": method.steps,
+        "train_seconds": method.seconds,
+        "devices": world,
+        "device": str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"),
+        "monitor": f"val/{method.task.MONITOR}",
+        "mode": method.task.MODE,
+    }
+    (folder / "result.json").write_text(json.dumps(facts, indent=1))
+    for split, rows in method.history.items():
+        with (folder / f"{split}.csv").open("w", newline="") as file:
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run_folder, data_folder, config_hash = sys.argv[1:]
+    try:
+        fit(Path(run_folder), Path(data_folder), config_hash)
+    except QuartetError as error:
+        print(error, file=sys.stderr)
+        sys.exit(REFUSED)

@@ -1,0 +1,118 @@
+"""Small data of one's own and the overrides that shrink any shipped experiment to a few seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipelines.configuration import compose
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["tracking=none", "trainer.progress=false", "trainer.threads=1", "trainer.log_every=1"]
+SMALL_NET = {
+    "cnn": ["net.width=8", "net.layers=2", "net.heads=2"],
+    "rnn": ["net.width=16", "net.layers=1", "net.heads=2"],
+    "transformer": ["net.width=16", "net.heads=2", "net.layers=1"],
+}
+WORDS = "the cat eats a small red fish while its friend sleeps under an old tree by the river and dreams".split()
+
+
+@pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small data set of each kind. Images are a bright square in a corner that is their class; an
+    odd number of them, so that devices cannot share them evenly."""
+    folder = tmp_path_factory.mktemp("own")
+    draw = np.random.default_rng(0)
+    y = np.arange(241) % 4
+    x = draw.integers(0, 60, (241, 28, 28), dtype=np.uint8)
+    for image, label in zip(x, y, strict=True):
+        image[14 * (label // 2) :][:14, 14 * (label % 2) :][:, :14] += 150
+    np.savez(folder / "images.npz", x=x, y=y)
+    waves = np.sin(np.linspace(0, 9, 40)[None] * (1 + y[:, None])) + draw.normal(0, 0.1, (241, 40))
+    np.savez(folder / "series.npz", x=waves.astype(np.float32), y=y)
+    words = random.Random(0)
+    sentences = [" ".join(words.choice(WORDS) for _ in range(words.randint(3, 12))) for _ in range(600)]
+    (folder / "text").mkdir()
+    (folder / "text" / "a.txt").write_text(".\n".join(sentences * 3))
+    (folder / "pairs.tsv").write_text("".join(f"{s}\t{' '.join(reversed(s.split()))}\n" for s in sentences))
+    return folder
+
+
+def stand_in(kind: str, own: Path) -> list[str]:
+    """Overrides that put the small data set of the same kind in an experiment's place."""
+    return {
+        "images": ["data=own_image_arrays", f"data.source.file={own}/images.npz", "data.loading.batch_size=16"],
+        "series": ["data=own_series", f"data.source.file={own}/series.npz", "data.loading.batch_size=16"],
+        "text": ["data=own_text", f"data.source.folder={own}/text", "data.source.vocabulary=300",
+                 "data.loading.batch_size=8", "data.loading.context=24"],
+        "pairs": ["data=own_pairs", f"data.source.folder={own}/pairs.tsv", "data.source.vocabulary=300",
+                  "data.loading.batch_size=128"],
+    }[kind]  # fmt: skip
+
+
+KINDS = {"classify": "images", "language": "text", "translate": "pairs", "generate": "images"}
+
+
+@pytest.fixture
+def small(own: Path) -> Callable[..., list[str]]:
+    """`small("cnn", "seed=1")`: the overrides of a tiny run of a shipped experiment on small data."""
+
+    def overrides(experiment: str, *more: str, steps: int = 6) -> list[str]:
+        # The experiment as it is, with dummies for what only its user can give.
+        dummies = {"own_images": ["data.source.folder=x"], "own_text": ["data.source.folder=x"], "own_pairs": ["data.source.folder=x"]}
+        tree = compose([f"experiment={experiment}", *dummies.get(experiment, [])])
+        task = tree["task"]["_target_"].rsplit(".", 1)[1].lower()
+        kind = "series" if "mnist1d" in experiment else KINDS[task]
+        net = tree["net"]["_target_"].rsplit(".", 1)[1].lower()
+        extra = ["task.samples=40"] if task == "generate" else []
+        return [
+            f"experiment={experiment}", *SMALL, *SMALL_NET[net], *stand_in(kind, own), *extra,
+            f"budget='{steps} steps'", f"validate_every='{steps // 2} steps'", *more,
+        ]  # fmt: skip
+
+    return overrides
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, in which runs and data are made."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(script: str, *arguments: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """A pipeline's script as a user runs it, one thread a process."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "pipelines" / script), *arguments],
+        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=300,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def runs(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in (folder / "runs").glob("*/config.yaml"))
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = runs(folder)
+    return run
+
+
+def facts(run: Path) -> dict[str, Any]:
+    return json.loads((run / "run.json").read_text())
+
+
+def weights(run: Path) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    return load_file(run / "model.safetensors")

@@ -1,0 +1,175 @@
+"""The command line as a person meets it: what runs, what is refused, and that neither costs an import of torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.configuration import compose, load, options, save
+
+PROGRAM = '''
+"""Show what would run."""
+import atexit, sys
+from pipelines.cli import main
+
+atexit.register(lambda: print("heavy:", sorted({"torch", "mlflow", "ray", "pytorch_lightning"} & set(sys.modules))))
+
+def show(tree):
+    if tree["seed"] == 13:
+        raise ValueError("the task broke")
+    if tree["seed"] == 14:
+        raise KeyboardInterrupt
+    print("ran", tree["experiment"], tree["net"]["width"], tree["seed"])
+
+if __name__ == "__main__":
+    main(show)()
+'''
+
+# Typed after experiment=cnn → what the refusal must name: the key, what was given, and what would do.
+REFUSED = {
+    "net.widht=3": ("net.widht", "did you mean net.width?"),
+    "net=cnnn": ("net=cnnn", "did you mean net=cnn?"),
+    "net.width=wide": ("net.width", "'wide'", "a whole number"),
+    "task=language": ("data", "fashion_mnist holds images", "text"),
+    "data.loading.batch_size=33 trainer.devices=2": ("data.loading.batch_size", "33", "32 or 34"),
+    "net.width=[3": ("net.width=[3", "key=value"),
+    "net.width=3,4": ("net.width=3,4", "--multirun"),
+    "--fast": ("--fast", "--help"),
+    "--multirun seed=0,two": ("seed", "'two'", "a whole number"),
+}
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "show.py"
+    path.write_text(PROGRAM, encoding="utf-8")
+    return path
+
+
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([str(root), str(root / "src"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    environment.pop("HYDRA_FULL_ERROR", None)
+    return subprocess.run(
+        [sys.executable, str(program), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=program.parent,
+        env=environment,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_what_cannot_work_is_refused_in_two_lines(program: Path, typed: str) -> None:
+    done = run(program, "experiment=cnn", *typed.split())
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.stdout.splitlines() == ["heavy: []"]
+    for expected in REFUSED[typed]:
+        assert expected in done.stderr
+
+
+def test_a_refusal_is_quick(program: Path) -> None:
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        run(program, "experiment=cnn", "net.width=wide")
+        times.append(time.perf_counter() - start)
+    assert min(times) < 3.0  # about 0.6 on an idle machine; the tests share theirs
+
+
+def test_an_experiment_must_be_chosen(program: Path) -> None:
+    done = run(program)
+    assert done.returncode == 2
+    assert "experiment: not given" in done.stderr
+    assert "transformer" in done.stderr
+
+
+def test_the_users_own_folder_must_be_given(program: Path) -> None:
+    done = run(program, "experiment=own_images")
+    assert done.returncode == 2
+    assert "data.source.folder: not given" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_good_command_runs(program: Path) -> None:
+    done = run(program, "experiment=cnn", "net.width=48", "seed=3", "trainer=ddp")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["ran cnn 48 3", "heavy: []"]
+    assert [path.name for path in program.parent.iterdir()] == ["show.py"]  # Hydra leaves nothing behind
+
+
+def test_a_crash_of_the_task_shows_where(program: Path) -> None:
+    done = run(program, "experiment=cnn", "seed=13")
+    assert done.returncode == 1
+    assert "ValueError: the task broke" in done.stderr
+    assert "in show" in done.stderr
+    assert "hydra" not in done.stderr.lower()
+
+
+def test_an_interrupt_is_no_crash(program: Path) -> None:
+    done = run(program, "experiment=cnn", "seed=14")
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
+
+
+def test_a_sweep_runs_each_job(program: Path) -> None:
+    # net.width is looked for in each experiment's own net, though Hydra composes once before any is chosen.
+    done = run(program, "experiment=cnn,gan", "net.width=24", "budget=5 steps", "--multirun")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("ran")] == ["ran cnn 24 0", "ran gan 24 0"]
+
+
+def test_a_bad_value_ends_a_sweep_before_it_starts(program: Path) -> None:
+    done = run(program, "experiment=cnn", "net.width=16,wide", "-m")
+    assert done.returncode == 2
+    assert "net.width" in done.stderr
+    assert "ran" not in done.stdout
+    assert not (program.parent / "runs").exists()
+
+
+def test_a_resolved_file_runs_the_same_way(program: Path) -> None:
+    save(compose(["experiment=cnn"]), program.parent / "cnn.yaml")
+    done = run(program, "cnn.yaml", "seed=2", "net.width=24")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "ran cnn 24 2")
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("sed=2", "did you mean seed?"), ("+colour=red", "+colour=red"), ("seed=two", "seed: given 'two'")],
+)
+def test_a_resolved_file_takes_only_its_own_keys(program: Path, typed: str, expected: str) -> None:
+    save(compose(["experiment=cnn"]), program.parent / "cnn.yaml")
+    done = run(program, "cnn.yaml", typed)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_missing_resolved_file_is_named(program: Path) -> None:
+    done = run(program, "nowhere.yaml")
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_lists_all_there_is_and_is_light(program: Path) -> None:
+    done = run(program, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in options("experiment") + options("net"):
+        assert name in done.stdout
+    assert "A residual CNN" in done.stdout
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_hydra_shows_the_configuration(program: Path) -> None:
+    done = run(program, "experiment=cnn", "--cfg", "job")
+    assert done.returncode == 0
+    (program.parent / "shown.yaml").write_text(done.stdout.partition("heavy:")[0], encoding="utf-8")
+    assert load(program.parent / "shown.yaml")["experiment"] == "cnn"

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, command, facts, only_run, runs, weights
+
+from pipelines.configuration import compose, options
+from pipelines.train import train
+
+Small = Callable[..., list[str]]
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_shipped_experiment_runs(experiment: str, small: Small, here: Path) -> None:
+    objective = train(compose(small(experiment)))
+    run = only_run(here)
+    said = facts(run)
+    assert said["metrics"][said["monitor"]] == objective
+    assert np.isfinite(objective)
+    assert said["samples_seen"] > 0
+    assert said["flops"] > 0
+    assert {name.split("/")[0] for name in said["metrics"]} == {"val"}, "training must not read the test split"
+    with (run / "val.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+def interrupted(overrides: list[str], folder: Path) -> None:
+    """Start a run and kill it without warning once it has written a checkpoint."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "pipelines" / "train.py"), *overrides], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+        assert process.poll() is None, "ended before its first checkpoint"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("experiment", ["rnn", "gan"])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(experiment: str, small: Small, tmp_path: Path) -> None:
+    overrides = small(experiment, "net.dropout=0.2", "validate_every='4 steps'", steps=40)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    command("train.py", *overrides, cwd=whole)
+    interrupted(overrides, parts)
+    assert not (only_run(parts) / "model.safetensors").exists(), "was not interrupted: it had ended"
+    command("train.py", *overrides, cwd=parts)
+    expected, found = only_run(whole), only_run(parts)
+    assert expected.name == found.name
+    assert (expected / "model.safetensors").read_bytes() == (found / "model.safetensors").read_bytes()
+    losses = [[row["loss" if experiment == "rnn" else "generator_loss"] for row in csv.DictReader((run / "train.csv").open())] for run in (expected, found)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "extra"),
+    [
+        ("cnn", ["net.norm=batch", "method.accumulate=2"]),
+        ("gan", ["net.norm=batch"]),
+        pytest.param("rnn", [], marks=pytest.mark.slow),
+        pytest.param("transformer", [], marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_train_as_one(experiment: str, extra: list[str], small: Small, tmp_path: Path) -> None:
+    exact = ["trainer.precision=64-true", "net.dropout=0.0", "trainer.accelerator=cpu", *extra]
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, devices in ((one, 1), (two, 2)):
+        folder.mkdir()
+        command("train.py", *small(experiment, *exact, f"trainer.devices={devices}"), cwd=folder)
+    first, second = only_run(one), only_run(two)
+    assert facts(second)["devices"] == 2
+    expected, found = weights(first), weights(second)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6, atol=1e-9, err_msg=name)
+    # An odd number of validation examples: none may count twice.
+    for name, value in facts(first)["metrics"].items():
+        assert facts(second)["metrics"][name] == pytest.approx(value, rel=1e-6), name
+
+
+@pytest.mark.slow
+def test_multirun_with_two_devices_makes_one_run_a_job(small: Small, tmp_path: Path) -> None:
+    command("train.py", "--multirun", *small("cnn", "trainer.devices=2", "trainer.accelerator=cpu", "optimizer.lr=0.001,0.01"), cwd=tmp_path)
+    found = runs(tmp_path)
+    assert len(found) == 2
+    assert {facts(run)["devices"] for run in found} == {2}
+    rates = set()
+    for run in found:
+        with (run / "train.csv").open() as file:
+            rates.add(max(float(row["lr"]) for row in csv.DictReader(file)))
+    assert len(rates) == 2
+
+
+def test_trains_without_dvc_mlflow_and_ray(small: Small, tmp_path: Path) -> None:
+    blocker = tmp_path / "block"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'dvc', 'mlflow', 'ray', 'matplotlib', 'sacrebleu'}:\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+    )
+    command("train.py", *small("cnn", steps=2), cwd=tmp_path, PYTHONPATH=str(blocker))
+    assert only_run(tmp_path)
+
+
+def test_divergence_says_what_to_do(small: Small, tmp_path: Path) -> None:
+    refused = command("train.py", *small("cnn", "optimizer=sgd", "optimizer.lr=1e30", "method.clip=null"), cwd=tmp_path, check=False)
+    assert refused.returncode == 2
+    assert "optimizer.lr" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) <= 3
+
+
+def test_one_seed_twice_is_the_same_run_and_another_is_not(small: Small, here: Path) -> None:
+    for seed in (0, 0, 1):
+        train(compose(small("cnn", f"seed={seed}", steps=2)))
+    first, second = runs(here)
+    assert first.name.startswith("cnn-0-")
+    assert second.name.startswith("cnn-1-")
+    different = [name for name, value in weights(first).items() if not np.array_equal(value, weights(second)[name])]
+    assert different
+
+
+def test_checkpoints_load_without_trusting_them(small: Small, here: Path) -> None:
+    import torch
+
+    train(compose(small("gan", steps=2)))
+    for path in (only_run(here) / "checkpoints").glob("*.ckpt"):
+        torch.load(path, weights_only=True)
