@@ -1,0 +1,41 @@
+# `make help` lists the targets: a target's line ends in ## and what it does.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "$(PYTHON) is older than 3.11: name another, as in make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pipeline,dev]'
+	@touch $@
+
+.PHONY: help install run test test-slow lint bench ui clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## make .venv and install into it
+
+run: install ## prepare the data, train and evaluate the four architectures, write reports/index.html
+	@dvc repro
+	@python pipelines/compare.py --show
+
+test: install ## the tests, without the slow ones and those that fetch data
+	@python -m pytest
+
+test-slow: install ## all tests, with real data
+	@python -m pytest -m ''
+
+lint: install ## ruff and mypy
+	@ruff check . && ruff format --check . && mypy
+
+bench: install ## measure the claims of speed, side by side; writes reports/bench.json
+	@python benchmarks/bench.py
+
+ui: install ## the MLflow pages at http://127.0.0.1:5000
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1 --port $${PORT:-5000} --workers 1
+
+clean: ## remove what was made: build, data, results, reports and runs (not .venv, not mlflow.db, not DVC's cache)
+	@rm -rf build data results reports runs
