@@ -47,18 +47,22 @@ def table() -> list[Path]:
     ]
 
 
-def compare(folders: list[Path], *, out: Path) -> None:
+def evaluated(folders: list[Path]) -> list[Run]:
+    """The runs in `folders`; QuartetError for the first that has not been evaluated."""
     runs = []
     for folder in folders:
         trained = folder / "train" if (folder / "train").exists() else folder
         if not (folder / "evaluate" / "metrics.json").exists():
             raise QuartetError(f"{folder} holds no evaluated run\nrun pipelines/evaluate.py {trained} first")
         runs.append(load_run(trained, folder / "evaluate"))
+    return runs
+
+
+def compare(runs: list[Run], *, out: Path) -> None:
+    """Write the page and the list of results."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(results(runs), indent=1, ensure_ascii=False) + "\n")
     (out / "index.html").write_text(page(runs))
-    print(summary(runs))
-    print(f"\nreport: {(out / 'index.html').resolve()}")
 
 
 def main(arguments: list[str]) -> None:
@@ -70,8 +74,12 @@ def main(arguments: list[str]) -> None:
         help="results/<experiment>/<seed>, or runs/…; all of params.yaml's unless given",
     )
     parser.add_argument("--out", type=Path, default=Path("reports"))
+    parser.add_argument("--show", action="store_true", help="print the table only, and write nothing")
     chosen = parser.parse_args(arguments)
-    compare(chosen.folders or table(), out=chosen.out)
+    runs = evaluated(chosen.folders or table())
+    if not chosen.show:
+        compare(runs, out=chosen.out)
+    print(f"{summary(runs)}\n\nreport: {(chosen.out / 'index.html').resolve()}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import cli, configuration
+from pipelines.progress import Steps
 from quartet.types import Evidence, QuartetError
 
 
@@ -37,7 +38,8 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
     task = build_task(tree)
     model = load_model(folder, tree, task, data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    evidence = task.evaluate(model.to(device), data, split="test", device=device)
+    with Steps(title=f"{facts['experiment']} (seed {facts['seed']})") as progress:
+        evidence = task.evaluate(model.to(device), data, split="test", device=device, progress=progress)
     write_evidence(evidence, facts, out)
     metrics = {f"test/{name}": value for name, value in evidence.metrics.items()}
     track(tree, facts, metrics, folder=folder, out=out)

@@ -34,6 +34,7 @@ def launch(run: Run) -> None:
 
 def elastic(run: Run, *, devices: int, nodes: int) -> None:
     """Torch's elastic launcher, as torchrun uses it. Between machines, `torchrun`'s variables name the meeting point."""
+    from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -50,6 +51,8 @@ def elastic(run: Run, *, devices: int, nodes: int) -> None:
     worker = (str(REPOSITORY / "pipelines" / "worker.py"), str(run.folder), str(run.data), run.config_hash)
     try:
         elastic_launch(config, sys.executable)("-u", *worker)
+    except SignalException as signal:
+        raise KeyboardInterrupt from signal
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         from pipelines.worker import REFUSED

@@ -18,15 +18,15 @@ SHARE: Range = ("in [0, 1]", lambda value: 0 <= value <= 1)
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
-            *("width", "depth", "layers", "heads", "hidden", "stages", "kernel", "cycle", "patch", "steps"),
             *("batch_size", "accumulate", "devices", "nodes", "threads", "log_every", "patience", "context", "noise"),
+            *("width", "layers", "heads", "hidden", "stages", "kernel", "cycle", "patch", "steps"),
             *("discriminator_steps", "r1_every", "vocabulary", "beam", "sentences", "tokens"),
         ),
         AT_LEAST_ONE,
     ),
     **dict.fromkeys(("lr", "clip", "eps", "growth", "max_ratio"), POSITIVE),
     **dict.fromkeys(
-        ("seed", "weight_decay", "head_start", "r1", "tolerance", "temperature", "length_penalty", "max_extra"),
+        ("seed", "depth", "weight_decay", "head_start", "r1", "tolerance", "temperature", "length_penalty", "max_extra"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(("dropout", "label_smoothing", "ema", "momentum", "betas", "warmup", "drop_path"), FRACTION),

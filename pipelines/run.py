@@ -23,6 +23,7 @@ from quartet.types import QuartetError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUNS = Path("runs")
+DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
 # What a finished run hands on, and evaluation reads.
 HANDED_ON = ("config.yaml", "model.safetensors", "run.json", "train.csv", "val.csv")
 
@@ -106,12 +107,12 @@ def write(path: Path, text: str) -> None:
 
 def code_digest() -> str:
     """SHA-256 over the sources that decide a run's outcome. Unlike a commit, it sees what is not committed yet, and
-    does not change with the README."""
+    does not change with the README or the look of the report."""
+    sources = REPOSITORY / "src" / "quartet"
+    deciding = [*sources.glob("*.py"), *(path for room in DECIDING for path in (sources / room).rglob("*.py"))]
     digest = hashlib.sha256()
-    for path in sorted((REPOSITORY / "src" / "quartet").rglob("*.py")):
-        if path.name not in ("tracking.py",) and "report" not in path.parts and "serving" not in path.parts:
-            digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
-    digest.update((REPOSITORY / "pipelines" / "worker.py").read_bytes())
+    for path in sorted([*deciding, REPOSITORY / "pipelines" / "build.py", REPOSITORY / "pipelines" / "worker.py"]):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

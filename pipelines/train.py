@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import cli
+from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -74,7 +76,10 @@ def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
     for name in ("config.yaml", "run.json", "train.csv", "val.csv"):
         tracker.artifact(run_id, run.folder / name, folder="run")
     if tracker.stores_model:
-        store_model(run, tracker, run_id)
+        try:
+            store_model(run, tracker, run_id)
+        except QuartetError as error:  # a net that torch.export cannot follow is a trained net all the same
+            print(f"the model was not stored in MLflow: {error}", file=sys.stderr)
 
 
 def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
@@ -121,7 +126,7 @@ def tracked(run: Run) -> Iterator[Tracker]:
     run_id = tracker.start(
         name=run.name, params=run.tree, tags=tags, dataset=dataset, resume=run.state.get("mlflow_run_id")
     )
-    run.remember(mlflow_run_id=run_id, status="RUNNING")
+    run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
     status = "FAILED"
     try:
         yield tracker

@@ -132,8 +132,9 @@ def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
     """Where metrics go beside the files: to the run that the driver opened, named in the folder's state."""
     from hydra.utils import instantiate
 
-    run_id = json.loads((folder / "state.json").read_text())["mlflow_run_id"]
-    return instantiate(tree["tracking"]).attach(run_id, unsent=folder / "unsent.csv")
+    state = json.loads((folder / "state.json").read_text())
+    tracker = instantiate({**tree["tracking"], **({"uri": state["tracking_uri"]} if state["tracking_uri"] else {})})
+    return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
 
 
 def leave_results(folder: Path, tree: dict[str, Any], method: Method, best: Path, *, world: int) -> None:

@@ -57,7 +57,8 @@ def export(
     elif role == "generate":
         settings |= _generate(model, noise, outputs, folder)
     else:
-        assert isinstance(outputs, Tokens) and tokenizer is not None
+        assert isinstance(outputs, Tokens)
+        assert tokenizer is not None
         _tokenizer(json.loads(tokenizer.read_text(encoding="utf-8"))).save(str(folder / "tokenizer.json"))
         settings |= {"context": outputs.context, "example": list(example or ["The cat eats"])}
         (_language if role == "language" else _translate)(model, outputs, folder)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,12 @@ def text_files(folder: Path, **changes: Any) -> TextFiles:
 def sentence_pairs(folder: Path, **changes: Any) -> SentencePairs:
     given = {"source": "en", "target": "de", "vocabulary": 320, "least_words": 1, "most_words": 40}
     return SentencePairs(folder=str(folder), **{**given, "validation": 0.1, "test": 0.1, "seed": 0, **changes})
+
+
+@pytest.fixture
+def small() -> ModuleType:
+    """What is above, for tests that make small data of their own."""
+    return sys.modules[__name__]
 
 
 @pytest.fixture(scope="session")

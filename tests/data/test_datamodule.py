@@ -78,6 +78,8 @@ class Counter:
         return (steps - self.steps) % 3 == 0
 
 
+# Lightning asks torch for what torch will rename.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 def test_lightning_goes_on_where_the_clock_stands(open_data: Open, tmp_path: Path) -> None:
     data = open_data("images", seed=4)
     data.clock = Counter()
@@ -130,7 +132,7 @@ class Items(Dataset[tuple[torch.Tensor, int]]):
         return self.x[i].permute(2, 0, 1).float().div(255), int(self.y[i])
 
 
-def test_the_input_path_is_twenty_times_as_fast_as_single_items(prepared: dict[str, Path]) -> None:
+def test_the_input_path_is_many_times_as_fast_as_single_items(prepared: dict[str, Path]) -> None:
     data = DataModule(folder=prepared["images"], batch_size=32, evaluation_batch_size=100)
     whole = next(iter(DataModule(folder=prepared["images"], batch_size=45, evaluation_batch_size=1).batches("train")))
     usual = DataLoader(Items(whole["x"].repeat(20, 1, 1, 1), whole["y"].repeat(20)), batch_size=32, shuffle=True)
@@ -142,4 +144,4 @@ def test_the_input_path_is_twenty_times_as_fast_as_single_items(prepared: dict[s
 
     stream = data.batches("train")
     ratios = sorted(rate(stream, 400) / rate(usual, 15) for _ in range(5))
-    assert ratios[2] >= 8  # twenty with batches of 128; a busy machine may halve it
+    assert ratios[2] >= 8  # far more with batches of 128 and on a quiet machine

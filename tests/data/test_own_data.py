@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +13,6 @@ from PIL import Image
 
 from quartet.data import DataModule, ImageArrays, SeriesArrays, Source, is_prepared, prepare
 from quartet.types import QuartetError
-
-
-def _small() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("small_data", Path(__file__).with_name("conftest.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-small = _small()
 
 
 def make(tmp_path: Path, source: Source) -> DataModule:
@@ -44,7 +31,7 @@ def refused(tmp_path: Path, source: Source, words: str) -> None:
 # ---- images
 
 
-def test_images_are_split_by_class_and_resized(tmp_path: Path) -> None:
+def test_images_are_split_by_class_and_resized(tmp_path: Path, small: ModuleType) -> None:
     data = make(tmp_path, small.image_folder(small.write_image_folder(tmp_path / "images")))
     assert data.examples == {"train": 45, "val": 9, "test": 9}
     assert (data.inputs.height, data.inputs.width, data.inputs.channels) == (8, 6, 3)
@@ -56,14 +43,14 @@ def test_images_are_split_by_class_and_resized(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.inputs.std, train.std(axis=(0, 1, 2)))
 
 
-def test_split_folders_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_split_folders_are_taken_as_they_are(tmp_path: Path, small: ModuleType) -> None:
     for split, each in (("train", 8), ("test", 5)):
         small.write_image_folder(tmp_path / "images" / split, each=each)
     data = make(tmp_path, small.image_folder(tmp_path / "images"))
     assert data.examples == {"train": 21, "val": 3, "test": 15}
 
 
-def test_grey_and_deep_images_are_read(tmp_path: Path) -> None:
+def test_grey_and_deep_images_are_read(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_image_folder(tmp_path / "images")
     Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16)).save(folder / "class0" / "0.png")
     data = make(tmp_path, small.image_folder(folder, channels=1, validation=0.1, test=0.1))
@@ -71,7 +58,7 @@ def test_grey_and_deep_images_are_read(tmp_path: Path) -> None:
     assert (values == 40_000 >> 8).all(axis=(1, 2, 3)).any()
 
 
-def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_picture_is_named(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_image_folder(tmp_path / "images")
     picture = folder / "class1" / "3.png"
     os.truncate(picture, picture.stat().st_size // 2)
@@ -80,7 +67,7 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     refused(tmp_path, small.image_folder(folder), r"class1/3\.png: this picture cannot be read")
 
 
-def test_folders_that_are_no_images_are_refused(tmp_path: Path) -> None:
+def test_folders_that_are_no_images_are_refused(tmp_path: Path, small: ModuleType) -> None:
     refused(tmp_path, small.image_folder(tmp_path / "nowhere"), "there is no folder")
     folder = small.write_image_folder(tmp_path / "images")
     (folder / "empty").mkdir()
@@ -90,7 +77,7 @@ def test_folders_that_are_no_images_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, small.image_folder(few), "2 images, too few")
 
 
-def test_a_change_of_the_files_is_noticed(tmp_path: Path) -> None:
+def test_a_change_of_the_files_is_noticed(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_image_folder(tmp_path / "images")
     data = make(tmp_path, small.image_folder(folder))
     assert is_prepared(data.folder, {})
@@ -102,7 +89,7 @@ def test_a_change_of_the_files_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", ["subword", "character"])
-def test_texts_are_cut_and_come_back(tmp_path: Path, tokenizer: str) -> None:
+def test_texts_are_cut_and_come_back(tmp_path: Path, tokenizer: str, small: ModuleType) -> None:
     folder = small.write_text_folder(tmp_path / "text")
     data = make(tmp_path, small.text_files(folder, tokenizer=tokenizer))
     texts = [path.read_text() for path in sorted(folder.iterdir())]
@@ -112,7 +99,7 @@ def test_texts_are_cut_and_come_back(tmp_path: Path, tokenizer: str) -> None:
     assert data.characters["test"] == len("\n\n".join(parts))
 
 
-def test_texts_called_train_val_and_test_are_the_splits(tmp_path: Path) -> None:
+def test_texts_called_train_val_and_test_are_the_splits(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_text_folder(tmp_path / "text")
     for name, split in enumerate(("train", "val", "test")):
         (folder / f"{name}.txt").rename(folder / f"{split}.txt")
@@ -120,7 +107,7 @@ def test_texts_called_train_val_and_test_are_the_splits(tmp_path: Path) -> None:
     assert data.tokenizer.decode(np.load(data.folder / "tokens_val.npy").tolist()) == (folder / "val.txt").read_text()
 
 
-def test_texts_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_texts_that_are_none_are_refused(tmp_path: Path, small: ModuleType) -> None:
     refused(tmp_path, small.text_files(tmp_path / "nowhere"), "there is no folder or file")
     folder = small.write_text_folder(tmp_path / "text")
     refused(tmp_path, small.text_files(folder, pattern="*.md"), "no file of .* matches")
@@ -136,7 +123,7 @@ def test_texts_that_are_none_are_refused(tmp_path: Path) -> None:
 # ---- pairs
 
 
-def test_line_aligned_files_and_a_tsv_are_the_same_pairs(tmp_path: Path) -> None:
+def test_line_aligned_files_and_a_tsv_are_the_same_pairs(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_pairs_folder(tmp_path / "pairs", pairs=200)
     lines = [(folder / f"corpus.{language}").read_text().splitlines() for language in ("en", "de")]
     (tmp_path / "corpus.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in zip(*lines, strict=True)))
@@ -146,7 +133,7 @@ def test_line_aligned_files_and_a_tsv_are_the_same_pairs(tmp_path: Path) -> None
     assert sum(apart.examples.values()) == 200
 
 
-def test_pair_files_called_train_val_and_test_are_the_splits(tmp_path: Path) -> None:
+def test_pair_files_called_train_val_and_test_are_the_splits(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_pairs_folder(tmp_path / "pairs", pairs=100)
     for language in ("en", "de"):
         (folder / f"corpus.{language}").rename(folder / f"train.{language}")
@@ -156,13 +143,13 @@ def test_pair_files_called_train_val_and_test_are_the_splits(tmp_path: Path) -> 
     assert data.references("test")[0] == ("one two", "one two")
 
 
-def test_test_sentences_that_occur_in_training_are_dropped(tmp_path: Path) -> None:
+def test_test_sentences_that_occur_in_training_are_dropped(tmp_path: Path, small: ModuleType) -> None:
     (tmp_path / "pairs.tsv").write_text("".join(f"number {i % 30}\tZahl {i % 30}\n" for i in range(100)))
     data = make(tmp_path, small.sentence_pairs(tmp_path / "pairs.tsv", validation=0.2, test=0.2))
     assert all(data.examples[split] < 20 for split in ("val", "test"))
 
 
-def test_pairs_that_do_not_align_are_refused(tmp_path: Path) -> None:
+def test_pairs_that_do_not_align_are_refused(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_pairs_folder(tmp_path / "pairs", pairs=20)
     refused(tmp_path, small.sentence_pairs(tmp_path / "nowhere"), "there is no folder or file")
     refused(tmp_path, small.sentence_pairs(folder, source="fr"), r"neither a \.tsv nor a file ending in \.fr")

@@ -74,9 +74,10 @@ def test_rotary_attention_knows_distances_only() -> None:
 
     def score(i: int, j: int) -> float:
         place = torch.tensor([[float(i)], [float(j)]], dtype=torch.float64)
-        turn = angles(place, 4)
-        a, b = rotate(torch.stack((q, k)), (turn.cos(), turn.sin()))
-        return float(a @ b)
+        turn = angles(place, 4).repeat(1, 2)
+        qk = torch.cat((q[:4], k[:4], q[4:], k[4:])).repeat(2, 1)
+        turned = rotate(qk[None], (turn.cos(), turn.sin()), heads=1)
+        return float(turned[0, 0, 0, 0] @ turned[1, 0, 0, 1])
 
     assert score(3, 1) == pytest.approx(score(10, 8))
     assert score(3, 1) != pytest.approx(score(3, 2))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from pipelines.configuration import compose
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["tracking=none", "trainer.progress=false", "trainer.threads=1", "trainer.log_every=1"]
 SMALL_NET = {
     "cnn": ["net.width=8", "net.layers=2", "net.heads=2"],
@@ -55,7 +49,7 @@ def stand_in(kind: str, own: Path) -> list[str]:
         "text": ["data=own_text", f"data.source.folder={own}/text", "data.source.vocabulary=300",
                  "data.loading.batch_size=8", "data.loading.context=24"],
         "pairs": ["data=own_pairs", f"data.source.folder={own}/pairs.tsv", "data.source.vocabulary=300",
-                  "data.loading.batch_size=128"],
+                  "data.loading.batch_size=512"],
     }[kind]  # fmt: skip
 
 
@@ -87,32 +81,3 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, in which runs and data are made."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def command(script: str, *arguments: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-    """A pipeline's script as a user runs it, one thread a process."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "pipelines" / script), *arguments],
-        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=300,
-    )  # fmt: skip
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def runs(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in (folder / "runs").glob("*/config.yaml"))
-
-
-def only_run(folder: Path) -> Path:
-    (run,) = runs(folder)
-    return run
-
-
-def facts(run: Path) -> dict[str, Any]:
-    return json.loads((run / "run.json").read_text())
-
-
-def weights(run: Path) -> dict[str, Any]:
-    from safetensors.numpy import load_file
-
-    return load_file(run / "model.safetensors")

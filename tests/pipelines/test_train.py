@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, facts, only_run, runs, weights
+from running import ROOT, command, curve, facts, only_run, runs, weights
 
 from pipelines.configuration import compose, options
 from pipelines.train import train
@@ -28,8 +27,7 @@ def test_every_shipped_experiment_runs(experiment: str, small: Small, here: Path
     assert said["samples_seen"] > 0
     assert said["flops"] > 0
     assert {name.split("/")[0] for name in said["metrics"]} == {"val"}, "training must not read the test split"
-    with (run / "val.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 2
+    assert len(curve(run, "val")) == 2
 
 
 def interrupted(overrides: list[str], folder: Path) -> None:
@@ -58,8 +56,9 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(experiment: str, small: Smal
     expected, found = only_run(whole), only_run(parts)
     assert expected.name == found.name
     assert (expected / "model.safetensors").read_bytes() == (found / "model.safetensors").read_bytes()
-    losses = [[row["loss" if experiment == "rnn" else "generator_loss"] for row in csv.DictReader((run / "train.csv").open())] for run in (expected, found)]
-    assert losses[0] == losses[1]
+    times = ("samples_per_second", "seconds")
+    rows = [[{k: v for k, v in row.items() if k not in times} for row in curve(run, "train")] for run in (expected, found)]
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize(
@@ -94,11 +93,8 @@ def test_multirun_with_two_devices_makes_one_run_a_job(small: Small, tmp_path: P
     found = runs(tmp_path)
     assert len(found) == 2
     assert {facts(run)["devices"] for run in found} == {2}
-    rates = set()
-    for run in found:
-        with (run / "train.csv").open() as file:
-            rates.add(max(float(row["lr"]) for row in csv.DictReader(file)))
-    assert len(rates) == 2
+    rates = {max(float(row["lr"]) for row in curve(run, "train")) for run in found}
+    assert len(rates) == 2, "each job has its own learning rate"
 
 
 def test_trains_without_dvc_mlflow_and_ray(small: Small, tmp_path: Path) -> None:
@@ -108,7 +104,7 @@ def test_trains_without_dvc_mlflow_and_ray(small: Small, tmp_path: Path) -> None
         "import sys\n"
         "class Absent:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in {'dvc', 'mlflow', 'ray', 'matplotlib', 'sacrebleu'}:\n"
+        "        if name.split('.')[0] in {'dvc', 'mlflow', 'ray'}:\n"
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
     )
@@ -119,8 +115,8 @@ def test_trains_without_dvc_mlflow_and_ray(small: Small, tmp_path: Path) -> None
 def test_divergence_says_what_to_do(small: Small, tmp_path: Path) -> None:
     refused = command("train.py", *small("cnn", "optimizer=sgd", "optimizer.lr=1e30", "method.clip=null"), cwd=tmp_path, check=False)
     assert refused.returncode == 2
-    assert "optimizer.lr" in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) <= 3
+    assert "Traceback" not in refused.stderr
+    assert "optimizer.lr" in refused.stderr.strip().splitlines()[-1]
 
 
 def test_one_seed_twice_is_the_same_run_and_another_is_not(small: Small, here: Path) -> None:

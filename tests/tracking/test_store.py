@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> MLflow:
     return tracker(tmp_path_factory.mktemp("store"))
 
 
-def client(store: MLflow):
+def client(store: MLflow) -> Any:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(store.uri)
@@ -70,9 +71,13 @@ def test_every_parameter_is_kept_however_many_and_long(store: MLflow) -> None:
     run = store.start(name="many", params={**params, "longer": "x" * 9000, "on": True}, tags={})
     logged = client(store).get_run(run).data.params
     assert len(logged) == 1 + 260 + 5
-    assert logged["net.layers.layer129.width"] == "129" and logged["net.layers.layer0.note"] == "null"
-    assert logged["betas"] == "[0.9, 0.99]" and logged["empty"] == "{}" and logged["on"] == "true"
-    assert logged["long"] == long and logged["longer"] == "x" * 6000
+    assert logged["net.layers.layer129.width"] == "129"
+    assert logged["net.layers.layer0.note"] == "null"
+    assert logged["betas"] == "[0.9, 0.99]"
+    assert logged["empty"] == "{}"
+    assert logged["on"] == "true"
+    assert logged["long"] == long
+    assert logged["longer"] == "x" * 6000
 
 
 def test_tags_dataset_and_nesting(store: MLflow) -> None:
@@ -80,12 +85,16 @@ def test_tags_dataset_and_nesting(store: MLflow) -> None:
     parent = store.start(name="sweep", params={}, tags={"git_commit": "abc", "fingerprint": "f" * 64}, dataset=data)
     child = store.start(name="trial", params={}, tags={}, parent=parent)
     found = client(store).get_run(parent)
-    assert found.info.run_name == "sweep" and found.info.status == "RUNNING"
-    assert found.data.tags["fingerprint"] == "f" * 64 and found.data.tags["mlflow.source.git.commit"] == "abc"
+    assert found.info.run_name == "sweep"
+    assert found.info.status == "RUNNING"
+    assert found.data.tags["fingerprint"] == "f" * 64
+    assert found.data.tags["mlflow.source.git.commit"] == "abc"
     assert client(store).get_run(child).data.tags["mlflow.parentRunId"] == parent
     (used,) = found.inputs.dataset_inputs
-    assert used.dataset.name == "fashion_mnist" and used.dataset.digest == "d" * 36
-    assert "55000" in used.dataset.profile and "d" * 64 in used.dataset.profile
+    assert used.dataset.name == "fashion_mnist"
+    assert used.dataset.digest == "d" * 36
+    assert "55000" in used.dataset.profile
+    assert "d" * 64 in used.dataset.profile
     assert used.tags[0].value == "training"
 
 
@@ -124,7 +133,8 @@ def test_resuming_goes_on_with_the_run_and_repeats_no_point(store: MLflow) -> No
         for step in (300, 400):
             metrics.log({"train/loss": 1 / step, "val/loss": 0.5}, step=step)
     found = client(store).get_run(run)
-    assert again == run and found.info.status == "RUNNING"
+    assert again == run
+    assert found.info.status == "RUNNING"
     assert found.data.params == {"lr": "0.1", "devices": "1", "new": "1"}
     assert found.data.tags["changed_on_resume"] == "devices: 1 -> 2"
     history = client(store).get_metric_history(run, "train/loss")
@@ -162,7 +172,8 @@ def test_system_metrics_and_final_metrics(store: MLflow) -> None:
             metrics.log({"train/loss": 1.0}, step=1)
     measuring.metrics(run, {"test/accuracy": 0.93}, step=1234)
     found = client(store).get_run(run).data.metrics
-    assert found["test/accuracy"] == 0.93 and "system/cpu_utilization_percentage" in found
+    assert found["test/accuracy"] == 0.93
+    assert "system/cpu_utilization_percentage" in found
     steps = [point.step for point in client(store).get_metric_history(run, "system/system_memory_usage_megabytes")]
     assert sorted(steps) == [0, 1]
 
@@ -181,7 +192,8 @@ def test_a_store_that_goes_away_ends_nothing_and_leaves_a_csv(
         metrics.close()
         gone.finish(run, "FINISHED")
     assert (tmp_path / "unsent.csv").read_text().splitlines()[1].startswith("train/loss,0.25,")
-    assert "1 metrics did not reach" in caplog.text and "unsent.csv" in caplog.text
+    assert "1 metrics did not reach" in caplog.text
+    assert "unsent.csv" in caplog.text
     assert "the status FINISHED did not reach" in caplog.text
 
 
@@ -197,7 +209,7 @@ def test_refusals_name_the_address_and_the_remedy(tmp_path: Path, store: MLflow)
     other = MLflow(uri=store.uri, experiment="other", system_metrics=False, model=False)
     other.start(name="a", params={}, tags={})
     client(store).delete_experiment(client(store).get_experiment_by_name("other").experiment_id)
-    with pytest.raises(QuartetError, match="tracking.experiment: 'other' was deleted"):
+    with pytest.raises(QuartetError, match=r"tracking\.experiment: 'other' was deleted"):
         other.start(name="a", params={}, tags={})
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from quartet.types import QuartetError
 
@@ -49,12 +48,12 @@ def shift(x_BHWC: Tensor, by_B2: Tensor, *, most: int) -> Tensor:
     one of pixels.
     """
     B, H, W, C = x_BHWC.shape
-    padded = F.pad(x_BHWC, (0, 0, most, most, most, most)).contiguous()
-    high, wide = H + 2 * most, W + 2 * most
+    high, wide, device = H + 2 * most, W + 2 * most, x_BHWC.device
+    padded = x_BHWC.new_zeros(B, high, wide, C)
+    padded[:, most : most + H, most : most + W] = x_BHWC
     rows = padded.as_strided((B * high * wide - W + 1, W * C), (C, 1))
-    images, lines = torch.arange(B, device=x_BHWC.device), torch.arange(H, device=x_BHWC.device)
-    top_BH = (images * high + most - by_B2[:, 0])[:, None] + lines
-    start_BH = top_BH * wide + (most - by_B2[:, 1])[:, None]
+    corner_B = torch.arange(B, device=device) * (high * wide) + most * (wide + 1) - by_B2[:, 0] * wide - by_B2[:, 1]
+    start_BH = corner_B[:, None] + torch.arange(0, H * wide, wide, device=device)
     return rows.index_select(0, start_BH.flatten()).reshape(B, H, W, C)
 
 

@@ -12,14 +12,16 @@ Batch = dict[str, Any]
 
 
 def micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
-    """Cut the tensors of a batch along dimension 0 into `parts` equal pieces; all else goes along unchanged."""
+    """Cut the tensors of a batch along dimension 0 into `parts` equal pieces; all else goes along unchanged.
+
+    Each piece takes every `parts`-th example: then the pieces of all ranks together are those of one process, which
+    batch norm, whose statistics are a piece's, can tell.
+    """
     if parts == 1:
         yield batch
         return
-    chunks = {key: value.chunk(parts) for key, value in batch.items() if isinstance(value, Tensor)}
-    rest = {key: value for key, value in batch.items() if key not in chunks}
     for i in range(parts):
-        yield {**rest, **{key: pieces[i] for key, pieces in chunks.items()}}
+        yield {key: value[i::parts] if isinstance(value, Tensor) else value for key, value in batch.items()}
 
 
 def step_seed(*, seed: int, step: int, stream: int) -> int:

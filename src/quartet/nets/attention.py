@@ -1,5 +1,7 @@
 """Attention (Vaswani et al. 2017), on torch's fused kernel: to oneself, and to a memory, shared by all families.
 
+The weights of attention are not dropped out: the fused kernel could not, and without it attention takes twice as long.
+
 Shapes: B batch, L length (T queries, S keys), D width, H heads, d = D / H.
 """
 
@@ -20,40 +22,37 @@ Past = tuple[Tensor, Tensor]
 class SelfAttention(nn.Module):
     """x_BLD attends to itself and, if given, to the `past` before it; returns also the past of what comes next."""
 
-    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(
         self, x_BLD: Tensor, *, causal: bool, mask_BL: Tensor | None, rotation: Rotation | None, past: Past | None
     ) -> tuple[Tensor, Past]:
-        qkv = self.qkv(x_BLD).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        qk_BLE, v_BLD = self.qkv(x_BLD).split((2 * x_BLD.shape[2], x_BLD.shape[2]), -1)
         if rotation is None:
-            q, k, v = qkv.unbind()
+            q, k = qk_BLE.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         else:
-            (q, k), v = rotate(qkv[:2], rotation).unbind(), qkv[2]
+            q, k = rotate(qk_BLE, rotation, heads=self.heads).unbind()
+        v = v_BLD.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         if past is not None:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
         allowed = None if mask_BL is None else mask_BL[:, None, None]
         if past is not None and q.shape[2] > 1:  # a later chunk: the kernel's own causal mask would start at its corner
             place = torch.arange(k.shape[2], device=k.device)
             allowed = place <= place[-q.shape[2] :, None]
-        y_BHLd = F.scaled_dot_product_attention(
-            q, k, v, allowed, dropout_p=self.dropout if self.training else 0.0, is_causal=causal and past is None
-        )
+        y_BHLd = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal and past is None)
         return self.out(y_BHLd.transpose(1, 2).flatten(2)), (k, v)
 
 
 class CrossAttention(nn.Module):
     """x_BTD attends to a memory, whose keys and values `remember` computes once for all steps of decoding."""
 
-    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
         self.q = nn.Linear(width, width, bias=False)
         self.kv = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
@@ -63,9 +62,7 @@ class CrossAttention(nn.Module):
         return k, v
 
     def forward(self, x_BTD: Tensor, past: Past, mask_BS: Tensor) -> Tensor:
-        y_BHTd = F.scaled_dot_product_attention(
-            self._queries(x_BTD), *past, mask_BS[:, None, None], dropout_p=self.dropout if self.training else 0.0
-        )
+        y_BHTd = F.scaled_dot_product_attention(self._queries(x_BTD), *past, mask_BS[:, None, None])
         return self.out(y_BHTd.transpose(1, 2).flatten(2))
 
     def weights(self, x_BTD: Tensor, past: Past, mask_BS: Tensor) -> Tensor:

@@ -165,7 +165,7 @@ class TextBlock(nn.Module):
         self.mix = nn.Linear(net.width, net.width)
         if memory:
             self.cross_norm = nn.LayerNorm(net.width)
-            self.cross = CrossAttention(width=net.width, heads=net.heads, dropout=net.dropout)
+            self.cross = CrossAttention(width=net.width, heads=net.heads)
         self.dropout = nn.Dropout(net.dropout)
 
     def forward(self, padded_BLD: Tensor) -> Tensor:

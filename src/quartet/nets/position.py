@@ -1,6 +1,6 @@
 """Where a feature stands: nothing, sinusoids, a learned table, or rotations of queries and keys.
 
-Shapes: B batch, L length, D width, A axes (1 in a sequence, 2 in an image), d width of a head; r = d / 2.
+Shapes: B batch, L length, D width, A axes (1 in a sequence, 2 in an image), H heads, d = D / H.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from quartet.types import QuartetError
 Kind = Literal["none", "sinusoidal", "learned", "rotary"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-# Cosines and sines_Lr by which queries and keys are turned.
+# Cosines and sines_LD by which the pairs of all queries and keys are turned.
 Rotation = tuple[Tensor, Tensor]
 
 
@@ -26,11 +26,16 @@ def angles(place_LA: Tensor, features: int) -> Tensor:
     return (place_LA[..., None] * frequency).flatten(1)
 
 
-def rotate(x_BHLd: Tensor, rotation: Rotation) -> Tensor:
-    """Turn each pair (i, i + d/2) of features by the angle of its place (RoFormer, Su et al. 2021)."""
-    cos, sin = rotation
-    a, b = x_BHLd.chunk(2, -1)
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
+def rotate(qk_BLE: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
+    """Queries and keys (2, B, H, L, d), each pair of features turned by the angle of its place (Su et al. 2021).
+
+    In E = 2 D, the first halves of all pairs stand before the second halves: rows long enough for quick arithmetic.
+    """
+    cos_LD, sin_LD = (part.to(qk_BLE.dtype) for part in rotation)
+    a_BLD, b_BLD = qk_BLE.chunk(2, -1)
+    turned = torch.addcmul(a_BLD * cos_LD, b_BLD, sin_LD, value=-1), torch.addcmul(a_BLD * sin_LD, b_BLD, cos_LD)
+    halves = [half_BLD.unflatten(-1, (2, heads, -1)) for half_BLD in turned]
+    return torch.stack(halves, -2).flatten(-2).permute(2, 0, 3, 1, 4)
 
 
 class Position(nn.Module):
@@ -70,8 +75,8 @@ class Position(nn.Module):
             return x_BLD + self.table_LD[offset:end], None
         place_LA = self._places(x_BLD, offset)
         if self.kind == "rotary":
-            turn_Lr = angles(place_LA, self.rotated)
-            return x_BLD, (turn_Lr.cos().to(x_BLD.dtype), turn_Lr.sin().to(x_BLD.dtype))
+            turn_LD = angles(place_LA, self.rotated).repeat(1, x_BLD.shape[2] // self.rotated)
+            return x_BLD, (turn_LD.cos(), turn_LD.sin())
         wave_LF = angles(place_LA, x_BLD.shape[2] // 2)
         return x_BLD + torch.cat((wave_LF.sin(), wave_LF.cos()), -1).to(x_BLD.dtype), None
 

@@ -95,7 +95,7 @@ class RNNDecoder(Decoder):
         super().__init__()
         self.residual = net.residual
         self.layers = stack(net, net.width)
-        self.cross = CrossAttention(width=net.width, heads=net.heads, dropout=net.dropout) if memory else None
+        self.cross = CrossAttention(width=net.width, heads=net.heads) if memory else None
         self.dropout = nn.Dropout(net.dropout)
 
     def remember(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:

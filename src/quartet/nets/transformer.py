@@ -72,10 +72,10 @@ class Block(nn.Module):
     def __init__(self, *, net: Transformer, memory: bool) -> None:
         super().__init__()
         self.attend_norm = normalisation(net)
-        self.attend = SelfAttention(width=net.width, heads=net.heads, dropout=net.dropout)
+        self.attend = SelfAttention(width=net.width, heads=net.heads)
         if memory:
             self.cross_norm = normalisation(net)
-            self.cross = CrossAttention(width=net.width, heads=net.heads, dropout=net.dropout)
+            self.cross = CrossAttention(width=net.width, heads=net.heads)
         self.feed_norm = normalisation(net)
         self.expand = nn.Linear(net.width, net.hidden * net.width)
         self.contract = nn.Linear(net.hidden * net.width, net.width)

@@ -44,7 +44,7 @@ class Translator(PythonModel):
 
     def _search(self, sentence: str, chosen: dict[str, Any]) -> list[int]:
         """Beam search: the ids of the best hypothesis, its log-probability divided by its length."""
-        source = self.tokenizer.encode(sentence).ids[: self.context - 1] + [EOS]
+        source = [*self.tokenizer.encode(sentence).ids[: self.context - 1], EOS]
         beams = max(1, int(chosen["beams"]))
         memory = pytree.tree_map(
             lambda leaf: leaf.repeat_interleave(beams, 0) if isinstance(leaf, torch.Tensor) else leaf,

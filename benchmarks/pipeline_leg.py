@@ -1,0 +1,104 @@
+"""Training through the pipeline as `pipelines/worker.py` sets it up, in this process, with a stopwatch inside.
+
+All cores are used unless OMP_NUM_THREADS says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from measure import Stopwatch
+
+from pipelines import worker
+from pipelines.build import build_data, build_method
+from pipelines.configuration import compose
+from pipelines.prepare import ensure
+from quartet.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A piece of training: its resolved tree and where the prepared data is."""
+
+    tree: dict[str, Any]
+    data: Path
+
+
+def leg(experiment: str, *overrides: str, folder: Path) -> Leg:
+    """The experiment as it is shipped, with `overrides`, tracked in a store of its own in `folder`."""
+    threads = os.environ.get("OMP_NUM_THREADS", "null")
+    own = ["trainer.progress=false", f"trainer.threads={threads}", f"tracking.uri=sqlite:///{folder}/mlflow.db"]
+    tree = compose([f"experiment={experiment}", *own, *overrides])
+    return Leg(tree, ensure(tree["data"]).resolve())
+
+
+class Watch(pl.Callback):
+    """Times training from its step number `warm` on, to the checkpoint after the last; validation does not count.
+
+    With a `target`, training ends at the first validation whose monitored metric is at or below it.
+    """
+
+    def __init__(self, *, warm: int, target: float | None = None) -> None:
+        cuda = torch.cuda.is_available()
+        self.watch = Stopwatch(wait=torch.cuda.synchronize if cuda else lambda: None)
+        self.warm, self.target = warm, target
+        self.before = 0
+
+    def on_train_batch_start(self, trainer: pl.Trainer, method: Method, *_: Any) -> None:  # type: ignore[override]
+        if method.steps == self.warm:
+            self.before = method.samples
+            self.watch.start()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        if method.steps > self.warm and not self.watch.running:
+            self.watch.start()
+
+    def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        if self.watch.running:
+            self.watch.stop()
+
+    def on_validation_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        value = method.history["val"][-1][method.task.MONITOR]
+        if self.target is not None and value <= self.target:
+            trainer.should_stop = True
+        if method.steps > self.warm:
+            self.watch.start()
+
+    def on_train_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        self.watch.stop()
+
+
+def fit(
+    leg: Leg, folder: Path, *, warm: int = 0, target: float | None = None, validation_batches: int | None = None
+) -> tuple[Method, Watch]:
+    """Train the leg with everything that a run has: Lightning, metrics to MLflow, checkpoints of the best and last."""
+    tree = leg.tree
+    worker.use_threads(tree["trainer"])
+    folder.mkdir(parents=True)
+    tracker = instantiate(tree["tracking"])
+    run = tracker.start(name=tree["experiment"], params=tree, tags={})
+    (folder / "state.json").write_text(json.dumps({"mlflow_run_id": run, "tracking_uri": tracker.uri}))
+    data = build_data(tree, leg.data)
+    method = build_method(tree, data)
+    data.clock = method
+    method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
+    metrics = worker.attach(folder, tree)
+    trainer, _ = worker.build_trainer(tree, method, folder, metrics)
+    if validation_batches is not None:
+        trainer.limit_val_batches = validation_batches
+    watch = Watch(warm=warm, target=target)
+    trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
+    try:
+        trainer.fit(method, datamodule=data)
+    finally:
+        metrics.close()
+        tracker.finish(run, "FINISHED")
+        torch.use_deterministic_algorithms(False)  # Lightning leaves its setting on: the other side has its own
+    return method, watch

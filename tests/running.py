@@ -1,0 +1,47 @@
+"""Running the pipeline as a user does, and looking at what a run left."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(script: str, *arguments: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """A pipeline's script as a user runs it, one thread a process."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "pipelines" / script), *arguments],
+        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=300,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def runs(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in (folder / "runs").glob("*/config.yaml"))
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = runs(folder)
+    return run
+
+
+def facts(run: Path) -> dict[str, Any]:
+    return json.loads((run / "run.json").read_text())
+
+
+def weights(run: Path) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    return load_file(run / "model.safetensors")
+
+
+def curve(run: Path, split: str) -> list[dict[str, str]]:
+    with (run / f"{split}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
