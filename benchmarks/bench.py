@@ -81,7 +81,13 @@ def machine() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     packages = {name: version(name) for name in ("torch", "pytorch-lightning", "numpy")}
-    return {"cores": cores, "load": load, "system": platform.platform(), "python": platform.python_version(), **packages}
+    return {
+        "cores": cores,
+        "load": load,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **packages,
+    }
 
 
 def show(lines: list[Line]) -> None:
@@ -103,7 +109,9 @@ def show(lines: list[Line]) -> None:
 
 def shown(samples: list[float], unit: str) -> str:
     about = describe(samples)
-    return "" if about is None else f"{about['median']:,.4g} {unit}\n[dim]± {about['spread'] / 2:.0%} of {about['n']}[/]"
+    return (
+        "" if about is None else f"{about['median']:,.4g} {unit}\n[dim]± {about['spread'] / 2:.0%} of {about['n']}[/]"
+    )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,12 @@ def compare(line: Line, *, repetitions: int, steps: int) -> None:
     CONSOLE.print("two processes and one")
     with workplace() as folder:
         (folder / "data").symlink_to(data.parent)
-        words = ["experiment=cnn", f"budget='{steps} steps'", f"validate_every='{steps} steps'", "trainer.accelerator=cpu"]
+        words = [
+            "experiment=cnn",
+            f"budget='{steps} steps'",
+            f"validate_every='{steps} steps'",
+            "trainer.accelerator=cpu",
+        ]
         words += ["trainer.progress=false", "tracking=none", "out=out"]
         line.ours, line.theirs = alternate(
             *(rate([*words, *side], folder, steps=steps) for side in SIDES.values()),

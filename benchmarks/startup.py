@@ -28,9 +28,13 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
     yield nothing_to_do(repetitions=repetitions)
     for name, (arguments, code) in LIGHT.items():
         command = [sys.executable, str(TRAIN), *arguments]
-        line = Line(part="startup", name=name, what="wall", unit="s", target=LIGHT_TARGET, above=False, samples_unit="s")
+        line = Line(
+            part="startup", name=name, what="wall", unit="s", target=LIGHT_TARGET, above=False, samples_unit="s"
+        )
         timed(command, code=code)()  # once for the file cache and .pyc files
-        (line.ours,) = alternate(timed(command, code=code), repetitions=repetitions, title=f"seconds, {name}", show="{:.2f}")
+        (line.ours,) = alternate(
+            timed(command, code=code), repetitions=repetitions, title=f"seconds, {name}", show="{:.2f}"
+        )
         line.value = statistics.median(line.ours)
         line.command = " ".join(["python", "pipelines/train.py", *arguments])
         line.note = "from start to exit of the process"

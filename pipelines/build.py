@@ -28,9 +28,11 @@ def build_task(tree: dict[str, Any]) -> Task:
 def build_model(tree: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
     """The net that answers the task's question about the data; for adversarial training, both players."""
     net = instantiate(tree["net"])
-    if task.METHOD == "supervised":
-        return task.build(net, data)
     from quartet.methods.adversarial import Players
+    from quartet.tasks import Generate
+
+    if not isinstance(task, Generate):
+        return task.build(net, data)
 
     rival = instantiate(tree["method"]["discriminator"])
     return Players(task.build(net, data), task.build_rival(rival, data))

@@ -53,7 +53,7 @@ def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None
     out.mkdir(parents=True, exist_ok=True)
     metrics = {**facts["metrics"], **{f"test/{name}": value for name, value in evidence.metrics.items()}}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    np.savez_compressed(out / "evidence.npz", **evidence.arrays)
+    np.savez_compressed(out / "evidence.npz", **evidence.arrays)  # type: ignore[arg-type]
     (out / "evidence.json").write_text(json.dumps(evidence.texts, indent=1, ensure_ascii=False) + "\n")
     (out / "plots").mkdir(exist_ok=True)
     confusion = evidence.arrays.get("confusion")

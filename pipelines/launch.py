@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.run import REPOSITORY
@@ -33,7 +32,7 @@ def launch(run: Run) -> None:
 
 
 def elastic(run: Run, *, devices: int, nodes: int) -> None:
-    """Torch's elastic launcher, as torchrun uses it. Between machines, `torchrun`'s variables name the meeting point."""
+    """Torch's elastic launcher, as torchrun uses it. Between machines, QUARTET_RENDEZVOUS names the meeting point."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch

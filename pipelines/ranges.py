@@ -26,7 +26,17 @@ RANGES: dict[str, Range] = {
     ),
     **dict.fromkeys(("lr", "clip", "eps", "growth", "max_ratio"), POSITIVE),
     **dict.fromkeys(
-        ("seed", "depth", "weight_decay", "head_start", "r1", "tolerance", "temperature", "length_penalty", "max_extra"),
+        (
+            "seed",
+            "depth",
+            "weight_decay",
+            "head_start",
+            "r1",
+            "tolerance",
+            "temperature",
+            "length_penalty",
+            "max_extra",
+        ),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(("dropout", "label_smoothing", "ema", "momentum", "betas", "warmup", "drop_path"), FRACTION),

@@ -28,7 +28,7 @@ def train(tree: dict[str, Any]) -> float:
     """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
 
     The one road for a command, a `--multirun` job, a DVC stage and a sweep's trial. An interrupted run goes on from
-    its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of the results.
+    its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
     """
     from pipelines.prepare import ensure
     from pipelines.run import Run
@@ -88,20 +88,22 @@ def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
 
     from pipelines.build import build_data, build_task, load_model
     from quartet.export import export
+    from quartet.methods.adversarial import Players
+    from quartet.tasks import Generate
 
     data = build_data(run.tree, run.data)
     task = build_task(run.tree)
     model = load_model(run.folder, run.tree, task, data)
     texts = data.kind in ("text", "pairs")
-    generates = task.ROLE == "generate"
+    generates = isinstance(task, Generate)
     with tempfile.TemporaryDirectory() as folder:
         export(
-            model.generator if generates else model,
-            role=task.ROLE,
+            model.generator if isinstance(model, Players) else model,
+            role=task.ROLE,  # type: ignore[arg-type]
             inputs=None if generates else data.inputs,
             outputs=data.inputs if generates else data.outputs,
             folder=Path(folder),
-            noise=task.noise if generates else None,
+            noise=task.noise if isinstance(task, Generate) else None,
             tokenizer=run.data / "tokenizer.json" if texts else None,
         )
         tracker.model(run_id, Path(folder))

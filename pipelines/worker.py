@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
     from pytorch_lightning.callbacks import ModelCheckpoint
 
-    from quartet.data import DataModule
     from quartet.methods.method import Method
     from quartet.tracking import Metrics
 

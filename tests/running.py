@@ -13,7 +13,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 
 
-def command(script: str, *arguments: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+def command(
+    script: str, *arguments: str, cwd: Path, check: bool = True, **env: str
+) -> subprocess.CompletedProcess[str]:
     """A pipeline's script as a user runs it, one thread a process."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "pipelines" / script), *arguments],

@@ -10,7 +10,14 @@ SPENT = Spent(samples=300, steps=3, samples_per_epoch=600, flops_per_sample=10.0
 
 @pytest.mark.parametrize(
     ("text", "used"),
-    [("600 samples", 0.5), ("1_200 samples", 0.25), ("6 steps", 0.5), ("1 epoch", 0.5), ("3e3 flops", 1.0), ("0.5 epochs", 1.0)],
+    [
+        ("600 samples", 0.5),
+        ("1_200 samples", 0.25),
+        ("6 steps", 0.5),
+        ("1 epoch", 0.5),
+        ("3e3 flops", 1.0),
+        ("0.5 epochs", 1.0),
+    ],
 )
 def test_each_unit_is_a_fraction_of_what_was_spent(text: str, used: float) -> None:
     assert Budget.parse(text).used(SPENT) == pytest.approx(used)

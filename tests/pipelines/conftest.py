@@ -17,7 +17,28 @@ SMALL_NET = {
     "rnn": ["net.width=16", "net.layers=1", "net.heads=2"],
     "transformer": ["net.width=16", "net.heads=2", "net.layers=1"],
 }
-WORDS = "the cat eats a small red fish while its friend sleeps under an old tree by the river and dreams".split()
+WORDS = [
+    "the",
+    "cat",
+    "eats",
+    "a",
+    "small",
+    "red",
+    "fish",
+    "while",
+    "its",
+    "friend",
+    "sleeps",
+    "under",
+    "an",
+    "old",
+    "tree",
+    "by",
+    "the",
+    "river",
+    "and",
+    "dreams",
+]
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +83,11 @@ def small(own: Path) -> Callable[..., list[str]]:
 
     def overrides(experiment: str, *more: str, steps: int = 6) -> list[str]:
         # The experiment as it is, with dummies for what only its user can give.
-        dummies = {"own_images": ["data.source.folder=x"], "own_text": ["data.source.folder=x"], "own_pairs": ["data.source.folder=x"]}
+        dummies = {
+            "own_images": ["data.source.folder=x"],
+            "own_text": ["data.source.folder=x"],
+            "own_pairs": ["data.source.folder=x"],
+        }
         tree = compose([f"experiment={experiment}", *dummies.get(experiment, [])])
         task = tree["task"]["_target_"].rsplit(".", 1)[1].lower()
         kind = "series" if "mnist1d" in experiment else KINDS[task]

@@ -1,6 +1,7 @@
 """Learning curves of tiny runs, written down: a silent change of a net, a loss, a batch or an optimizer shows here.
 
-After a change that is meant: `QUARTET_WRITE_GOLDEN=1 python -m pytest tests/pipelines/test_golden.py`, and say why in the commit.
+After a change that is meant, write them anew and say why in the commit:
+`QUARTET_WRITE_GOLDEN=1 python -m pytest tests/pipelines/test_golden.py`
 """
 
 from __future__ import annotations

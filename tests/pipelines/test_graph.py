@@ -83,7 +83,9 @@ def test_the_life_of_a_project(project: Project) -> None:
     shown = json.loads(project.run("dvc", "metrics", "show", "--json"))
     metrics = next(iter(shown.values()))["data"]["results/cnn/0/evaluate/metrics.json"]["data"]
     assert metrics["test/accuracy"] == found["cnn"]["metrics"]["test/accuracy"]
-    assert "http" not in (project.folder / "reports/index.html").read_text().replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert "http" not in (project.folder / "reports/index.html").read_text().replace("http-equiv", "").replace(
+        "http://www.w3.org", ""
+    )
 
 
 def test_a_second_time_runs_nothing(project: Project) -> None:

@@ -57,7 +57,9 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(experiment: str, small: Smal
     assert expected.name == found.name
     assert (expected / "model.safetensors").read_bytes() == (found / "model.safetensors").read_bytes()
     times = ("samples_per_second", "seconds")
-    rows = [[{k: v for k, v in row.items() if k not in times} for row in curve(run, "train")] for run in (expected, found)]
+    rows = [
+        [{k: v for k, v in row.items() if k not in times} for row in curve(run, "train")] for run in (expected, found)
+    ]
     assert rows[0] == rows[1]
 
 
@@ -89,7 +91,12 @@ def test_two_processes_train_as_one(experiment: str, extra: list[str], small: Sm
 
 @pytest.mark.slow
 def test_multirun_with_two_devices_makes_one_run_a_job(small: Small, tmp_path: Path) -> None:
-    command("train.py", "--multirun", *small("cnn", "trainer.devices=2", "trainer.accelerator=cpu", "optimizer.lr=0.001,0.01"), cwd=tmp_path)
+    command(
+        "train.py",
+        "--multirun",
+        *small("cnn", "trainer.devices=2", "trainer.accelerator=cpu", "optimizer.lr=0.001,0.01"),
+        cwd=tmp_path,
+    )
     found = runs(tmp_path)
     assert len(found) == 2
     assert {facts(run)["devices"] for run in found} == {2}
@@ -113,7 +120,9 @@ def test_trains_without_dvc_mlflow_and_ray(small: Small, tmp_path: Path) -> None
 
 
 def test_divergence_says_what_to_do(small: Small, tmp_path: Path) -> None:
-    refused = command("train.py", *small("cnn", "optimizer=sgd", "optimizer.lr=1e30", "method.clip=null"), cwd=tmp_path, check=False)
+    refused = command(
+        "train.py", *small("cnn", "optimizer=sgd", "optimizer.lr=1e30", "method.clip=null"), cwd=tmp_path, check=False
+    )
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
     assert "optimizer.lr" in refused.stderr.strip().splitlines()[-1]

@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from quartet.methods.batches import Batch, micro_batches, shared_noise, step_seed
 from quartet.methods.method import NOISE, MakeOptimizer, Method
-from quartet.tasks.adversarial import discriminator_loss, gradient_penalty, generator_loss
+from quartet.tasks import Generate
+from quartet.tasks.adversarial import discriminator_loss, generator_loss, gradient_penalty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,8 @@ class Adversarial(Method):
     """
 
     UNUSED_PARAMETERS = True
+    task: Generate
+    model: Players
 
     def __init__(
         self,
@@ -79,12 +82,10 @@ class Adversarial(Method):
     def configure_optimizers(self) -> list[Optimizer]:
         players = (self.model.generator, self.model.discriminator)
         makers = self.make_optimizers
-        return [
-            self.prepare_optimizer(make, player.parameters()) for make, player in zip(makers, players, strict=True)
-        ]
+        return [self.prepare_optimizer(make, player.parameters()) for make, player in zip(makers, players, strict=True)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
-        for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr]
+        for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr, attr-defined]
         self.begin_step([for_generator, for_discriminator])
         told = self.descend(for_discriminator, batch, self.discriminator_part, draw=0)
         losses = {"discriminator_loss": told}

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from quartet.budget import Budget, Spent
@@ -136,8 +137,8 @@ class Method(pl.LightningModule):
 
     def synchronised(self, *, last: bool) -> AbstractContextManager[Any]:
         """DDP exchanges gradients with the last micro-batch only."""
-        ddp = self.trainer.strategy.model
-        return nullcontext() if last or not hasattr(ddp, "no_sync") else ddp.no_sync()
+        wrapped = self.trainer.strategy.model
+        return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip here: under 16-bit precision the gradients have just been unscaled."""

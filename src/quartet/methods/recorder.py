@@ -89,7 +89,12 @@ class Display:
         self.said = time.monotonic()
         self.bar: Progress | None = None
         if sys.stdout.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[now]}"))
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[now]}"),
+            )
             self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console())
             self.row = self.bar.add_task(title, total=1.0, now="")
             self.bar.start()

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of the fraction of the budget used, in 0..1, giving a factor of the base rate.
+"""Learning-rate schedules: from the fraction of the budget used, in 0..1, to a factor of the base rate.
 
 A schedule on the fraction means the same whatever the budget's unit and however many devices share a batch.
 """

@@ -1,0 +1,93 @@
+"""The benchmark runs, and says what it says in a table and a file. What it measures is for a quiet machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "benchmarks"))  # its files import each other as a script's do
+
+import measure  # noqa: E402
+import nanogpt  # noqa: E402
+
+
+def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "bench.py"), *arguments],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+    )  # fmt: skip
+
+
+def report(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "reports" / "bench.json").read_text())["lines"]
+
+
+def test_parts_run_and_are_reported(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--only", "startup", "--quick")
+    assert done.returncode == 0, done.stderr
+    lines = {line["name"]: line for line in report(tmp_path)}
+    for name in ("--help", "a wrong key", "a wrong type", "an impossible combination"):
+        assert lines[name]["value"] > 0, lines[name]
+        assert lines[name]["met"] is not None
+        assert name in done.stdout
+
+
+def test_what_cannot_be_measured_says_why_and_is_no_failure(tmp_path: Path) -> None:
+    if not __import__("torch").cuda.is_available():
+        done = bench(tmp_path, "--only", "gpu", "--quick")
+        assert done.returncode == 0, done.stderr
+        (line,) = report(tmp_path)
+        assert line["value"] is None
+        assert "no GPU" in line["note"]
+
+
+def test_an_unknown_part_is_named(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--only", "speed")
+    assert done.returncode == 2
+    assert "speed" in done.stderr
+    assert "startup" in done.stderr
+
+
+def test_sides_take_turns_and_the_ratio_is_of_medians() -> None:
+    order: list[str] = []
+    values = {"ours": iter([4.0, 9.0, 6.0]), "theirs": iter([2.0, 3.0, 1.0])}
+
+    def side(name: str) -> float:
+        order.append(name)
+        return next(values[name])
+
+    ours, theirs = measure.alternate(lambda: side("ours"), lambda: side("theirs"), repetitions=3, title="")
+    assert order == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
+    assert measure.ratio(ours, theirs) == 3.0
+
+
+@pytest.mark.parametrize(("above", "met"), [(True, False), (False, True)])
+def test_a_target_is_a_floor_or_a_ceiling(above: bool, met: bool) -> None:
+    assert measure.Line(part="", name="", what="", value=1.0, target=2.0, above=above).met is met
+
+
+def test_the_recipe_is_the_published_one_and_learns() -> None:
+    recipe = nanogpt.Recipe()
+    assert recipe.rate_at(100) == pytest.approx(1e-3)
+    assert recipe.rate_at(1999) == pytest.approx(1e-4, rel=1e-2)
+    tokens = np.tile(np.arange(8, dtype=np.uint16), 100)
+    training = nanogpt.Training(nanogpt.Recipe(warmup=5), tokens=tokens, vocabulary=8, seed=0)
+    weights = sum(weight.numel() for weight in training.model.parameters())
+    assert weights == 4 * (12 * 128**2 + 2 * 128) + 128 + 64 * 128 + 8 * 128
+    windows = training.tokens[None, :65]
+    losses = []
+    for _ in range(2):
+        logits_BLV, _ = training.model(windows[:, :-1])
+        losses.append(nanogpt.F.cross_entropy(logits_BLV.flatten(0, 1), windows[:, 1:].flatten()).item())
+        for _ in range(15):
+            training.step()
+    assert losses[0] == pytest.approx(np.log(8), rel=0.1)
+    assert losses[1] < 0.5 * losses[0]
