@@ -15,6 +15,7 @@ from pipelines.build import build_data, build_method
 from quartet.methods import Adversarial
 from quartet.methods.average import update_average
 from quartet.tasks.adversarial import discriminator_loss, generator_loss
+from quartet.types import QuartetError
 
 Step = Callable[[dict[str, Any], int], None]
 
@@ -57,7 +58,10 @@ def adversarial(method: Any) -> Step:
         make(player.parameters())
         for make, player in zip(method.make_optimizers, (generator, discriminator), strict=True)
     )
-    assert method.r1 == 0 and method.discriminator_steps == 1, "the bare loop is that of the shipped experiment"
+    if method.r1 or method.discriminator_steps != 1:
+        raise QuartetError(
+            "method.r1, method.discriminator_steps: the bare loop knows no penalty and takes turns by one"
+        )
 
     def step(batch: dict[str, Any], i: int) -> None:
         size = batch["samples"]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from measure import CONSOLE, Line, alternate, workplace
-from pipeline_leg import fit, leg
+from pipeline_leg import Leg, fit, leg
 
 from quartet.types import QuartetError
 
 FAMILIES = ("cnn", "rnn", "transformer", "gan")
 SIDE = 8192  # of the matrices by whose product the peak is measured
 NOTE = (
-    "profile=full (bf16, compiled) through the pipeline, {steps} steps after {warm} of warm-up, validation not counted. "
-    "MFU: operations of a training step by torch's counter × steps/s ÷ {peak:.0f} TFLOP/s, measured with bf16 matrices "
-    "of {side} × {side} beside each run; memory is the most that was allocated"
+    "profile=full (bf16, compiled) through the pipeline, {steps} steps after {warm} of warm-up, validation not counted"
+    ". MFU: operations of a training step by torch's counter × steps/s ÷ {peak:.0f} TFLOP/s, measured with bf16 "
+    "matrices of {side} × {side} beside each run; memory is the most that was allocated"
 )
 
 
@@ -27,43 +29,51 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
     warm, steps = (5, 20) if quick else (40, 400)
     for family in FAMILIES:
         line = Line(part="gpu", name=family, what="samples/s on one GPU", unit="samples/s", samples_unit="samples/s")
+        CONSOLE.print(f"{family} on {torch.cuda.get_device_name()}")
         try:
             with workplace() as folder:
                 length = f"{warm + steps} steps"
-                words = (f"budget='{length}'", f"validate_every='{length}'", "profile=full")
-                full = leg(family, *words, folder=folder)
-                CONSOLE.print(f"{family} on {torch.cuda.get_device_name()}")
-                peaks: list[float] = []
-                memory: list[float] = []
-                flops: list[float] = []
-
-                def run() -> float:
-                    peaks.append(peak())
-                    torch.cuda.reset_peak_memory_stats()
-                    place = folder / f"run{len(peaks)}"
-                    method, watch = fit(full, place, warm=warm, validation_batches=2)
-                    memory.append(torch.cuda.max_memory_allocated() / 2**30)
-                    flops.append(method.flops_per_sample)
-                    return (method.samples - watch.before) / watch.watch.seconds
-
-                (line.ours,) = alternate(run, repetitions=repetitions, title="samples/s")
-                fill(line, max(peaks), max(memory), flops[-1], steps=steps, warm=warm)
+                full = leg(family, f"budget='{length}'", f"validate_every='{length}'", "profile=full", folder=folder)
+                runs = Runs(full, folder, warm=warm)
+                (line.ours,) = alternate(runs, repetitions=repetitions, title="samples/s")
+            fill(line, runs, note=NOTE.format(steps=steps, warm=warm, peak=max(runs.peaks) / 1e12, side=SIDE))
         except QuartetError as error:
             line.note = f"skipped: {error}"
         yield line
 
 
-def fill(line: Line, top: float, memory: float, flops: float, *, steps: int, warm: int) -> None:
-    line.value = sorted(line.ours)[len(line.ours) // 2]
+class Runs:
+    """Each call trains once more and gives samples per second; remembers the peak, memory and operations beside it."""
+
+    def __init__(self, leg: Leg, folder: Path, *, warm: int) -> None:
+        self.leg, self.folder, self.warm = leg, folder, warm
+        self.peaks: list[float] = []
+        self.memory: list[float] = []  # GiB
+        self.flops = 0.0  # of a sample
+
+    def __call__(self) -> float:
+        self.peaks.append(peak())
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        place = self.folder / f"run{len(self.peaks)}"
+        method, watch = fit(self.leg, place, warm=self.warm, validation_batches=2)
+        self.memory.append(torch.cuda.max_memory_allocated() / 2**30)
+        self.flops = method.flops_per_sample
+        return (method.samples - watch.before) / watch.watch.seconds
+
+
+def fill(line: Line, runs: Runs, *, note: str) -> None:
+    line.value = statistics.median(line.ours)
+    mfu, memory = runs.flops * line.value / max(runs.peaks), max(runs.memory)
+    line.what += f", MFU {mfu:.1%}, {memory:.1f} GiB"
     line.more = {
-        "mfu": flops * line.value / top,
+        "mfu": mfu,
         "peak_memory_gib": memory,
-        "flops_per_sample": flops,
-        "measured_peak_flops": top,
+        "flops_per_sample": runs.flops,
+        "measured_peak_flops": max(runs.peaks),
         "device": torch.cuda.get_device_name(),
     }
-    line.what += f", MFU {line.more['mfu']:.1%}, {memory:.1f} GiB"
-    line.note = NOTE.format(steps=steps, warm=warm, peak=top / 1e12, side=SIDE)
+    line.note = note
     line.command = f"pipelines/train.py experiment={line.name} profile=full"
 
 

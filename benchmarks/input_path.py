@@ -24,8 +24,8 @@ TARGET = 20.0
 BATCH = 128
 NOTE = (
     "fashion_mnist, batches of {batch}, {steps} a sample, each ending as normalised floats: ours gathers and augments "
-    "whole batches in the training process (no workers); theirs is a Dataset as torchvision's (PIL image, mirror, padded "
-    "crop, ToTensor, Normalize) with DataLoader(shuffle=True, num_workers={workers}), start-up not counted"
+    "whole batches in the training process (no workers); theirs is a Dataset as torchvision's (PIL image, mirror, "
+    "padded crop, ToTensor, Normalize) with DataLoader(shuffle=True, num_workers={workers}), start-up not counted"
 )
 
 

@@ -72,7 +72,7 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
 def alternate(
     *sides: Callable[[], float], repetitions: int, title: str, show: str = "{:,.1f}"
 ) -> tuple[list[float], ...]:
-    """Run the sides in turns; their samples. Every second round runs them in reverse, so that no side is always first."""
+    """Run the sides in turns; their samples. Every second round runs in reverse, so that no side is always first."""
     samples: tuple[list[float], ...] = tuple([] for _ in sides)
     for i in range(repetitions):
         order = range(len(sides)) if i % 2 == 0 else reversed(range(len(sides)))

@@ -1,4 +1,4 @@
-"""nanoGPT's published recipe for a CPU, as a plain loop (A. Karpathy, nanoGPT, README and config/train_shakespeare_char.py).
+"""nanoGPT's published recipe for a CPU, as a plain loop (Karpathy: its README and config/train_shakespeare_char.py).
 
     train.py config/train_shakespeare_char.py --device=cpu --compile=False --eval_iters=20 --block_size=64
         --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0
@@ -51,7 +51,8 @@ class Block(nn.Module):
 
     def forward(self, x_BLD: Tensor) -> Tensor:
         qkv = self.qkv(self.norm_1(x_BLD)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        y_BHLd = F.scaled_dot_product_attention(*qkv.unbind(), is_causal=True)
+        q, k, v = qkv.unbind()
+        y_BHLd = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x_BLD = x_BLD + self.attended(y_BHLd.transpose(1, 2).flatten(2))
         return x_BLD + self.contract(F.gelu(self.expand(self.norm_2(x_BLD))))
 

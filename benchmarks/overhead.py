@@ -16,9 +16,9 @@ FAMILIES = ("cnn", "rnn", "transformer", "gan")
 TARGET = 0.95
 WARM = 5  # steps that neither side counts: memory is being allocated
 NOTE = (
-    "steps of the shipped experiment after {warm} of warm-up, {steps} a side. The pipeline's include Lightning, metrics, "
-    "sending to MLflow (sqlite, system metrics) and one checkpoint of best and last; the bare loop's forward, loss, "
-    "backward, clipping, optimizer and average. Validation counts on neither side"
+    "steps of the shipped experiment after {warm} of warm-up, {steps} a side. The pipeline's include Lightning, "
+    "metrics, sending to MLflow (sqlite, system metrics) and one checkpoint of best and last; the bare loop's "
+    "forward, loss, backward, clipping, optimizer and average. Validation counts on neither side"
 )
 
 

@@ -21,8 +21,8 @@ from quartet.types import QuartetError
 TARGET = 0.9
 SIDES = {"ddp": ["trainer=ddp", "trainer.devices=2", "trainer.threads=1"], "one": ["trainer.threads=2"]}
 NOTE = (
-    "experiment=cnn, {steps} steps of the same global batch in fresh processes, sync_batch_norm as shipped; the median of "
-    "samples_per_second in each run's train.csv but for its first row"
+    "experiment=cnn, {steps} steps of the same global batch in fresh processes, sync_batch_norm as shipped; the median "
+    "of samples_per_second in each run's train.csv but for its first row"
 )
 
 

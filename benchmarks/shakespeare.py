@@ -40,13 +40,12 @@ class Race:
 
 
 def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
-    lines = [
-        Line(part="shakespeare", name=name, what=f"recipe ÷ ours, seconds to {LOSS} nats", target=TARGET, samples_unit="s")
-        for name in EXPERIMENTS
-    ]  # fmt: skip
+    loss = 3.0 if quick else LOSS
+    what = f"recipe ÷ ours, seconds to {loss} nats"
+    lines = [Line(part="shakespeare", name=name, what=what, target=TARGET, samples_unit="s") for name in EXPERIMENTS]
     try:
         with workplace() as folder:
-            race = Race(folder, *((3.0, 10, 20, 2) if quick else (LOSS, 20, 1000, None)))
+            race = Race(folder, loss, *((10, 20, 2) if quick else (20, 1000, None)))
             compare(lines, race, repetitions=repetitions)
     except QuartetError as error:
         for line in lines:

@@ -19,10 +19,10 @@ import measure  # noqa: E402
 import nanogpt  # noqa: E402
 
 
-def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "bench.py"), *arguments],
-        cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=300,
     )  # fmt: skip
 
 
@@ -41,12 +41,11 @@ def test_parts_run_and_are_reported(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_measured_says_why_and_is_no_failure(tmp_path: Path) -> None:
-    if not __import__("torch").cuda.is_available():
-        done = bench(tmp_path, "--only", "gpu", "--quick")
-        assert done.returncode == 0, done.stderr
-        (line,) = report(tmp_path)
-        assert line["value"] is None
-        assert "no GPU" in line["note"]
+    done = bench(tmp_path, "--only", "gpu", "--quick", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 0, done.stderr
+    (line,) = report(tmp_path)
+    assert line["value"] is None
+    assert "no GPU" in line["note"]
 
 
 def test_an_unknown_part_is_named(tmp_path: Path) -> None:
@@ -87,7 +86,6 @@ def test_the_recipe_is_the_published_one_and_learns() -> None:
     for _ in range(2):
         logits_BLV, _ = training.model(windows[:, :-1])
         losses.append(nanogpt.F.cross_entropy(logits_BLV.flatten(0, 1), windows[:, 1:].flatten()).item())
-        for _ in range(15):
+        for _ in range(10):
             training.step()
-    assert losses[0] == pytest.approx(np.log(8), rel=0.1)
-    assert losses[1] < 0.5 * losses[0]
+    assert losses[1] < 0.5 * losses[0] < 0.5 * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ MIRROR = Path(os.environ.get("QUARTET_MIRROR") or Path(__file__).resolve().paren
 
 
 def make(tmp_path: Path, name: str, source: Source, **loading: Any) -> DataModule:
-    folder = prepare(name=name, source=source, recipe={}, root=tmp_path, downloads=tmp_path / "downloads")
-    return DataModule(folder=folder, batch_size=2048, evaluation_batch_size=2048, **loading)
+    with contextlib.chdir(tmp_path):  # relative folders, as the pipeline gives them
+        prepare(name=name, source=source, recipe={}, root=Path("."), downloads=Path("downloads"))
+    return DataModule(folder=tmp_path / name, batch_size=2048, evaluation_batch_size=2048, **loading)
 
 
 def needs(name: str) -> pytest.MarkDecorator:

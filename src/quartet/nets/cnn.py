@@ -40,7 +40,7 @@ class CNN(Net):
 
     width: int  # features of the first stage; of each position in text
     growth: float  # by which each stage is wider than the one before
-    stages: int  # each halves the grid (in a generator, the first does not double it)
+    stages: int  # each halves the grid, in a generator doubles it
     depth: int  # residual blocks of each stage
     kernel: int  # side of the kernels, odd
     pool: Literal["max", "average", "stride"]  # how a stage halves the grid; stride: kernels of 4, two apart
@@ -97,6 +97,8 @@ class Tower(Encoder):
             for _ in range(net.depth):
                 self.layers.append(Residual(width, kernel=net.kernel, rank=len(size), norm=norm, critic=critic))
             channels = width
+        if len(size) == 2:  # as the features lie, or each step would turn the kernels round
+            self.layers.to(memory_format=torch.channels_last)
 
     @property
     def kernels(self) -> Tensor:
@@ -127,22 +129,24 @@ class Residual(nn.Module):
 
 
 class Painter(nn.Module):
-    """Noise to a small grid, doubled by each stage after the first, to pixels_BHWC; what is too much is cut off."""
+    """Noise to a small grid, doubled by every stage, the last time into pixels_BHWC; what is too much is cut off.
+
+    No features stand on the full grid (as in InfoGAN's generator, Chen et al. 2016): there they would cost the most.
+    """
 
     def __init__(self, *, net: CNN, noise: int, pixels: Pixels) -> None:
         super().__init__()
         widths = net.widths()[::-1]
         self.size = (pixels.height, pixels.width)
-        grid = tuple(math.ceil(side / 2 ** (net.stages - 1)) for side in self.size)
+        grid = tuple(math.ceil(side / 2**net.stages) for side in self.size)
         self.stem = Noise(noise=noise, grid=grid, width=widths[0])
-        self.layers = nn.Sequential(normalisation(net.norm, widths[0]), nn.ReLU())
-        for i, width in enumerate(widths):
-            if i > 0:
-                up = nn.ConvTranspose2d(widths[i - 1], width, 4, 2, 1, bias=net.norm != "batch")
-                self.layers.extend((up, normalisation(net.norm, width), nn.ReLU()))
+        self.layers = nn.Sequential()
+        for width, narrower in zip(widths, [*widths[1:], pixels.channels], strict=True):
+            self.layers.extend((normalisation(net.norm, width), nn.ReLU()))
             for _ in range(net.depth):
                 self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, critic=False))
-        self.layers.append(nn.Conv2d(widths[-1], pixels.channels, net.kernel, padding=net.kernel // 2))
+            self.layers.append(nn.ConvTranspose2d(width, narrower, 4, 2, 1))
+        self.layers.to(memory_format=torch.channels_last)
 
     def forward(self, z_BZ: Tensor) -> Tensor:
         x_BHWC = self.layers(self.stem(z_BZ).movedim(-1, 1)).movedim(1, -1)
