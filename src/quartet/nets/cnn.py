@@ -97,6 +97,8 @@ class Tower(Encoder):
             for _ in range(net.depth):
                 self.layers.append(Residual(width, kernel=net.kernel, rank=len(size), norm=norm, critic=critic))
             channels = width
+        if critic:
+            self.layers.apply(start_small)
         if len(size) == 2:  # as the features lie, or each step would turn the kernels round
             self.layers.to(memory_format=torch.channels_last)
 
@@ -139,13 +141,17 @@ class Painter(nn.Module):
         widths = net.widths()[::-1]
         self.size = (pixels.height, pixels.width)
         grid = tuple(math.ceil(side / 2**net.stages) for side in self.size)
-        self.stem = Noise(noise=noise, grid=grid, width=widths[0])
+        # A hidden layer first: what a painting is of decides about all of its places, more than linearly.
+        hidden = 4 * widths[0]
+        whole = nn.Sequential(nn.Linear(noise, hidden), nn.LayerNorm(hidden), nn.ReLU())
+        self.stem = nn.Sequential(whole, Noise(noise=hidden, grid=grid, width=widths[0]))
         self.layers = nn.Sequential()
         for width, narrower in zip(widths, [*widths[1:], pixels.channels], strict=True):
             self.layers.extend((normalisation(net.norm, width), nn.ReLU()))
             for _ in range(net.depth):
                 self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, critic=False))
             self.layers.append(nn.ConvTranspose2d(width, narrower, 4, 2, 1))
+        self.layers.apply(start_small)
         self.layers.to(memory_format=torch.channels_last)
 
     def forward(self, z_BZ: Tensor) -> Tensor:
@@ -232,6 +238,12 @@ def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no t
 def rectifier(critic: bool) -> nn.Module:
     """Leaky in a discriminator, so that a generator it is sure about still gets gradients (Radford et al. 2016)."""
     return nn.LeakyReLU(0.2) if critic else nn.ReLU()
+
+
+def start_small(layer: nn.Module) -> None:
+    """The players' weights: deviation 0.02 (Radford et al. 2016), so that the first paintings are plain, not noise."""
+    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(layer.weight, std=0.02)
 
 
 def convolution(inputs: int, outputs: int, *, kernel: int, rank: int, norm: Norm, stride: int = 1) -> nn.Module:
