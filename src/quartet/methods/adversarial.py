@@ -125,8 +125,9 @@ class Adversarial(Method):
         real = self.task.to_unit(batch["x"]).to(fake.dtype)
         penalised = self.r1 > 0 and self.steps % self.r1_every == 0
         real.requires_grad_(penalised)
-        # Both in one pass: the discriminator sees a mix of real and generated images.
-        real_score, fake_score = self.model.discriminator(torch.cat((real, fake))).chunk(2)
+        # Each in a pass of its own: batch norm, if there is any, must not mix their statistics (Radford et al. 2016).
+        # A copy of the real ones, as torch's counter of operations cannot follow a gradient that ends at a leaf.
+        real_score, fake_score = self.model.discriminator(real.clone()), self.model.discriminator(fake)
         loss = discriminator_loss(real_score, fake_score, kind=self.kind, label_smoothing=self.label_smoothing)
         if penalised:
             loss = loss + 0.5 * self.r1 * self.r1_every * gradient_penalty(real_score, real)

@@ -141,10 +141,7 @@ class Painter(nn.Module):
         widths = net.widths()[::-1]
         self.size = (pixels.height, pixels.width)
         grid = tuple(math.ceil(side / 2**net.stages) for side in self.size)
-        # A hidden layer first: what a painting is of decides about all of its places, more than linearly.
-        hidden = 4 * widths[0]
-        whole = nn.Sequential(nn.Linear(noise, hidden), nn.LayerNorm(hidden), nn.ReLU())
-        self.stem = nn.Sequential(whole, Noise(noise=hidden, grid=grid, width=widths[0]))
+        self.stem = Noise(noise=noise, grid=grid, width=widths[0])
         self.layers = nn.Sequential()
         for width, narrower in zip(widths, [*widths[1:], pixels.channels], strict=True):
             self.layers.extend((normalisation(net.norm, width), nn.ReLU()))

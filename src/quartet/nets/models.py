@@ -125,19 +125,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images x_BHWC in [-1, 1] to score_B, the logit of being real.
-
-    A hidden layer sees all places of the grid together: a sum over places could not tell whether the parts of an image
-    belong to each other.
-    """
+    """Images x_BHWC in [-1, 1] to score_B, the logit of being real. Every place of the grid has its own weights."""
 
     def __init__(self, *, encoder: Encoder) -> None:
         super().__init__()
         assert encoder.grid is not None
         self.encoder = encoder
-        hidden = 4 * encoder.width
-        places = nn.Linear(math.prod(encoder.grid) * encoder.width, hidden)
-        self.head = nn.Sequential(places, nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+        self.head = nn.Linear(math.prod(encoder.grid) * encoder.width, 1)
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
         return self.head(self.encoder(x_BHWC).flatten(1)).squeeze(1)
