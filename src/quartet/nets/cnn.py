@@ -99,8 +99,8 @@ class Tower(Encoder):
             channels = width
         if critic:
             self.layers.apply(start_small)
-        if len(size) == 2:  # as the features lie, or each step would turn the kernels round
-            self.layers.to(memory_format=torch.channels_last)
+        if len(size) == 2:
+            lay_channels_last(self.layers)
 
     @property
     def kernels(self) -> Tensor:
@@ -149,7 +149,7 @@ class Painter(nn.Module):
                 self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, critic=False))
             self.layers.append(nn.ConvTranspose2d(width, narrower, 4, 2, 1))
         self.layers.apply(start_small)
-        self.layers.to(memory_format=torch.channels_last)
+        lay_channels_last(self.layers)
 
     def forward(self, z_BZ: Tensor) -> Tensor:
         x_BHWC = self.layers(self.stem(z_BZ).movedim(-1, 1)).movedim(1, -1)
@@ -235,6 +235,13 @@ def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no t
 def rectifier(critic: bool) -> nn.Module:
     """Leaky in a discriminator, so that a generator it is sure about still gets gradients (Radford et al. 2016)."""
     return nn.LeakyReLU(0.2) if critic else nn.ReLU()
+
+
+def lay_channels_last(layers: nn.Module) -> None:
+    """Kernels of two dimensions as the features lie, or each step would turn them round."""
+    for parameter in layers.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def start_small(layer: nn.Module) -> None:
