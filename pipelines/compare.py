@@ -36,7 +36,8 @@ def load_run(folder: Path, evaluated: Path) -> Run:
 
 def read_curve(path: Path) -> list[dict[str, float]]:
     with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        rows = csv.DictReader(file)
+        return [{name: float(value) for name, value in row.items() if value and name != "objective"} for row in rows]
 
 
 def table() -> list[Path]:

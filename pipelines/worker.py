@@ -62,6 +62,7 @@ def build_trainer(
 ) -> tuple[pl.Trainer, ModelCheckpoint]:
     """The trainer of this worker and its checkpoints: the best by the task's monitor, and the last to resume from."""
     import pytorch_lightning as pl
+    import torch
     from pytorch_lightning.callbacks import ModelCheckpoint
     from pytorch_lightning.plugins.environments import TorchElasticEnvironment
     from pytorch_lightning.strategies import DDPStrategy
@@ -70,6 +71,8 @@ def build_trainer(
     from quartet.nets import synchronise_batch_norm
 
     quiet()
+    # Deterministic algorithms would also fill all new memory, which costs a third of the speed and changes no result.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     options = tree["trainer"]
     launched = TorchElasticEnvironment.detect()
     if launched and options["sync_batch_norm"]:
@@ -162,12 +165,17 @@ def leave_results(folder: Path, tree: dict[str, Any], method: Method, best: Path
         "mode": method.task.MODE,
     }
     (folder / "result.json").write_text(json.dumps(facts, indent=1))
-    for split, rows in method.history.items():
-        with (folder / f"{split}.csv").open("w", newline="") as file:
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+    write_rows(folder / "train.csv", method.history["train"])
+    # One column has the same name in every task, for plots that know of none.
+    objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
+    write_rows(folder / "val.csv", objective)
+
+
+def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":
