@@ -71,14 +71,15 @@ def build_trainer(
     from quartet.nets import synchronise_batch_norm
 
     quiet()
-    # Deterministic algorithms would also fill all new memory, which costs a third of the speed and changes no result.
+    # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False
     options = tree["trainer"]
     launched = TorchElasticEnvironment.detect()
     if launched and options["sync_batch_norm"]:
         synchronise_batch_norm(method)
     if options["compile"]:
-        method.model.compile()
+        for network in method.networks():
+            network.compile()
     checkpoints = ModelCheckpoint(
         dirpath=folder / "checkpoints",
         filename="best",

@@ -30,6 +30,26 @@ def test_every_shipped_experiment_runs(experiment: str, small: Small, here: Path
     assert len(curve(run, "val")) == 2
 
 
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        ("cnn", ["trainer.precision=bf16-mixed", "method.ema=null"]),
+        ("gan", ["trainer.precision=bf16-mixed", "method.accumulate=2", "method.clip=0.5", "method.r1=1.0"]),
+        ("gan", ["method.head_start=2", "method.discriminator_steps=2", "net@method.discriminator=rnn"]),
+        pytest.param("cnn", ["trainer.compile=true"], marks=pytest.mark.slow),
+        pytest.param("gan", ["trainer.compile=true"], marks=pytest.mark.slow),
+    ],
+)
+def test_switches(experiment: str, words: list[str], small: Small, here: Path) -> None:
+    assert np.isfinite(train(compose(small(experiment, *words))))
+
+
+def test_half_fooled_ends_a_run_before_its_budget(small: Small, here: Path) -> None:
+    rule = ["method.stop.rule=half_fooled", "method.stop.tolerance=0.5", "method.stop.patience=1"]
+    train(compose(small("gan", *rule, steps=6)))
+    assert facts(only_run(here))["steps"] == 3
+
+
 def interrupted(overrides: list[str], folder: Path) -> None:
     """Start a run and kill it without warning once it has written a checkpoint."""
     process = subprocess.Popen(

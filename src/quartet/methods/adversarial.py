@@ -79,6 +79,9 @@ class Adversarial(Method):
         self.kind, self.label_smoothing, self.r1, self.r1_every = loss, label_smoothing, r1, r1_every
         self.discriminator_steps, self.head_start, self.stop = discriminator_steps, head_start, stop
 
+    def networks(self) -> list[nn.Module]:
+        return [self.model.generator, self.model.discriminator]
+
     def configure_optimizers(self) -> list[Optimizer]:
         players = (self.model.generator, self.model.discriminator)
         makers = self.make_optimizers

@@ -84,6 +84,10 @@ class Method(pl.LightningModule):
     def losses(self, batch: Batch) -> list[Tensor]:
         """The losses whose gradients one step takes, for counting operations."""
 
+    def networks(self) -> list[nn.Module]:
+        """The modules that a training step calls, each to be compiled by itself."""
+        return [self.model]
+
     # The clock.
 
     @property
