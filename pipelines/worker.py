@@ -72,7 +72,7 @@ def build_trainer(
 
     quiet()
     # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     options = tree["trainer"]
     launched = TorchElasticEnvironment.detect()
     if launched and options["sync_batch_norm"]:
