@@ -35,7 +35,7 @@ def test_every_shipped_experiment_runs(experiment: str, small: Small, here: Path
     [
         ("cnn", ["trainer.precision=bf16-mixed", "method.ema=null"]),
         ("gan", ["trainer.precision=bf16-mixed", "method.accumulate=2", "method.clip=0.5", "method.r1=1.0"]),
-        ("gan", ["method.head_start=2", "method.discriminator_steps=2", "net@method.discriminator=rnn"]),
+        ("gan", ["method.head_start=2", "method.discriminator_steps=2", "method.loss=least_squares"]),
         pytest.param("cnn", ["trainer.compile=true"], marks=pytest.mark.slow),
         pytest.param("gan", ["trainer.compile=true"], marks=pytest.mark.slow),
     ],
