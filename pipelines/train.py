@@ -2,7 +2,7 @@
 
 python pipelines/train.py experiment=cnn net.width=48 trainer=ddp          composed by Hydra
 python pipelines/train.py --multirun experiment=cnn,rnn seed=0,1           the same, several times
-python pipelines/train.py --resolved build/cnn.yaml --seed 0 --out DIR     a DVC stage: composed before
+python pipelines/train.py build/cnn.yaml seed=0 out=DIR                    a DVC stage: composed before
 """
 
 from __future__ import annotations

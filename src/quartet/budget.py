@@ -54,15 +54,5 @@ class Budget:
         }
         return in_units[self.unit] / self.amount
 
-    def samples(self, spent: Spent) -> float:
-        """About how many samples this budget is, judged by what has been spent (for a progress bar)."""
-        if self.unit == "samples":
-            return self.amount
-        if self.unit == "epochs":
-            return self.amount * spent.samples_per_epoch
-        if self.unit == "flops":
-            return self.amount / max(spent.flops_per_sample, 1.0)
-        return self.amount * spent.samples / spent.steps if spent.steps else float("nan")
-
     def __str__(self) -> str:
         return f"{self.amount:g} {self.unit}"

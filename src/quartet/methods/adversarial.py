@@ -83,9 +83,8 @@ class Adversarial(Method):
         return [self.model.generator, self.model.discriminator]
 
     def configure_optimizers(self) -> list[Optimizer]:
-        players = (self.model.generator, self.model.discriminator)
-        makers = self.make_optimizers
-        return [self.prepare_optimizer(make, player.parameters()) for make, player in zip(makers, players, strict=True)]
+        pairs = zip(self.make_optimizers, self.networks(), strict=True)
+        return [self.prepare_optimizer(make, player.parameters()) for make, player in pairs]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr, attr-defined]

@@ -24,6 +24,7 @@ from quartet.methods.average import averaged_copy, update_average
 from quartet.methods.batches import Batch, step_seed
 from quartet.methods.flops import count_flops
 from quartet.tasks import Task
+from quartet.tasks.task import add
 from quartet.types import QuartetError
 
 MakeOptimizer = Callable[[Iterator[nn.Parameter]], Optimizer]
@@ -160,8 +161,7 @@ class Method(pl.LightningModule):
                 dist.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        for name, value in self.task.measure(self.kept, batch).items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.sums = add(self.sums, self.task.measure(self.kept, batch))
 
     def on_validation_epoch_end(self) -> None:
         metrics = self.task.summarize(total(self.sums))
