@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pipeline,dev]'
 	@touch $@
 
-.PHONY: help install run test test-slow lint bench ui clean
+.PHONY: help install run test test-slow floors lint bench ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,10 @@ test: install ## the tests, without the slow ones and those that fetch data
 	@python -m pytest
 
 test-slow: install ## all tests, with real data
-	@python -m pytest -m ''
+	@python -m pytest -m 'not floors'
+
+floors: install ## what the four headline experiments must reach, trained with three seeds (hours)
+	@python -m pytest -s -m floors tests/test_floors.py
 
 lint: install ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy

@@ -22,7 +22,7 @@ Step = Callable[[dict[str, Any], int], None]
 
 def train(leg: Leg, *, warm: int, steps: int) -> float:
     """Samples per second of steps `warm` to `steps`, all on the CPU."""
-    worker.use_threads(leg.tree["trainer"])
+    worker.use_machine(leg.tree["trainer"])
     data = build_data(leg.tree, leg.data)
     method = build_method(leg.tree, data)
     step = adversarial(method) if isinstance(method, Adversarial) else supervised(method)

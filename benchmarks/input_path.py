@@ -71,7 +71,7 @@ def compare(line: Line, *, workers: int, repetitions: int, quick: bool) -> None:
     CONSOLE.print(f"input path: ours and {workers} workers")
     with workplace() as folder:
         trial = leg("cnn", f"data.loading.batch_size={BATCH}", folder=folder)
-    worker.use_threads(trial.tree["trainer"])
+    worker.use_machine(trial.tree["trainer"])
     steps = 20 if quick else 200
     line.ours, line.theirs = alternate(
         our_way(trial, steps=5 * steps),

@@ -80,7 +80,7 @@ def fit(
 ) -> tuple[Method, Watch]:
     """Train the leg with everything that a run has: Lightning, metrics to MLflow, checkpoints of the best and last."""
     tree = leg.tree
-    worker.use_threads(tree["trainer"])
+    worker.use_machine(tree["trainer"])
     folder.mkdir(parents=True)
     tracker = instantiate(tree["tracking"])
     run = tracker.start(name=tree["experiment"], params=tree, tags={})

@@ -90,7 +90,7 @@ def recipe_seconds(race: Race, *, seed: int) -> float:
     """Seconds of nanoGPT's recipe until the loss, or until its end."""
     recipe = Recipe()
     judge = leg(EXPERIMENTS["transformer"], f"data.loading.context={recipe.context}", folder=race.folder)
-    worker.use_threads(judge.tree["trainer"])
+    worker.use_machine(judge.tree["trainer"])
     tokens = np.load(judge.data / "tokens_train.npy")
     vocabulary = build_data(judge.tree, judge.data).inputs.vocabulary  # type: ignore[union-attr]
     training = Training(recipe, tokens=tokens, vocabulary=vocabulary, seed=seed)

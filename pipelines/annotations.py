@@ -63,7 +63,7 @@ def _fits_name(value: Any, name: str, module: Module | None) -> bool:
         return isinstance(value, dict)
     if module is not None and (alias := stands_for(name, module)):
         return fits(value, *alias)
-    return isinstance(value, dict)  # a class: only a mapping with a _target_ can make one
+    return isinstance(value, dict) and "_target_" in value  # a class: only this can make one
 
 
 def _fits_subscript(value: Any, annotation: ast.Subscript, module: Module | None) -> bool:

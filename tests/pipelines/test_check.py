@@ -80,7 +80,7 @@ def value_fits(value: Any, annotation: str) -> bool:
         ("'int | None'", [None, 1], ["x"]),
         ("Any", [None, 1, "x", {}], []),
         ("Path", ["/tmp"], [1]),
-        ("SomeClass", [{"_target_": "x"}], [1, "x"]),
+        ("SomeClass", [{"_target_": "x"}], [1, "x", {"shift": 1}]),
     ],
 )
 def test_values_and_annotations(annotation: str, good: list[Any], bad: list[Any]) -> None:

@@ -1,0 +1,68 @@
+"""What the four headline experiments reach, on every seed: half an hour of training a seed on two cores.
+
+make floors                             trains in runs/floors/, a clone, by `dvc repro`; goes on if interrupted
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from running import ROOT
+
+pytestmark = [pytest.mark.floors, pytest.mark.network, pytest.mark.timeout(4 * 3600)]
+
+SEEDS = (0, 1, 2)
+FOLDER = ROOT / "runs" / "floors"
+
+
+@pytest.fixture(scope="module")
+def reached() -> dict[tuple[str, int], dict[str, float]]:
+    """Test metrics by experiment and seed, of the sources as they are committed."""
+    if not FOLDER.exists():
+        run("git", "clone", "--quiet", str(ROOT), str(FOLDER), folder=ROOT)
+    else:
+        run("git", "pull", "--quiet", "--ff-only", folder=FOLDER)
+    params = FOLDER / "params.yaml"
+    params.write_text(yaml.safe_dump({**yaml.safe_load((ROOT / "params.yaml").read_text()), "seeds": list(SEEDS)}))
+    run("dvc", "repro", folder=FOLDER)
+    results: list[dict[str, Any]] = json.loads((FOLDER / "reports" / "results.json").read_text())
+    return {(entry["experiment"], entry["seed"]): entry["metrics"] for entry in results}
+
+
+def run(*words: str, folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(
+        words, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": f"{FOLDER}/src:{FOLDER}", "PATH": path}
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_cnn_tells_clothing_apart(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
+    assert reached["cnn", seed]["test/accuracy"] >= 0.925
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_rnn_knows_shakespeare(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
+    assert reached["rnn", seed]["test/bits_per_character"] <= 2.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_transformer_translates(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
+    metrics = reached["transformer", seed]
+    assert metrics["test/bleu"] >= 20.0
+    assert metrics["test/chrf"] >= 48.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_gan_draws_all_kinds_of_clothing(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
+    metrics = reached["gan", seed]
+    assert metrics["test/judge_accuracy"] >= 0.92
+    assert metrics["test/fid"] <= metrics["test/fid_untrained"] / 30
+    assert metrics["test/class_total_variation"] <= 0.10
