@@ -1,4 +1,4 @@
-"""Training in a bare PyTorch loop: the same net, loss, batches, clipping, schedule and average, and nothing else."""
+"""Training in a bare PyTorch loop: the same net, loss, batches, clipping and average, and nothing else."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def adversarial(method: Any) -> Step:
         size = batch["samples"]
         with torch.no_grad():
             fake = generator(torch.randn(size, task.noise))
-        real_score, fake_score = discriminator(torch.cat((task.to_unit(batch["x"]), fake))).chunk(2)
+        real_score, fake_score = discriminator(task.to_unit(batch["x"])), discriminator(fake)
         smoothing = method.label_smoothing
         told: Tensor = discriminator_loss(real_score, fake_score, kind=method.kind, label_smoothing=smoothing)
         (told / batch["count"]).backward()

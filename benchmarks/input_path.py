@@ -70,7 +70,7 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
 def compare(line: Line, *, workers: int, repetitions: int, quick: bool) -> None:
     CONSOLE.print(f"input path: ours and {workers} workers")
     with workplace() as folder:
-        trial = leg("cnn", f"data.loading.batch_size={BATCH}", folder=folder)
+        trial = leg("cnn", f"data.loading.batch_size={BATCH}", "data.loading.augment.shift=2", folder=folder)
     worker.use_machine(trial.tree["trainer"])
     steps = 20 if quick else 200
     line.ours, line.theirs = alternate(

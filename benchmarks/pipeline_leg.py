@@ -90,7 +90,7 @@ def fit(
     data.clock = method
     method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
     metrics = worker.attach(folder, tree)
-    trainer, _ = worker.build_trainer(tree, method, folder, metrics)
+    trainer = worker.build_trainer(tree, method, folder, metrics)
     if validation_batches is not None:
         trainer.limit_val_batches = validation_batches
     watch = Watch(warm=warm, target=target)

@@ -30,7 +30,6 @@ SETTINGS = {
     "trainer": {
         "accelerator": "Literal['auto', 'cpu', 'gpu']",
         "devices": "int",
-        "nodes": "int",
         "precision": "Literal['32-true', 'bf16-mixed', '16-mixed', '64-true']",
         "compile": "bool",
         "sync_batch_norm": "bool",
@@ -185,7 +184,7 @@ def _check_precision(tree: Tree) -> None:
 def _check_shares(tree: Tree) -> None:
     """Devices and their micro-batches share a batch without a remainder."""
     trainer, accumulate = tree["trainer"], tree["method"].get("accumulate", 1)
-    shares = trainer["devices"] * trainer["nodes"] * accumulate
+    shares = trainer["devices"] * accumulate
     if _kind(tree) == "pairs":
         size, key, what = PAIRS_GROUP, "trainer.devices", f"groups of {PAIRS_GROUP} pairs"
     else:
@@ -196,7 +195,7 @@ def _check_shares(tree: Tree) -> None:
     near = [n for n in (size - size % shares, size - size % shares + shares) if n > 0]
     remedy = "make these divide 8" if what.startswith("groups") else f"take {' or '.join(map(str, near))}"
     raise QuartetError(
-        f"{key}: {what} cannot be shared by {trainer['devices']} devices × {trainer['nodes']} nodes × {accumulate}"
+        f"{key}: {what} cannot be shared by {trainer['devices']} devices × {accumulate}"
         f" micro-batches (method.accumulate); {remedy}"
     )
 

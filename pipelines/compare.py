@@ -11,11 +11,9 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from pipelines import cli, configuration
+from pipelines.compose import read_params
 from quartet.report import Run, page, results, summary
 from quartet.types import QuartetError
 
@@ -42,10 +40,8 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 def table() -> list[Path]:
     """The result folders of params.yaml's experiments and seeds."""
-    params: dict[str, Any] = yaml.safe_load(Path("params.yaml").read_text())
-    return [
-        Path("results") / experiment / str(seed) for experiment in params["experiments"] for seed in params["seeds"]
-    ]
+    params = read_params(Path("params.yaml"))
+    return [Path("results") / experiment / str(seed) for experiment in params.experiments for seed in params.seeds]
 
 
 def evaluated(folders: list[Path]) -> list[Run]:
@@ -80,7 +76,8 @@ def main(arguments: list[str]) -> None:
     runs = evaluated(chosen.folders or table())
     if not chosen.show:
         compare(runs, out=chosen.out)
-    print(f"{summary(runs)}\n\nreport: {(chosen.out / 'index.html').resolve()}")
+    page_path = chosen.out / "index.html"
+    print(summary(runs) + (f"\n\nreport: {page_path.resolve()}" if page_path.exists() else ""))
 
 
 if __name__ == "__main__":

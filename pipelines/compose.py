@@ -60,6 +60,7 @@ def build(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder`, delete others there; nothing when one is refused."""
     table = read_params(params)
     trees = {experiment: _tree(table, experiment, params.name) for experiment in table.experiments}
+    _check_names(trees, params.name)
     written = [path for experiment, tree in trees.items() for path in _write(tree, table.words(experiment), folder)]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
         stale.unlink()
@@ -78,6 +79,19 @@ def _tree(table: Params, experiment: str, source: str) -> Tree:
             f"conf/experiment/{experiment}.yaml: experiment: given {tree['experiment']}, needs {experiment}"
         )
     return tree
+
+
+def _check_names(trees: dict[str, Tree], source: str) -> None:
+    """A data set's name is its folder in data/: two experiments may share it only if they share the data too."""
+    first: dict[str, str] = {}
+    for experiment, tree in trees.items():
+        name = tree["data"]["name"]
+        other = first.setdefault(name, experiment)
+        _require(
+            tree["data"]["source"] == trees[other]["data"]["source"],
+            f"{source}: {other} and {experiment} make {name} in different ways; "
+            f"name one of them: overrides.{experiment}: [data.name={name}_2, …]",
+        )
 
 
 def _write(tree: Tree, words: list[str], folder: Path) -> list[Path]:

@@ -24,9 +24,10 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
     from pipelines.build import build_data, build_task, load_model
     from pipelines.prepare import ensure
 
-    if not (folder / "model.safetensors").exists():
+    missing = [name for name in ("config.yaml", "model.safetensors", "run.json") if not (folder / name).exists()]
+    if missing:
         raise QuartetError(
-            f"{folder} holds no finished run: it lacks model.safetensors\ntrain it first, with pipelines/train.py"
+            f"{folder} holds no finished run: it lacks {missing[0]}\ntrain it first, with pipelines/train.py"
         )
     tree = configuration.load(folder / "config.yaml")
     facts = json.loads((folder / "run.json").read_text())

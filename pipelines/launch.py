@@ -6,7 +6,6 @@ command line that the user typed, so that nothing composes twice.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,29 +21,29 @@ def launch(run: Run) -> None:
 
     Errors: QuartetError where a worker refuses, RuntimeError with the worker's traceback printed where it fails.
     """
-    devices, nodes = run.tree["trainer"]["devices"], run.tree["trainer"]["nodes"]
-    if devices * nodes == 1:
+    devices = run.tree["trainer"]["devices"]
+    if devices == 1:
         from pipelines.worker import fit
 
         fit(run.folder, run.data, run.config_hash)
     else:
-        elastic(run, devices=devices, nodes=nodes)
+        elastic(run, devices=devices)
 
 
-def elastic(run: Run, *, devices: int, nodes: int) -> None:
-    """Torch's elastic launcher, as torchrun uses it. Between machines, QUARTET_RENDEZVOUS names the meeting point."""
+def elastic(run: Run, *, devices: int) -> None:
+    """Torch's elastic launcher, as torchrun uses it."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     config = LaunchConfig(
-        min_nodes=nodes,
-        max_nodes=nodes,
+        min_nodes=1,
+        max_nodes=1,
         nproc_per_node=devices,
         run_id=run.fingerprint[:12],
         rdzv_backend="c10d",
-        rdzv_endpoint=os.environ.get("QUARTET_RENDEZVOUS", "127.0.0.1:0"),
-        local_addr="127.0.0.1" if nodes == 1 else None,
+        rdzv_endpoint="127.0.0.1:0",
+        local_addr="127.0.0.1",
         max_restarts=0,
     )
     worker = (str(REPOSITORY / "pipelines" / "worker.py"), str(run.folder), str(run.data), run.config_hash)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import cli, configuration
+from quartet.types import QuartetError
 
 TABLE = Path("data")  # the data sets of params.yaml's experiments, a DVC output
 OTHERS = Path("runs/data")  # those of runs started by hand
@@ -54,6 +55,8 @@ def stage(arguments: list[str]) -> None:
     """Prepare what `compose` has resolved; leave each experiment a note of its data's digest, which training depends
     on, so that one data set's change does not retrain what uses another."""
     resolved = sorted(Path("build/data").glob("*.yaml"))
+    if not resolved:
+        raise QuartetError("build/data: nothing is resolved here\nrun pipelines/compose.py first, or name data sets")
     wanted = {path.stem: configuration.load(path) for path in resolved}
     TABLE.mkdir(exist_ok=True)
     for experiment, data in wanted.items():
@@ -61,12 +64,25 @@ def stage(arguments: list[str]) -> None:
         manifest = json.loads((folder / "manifest.json").read_text())
         note = {"data": data["name"], "digest": manifest["digest"], "recipe": manifest["recipe"]}
         (TABLE / f"{experiment}.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
-    names = {data["name"] for data in wanted.values()}
-    for child in TABLE.iterdir():
-        if child.is_dir() and child.name not in names:
-            shutil.rmtree(child)
-        elif child.suffix == ".json" and child.stem not in wanted:
-            child.unlink()
+    remove_stale(names={data["name"] for data in wanted.values()}, experiments=set(wanted))
+
+
+def remove_stale(*, names: set[str], experiments: set[str]) -> None:
+    """Delete the data sets and notes that were made here and that no experiment uses any more, and nothing else."""
+    for manifest in TABLE.glob("*/manifest.json"):
+        if manifest.parent.name not in names and {"digest", "recipe", "files"} <= keys_of(manifest):
+            shutil.rmtree(manifest.parent)
+    for note in TABLE.glob("*.json"):
+        if note.stem not in experiments and keys_of(note) == {"data", "digest", "recipe"}:
+            note.unlink()
+
+
+def keys_of(path: Path) -> set[str]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError:
+        return set()
+    return set(content) if isinstance(content, dict) else set()
 
 
 def by_name(names: list[str]) -> None:

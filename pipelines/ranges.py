@@ -18,9 +18,9 @@ SHARE: Range = ("in [0, 1]", lambda value: 0 <= value <= 1)
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
-            *("batch_size", "accumulate", "devices", "nodes", "threads", "log_every", "patience", "context", "noise"),
+            *("batch_size", "accumulate", "devices", "threads", "log_every", "patience", "context", "noise"),
             *("width", "layers", "heads", "hidden", "stages", "kernel", "cycle", "patch", "steps"),
-            *("discriminator_steps", "r1_every", "vocabulary", "beam", "sentences", "tokens"),
+            *("discriminator_steps", "r1_every", "beam", "sentences", "tokens"),
         ),
         AT_LEAST_ONE,
     ),
@@ -39,8 +39,9 @@ RANGES: dict[str, Range] = {
         ),
         NOT_NEGATIVE,
     ),
-    **dict.fromkeys(("dropout", "label_smoothing", "ema", "momentum", "betas", "warmup", "drop_path"), FRACTION),
+    **dict.fromkeys(("dropout", "label_smoothing", "ema", "momentum", "betas", "warmup"), FRACTION),
     **dict.fromkeys(("floor", "cooldown", "top_p"), SHARE),
+    "vocabulary": ("from 1 to 65536", lambda value: 1 <= value <= 65536),  # prepared tokens are 16-bit numbers
 }
 
 

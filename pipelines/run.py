@@ -66,13 +66,27 @@ class Run:
         write(self.folder / "state.json", json.dumps({**self.state, **facts}, indent=1))
 
     def open(self) -> None:
-        """Make the folder for a fresh start, or leave an interrupted run's as it is."""
+        """Make the folder for a fresh start, or leave an interrupted run's as it is.
+
+        What a finished run left is set aside until the new one has finished too: `close` deletes it.
+        """
         if self.state.get("status") == "FINISHED":
-            for child in self.folder.iterdir():
-                if child.name != "lock":
-                    shutil.rmtree(child) if child.is_dir() else child.unlink()
+            self.close()
+            children = [child for child in self.folder.iterdir() if child.name != "lock"]
+            self.before.mkdir()
+            for child in children:
+                child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration.save(self.tree, self.folder / "config.yaml")
+
+    @property
+    def before(self) -> Path:
+        """Where a finished run's files are while it is trained again."""
+        return self.folder / "before"
+
+    def close(self) -> None:
+        """Delete what an earlier run of the same fingerprint left."""
+        shutil.rmtree(self.before, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -35,13 +35,30 @@ def train(tree: dict[str, Any]) -> float:
 
     out = tree["out"] and Path(tree["out"])
     run = Run(tree, ensure(tree["data"]))
+    if out is not None:
+        check_note(run)
     with run.locked(), terminable():
         run.open()
         with tracked(run) as tracker:
             fit(run, tracker)
-        if out is not None:
-            run.hand_on(out)
+            if out is not None:
+                run.hand_on(out)
+        run.close()
     return report(run, out or run.folder)
+
+
+def check_note(run: Run) -> None:
+    """A DVC stage depends on the note of its data's digest; own files that changed since would make the note untrue."""
+    import json
+
+    from pipelines.prepare import TABLE
+
+    note = TABLE / f"{run.tree['experiment']}.json"
+    if note.exists() and json.loads(note.read_text())["digest"] != run.data_digest:
+        raise QuartetError(
+            f"{note}: the files of {run.tree['data']['name']} changed since they were prepared\n"
+            "dvc repro --force --single-item prepare, then dvc repro"
+        )
 
 
 def fit(run: Run, tracker: Tracker) -> None:
@@ -68,10 +85,12 @@ def fit(run: Run, tracker: Tracker) -> None:
 
 
 def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
-    """Summary metrics, files and the model, in the run that the driver opened."""
+    """Summary metrics, files and the model, in the run that the driver opened. The chosen checkpoint's metrics have
+    names of their own: MLflow shows the last value of a name, and the last validation need not be the best."""
     run_id = facts["mlflow_run_id"]
     numbers = ("parameters", "flops", "samples_seen", "train_seconds")
-    summary = {**facts["metrics"], **{name: facts[name] for name in numbers}}
+    best = {name.replace("val/", "best/"): value for name, value in facts["metrics"].items()}
+    summary = {**best, **{name: facts[name] for name in numbers}}
     tracker.metrics(run_id, summary, step=facts["samples_at_best"])
     for name in ("config.yaml", "run.json", "train.csv", "val.csv"):
         tracker.artifact(run_id, run.folder / name, folder="run")
@@ -105,6 +124,7 @@ def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
             folder=Path(folder),
             noise=task.noise if isinstance(task, Generate) else None,
             tokenizer=run.data / "tokenizer.json" if texts else None,
+            params=task.decoding,
         )
         tracker.model(run_id, Path(folder))
 

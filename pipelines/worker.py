@@ -27,7 +27,6 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
-    from pytorch_lightning.callbacks import ModelCheckpoint
 
     from quartet.methods.method import Method
     from quartet.tracking import Metrics
@@ -46,23 +45,34 @@ def fit(folder: Path, data_folder: Path, config_hash: str) -> None:
     data.clock = method
     method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
     metrics = attach(folder, tree) if rank == 0 else None
-    trainer, checkpoints = build_trainer(tree, method, folder, metrics)
+    trainer = build_trainer(tree, method, folder, metrics)
     last = folder / "checkpoints" / "last.ckpt"
     try:
-        trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        if not finished(last, method):
+            trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     except SystemExit as stop:  # Lightning turns an interrupt into an exit
         raise KeyboardInterrupt from stop
     finally:
         if metrics is not None:
             metrics.close()
     if rank == 0:
-        leave_results(folder, tree, method, Path(checkpoints.best_model_path), world=trainer.world_size)
+        leave_results(folder, tree, method, folder / "checkpoints" / "best.ckpt", world=trainer.world_size)
 
 
-def build_trainer(
-    tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None
-) -> tuple[pl.Trainer, ModelCheckpoint]:
-    """The trainer of this worker and its checkpoints: the best by the task's monitor, and the last to resume from."""
+def finished(last: Path, method: Method) -> bool:
+    """Whether training had ended before the run was interrupted; then `method` gets back what it knew."""
+    import torch
+
+    if not last.exists():
+        return False
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    if checkpoint["quartet"]["finished"]:
+        method.on_load_checkpoint(checkpoint)
+    return checkpoint["quartet"]["finished"]
+
+
+def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None) -> pl.Trainer:
+    """The trainer of this worker, with its checkpoints: the best by the task's monitor, the last to resume from."""
     import pytorch_lightning as pl
     import torch
     from pytorch_lightning.callbacks import ModelCheckpoint
@@ -73,9 +83,10 @@ def build_trainer(
     from quartet.nets import synchronise_batch_norm
 
     quiet()
+    options = tree["trainer"]
+    accelerator = find_accelerator(options)
     # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    options = tree["trainer"]
     launched = TorchElasticEnvironment.detect()
     if launched and options["sync_batch_norm"]:
         synchronise_batch_norm(method)
@@ -95,10 +106,9 @@ def build_trainer(
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
     display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
     recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
-    trainer = pl.Trainer(
-        accelerator=options["accelerator"],
+    return pl.Trainer(
+        accelerator=accelerator,
         devices=options["devices"],
-        num_nodes=options["nodes"],
         # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
         strategy=DDPStrategy(find_unused_parameters=method.UNUSED_PARAMETERS, broadcast_buffers=False)
         if launched
@@ -115,7 +125,26 @@ def build_trainer(
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    return trainer, checkpoints
+
+
+def find_accelerator(options: dict[str, Any]) -> str:
+    """What `trainer.accelerator` comes to on this machine; QuartetError where it lacks what is asked for.
+
+    `auto` never takes Apple's GPU, which knows no float64: metrics are summed in it.
+    """
+    import torch
+
+    found = torch.cuda.device_count()
+    accelerator = {"auto": "gpu" if found else "cpu"}.get(options["accelerator"], options["accelerator"])
+    if accelerator == "gpu" and found < options["devices"]:
+        have = f"this machine has {found}" if found else "this machine has no CUDA GPU"
+        raise QuartetError(
+            f"trainer.devices: {options['devices']} GPUs asked for, {have}; "
+            f"{'take fewer' if found else 'take trainer.accelerator=cpu'}"
+        )
+    if accelerator == "cpu" and options["precision"] == "16-mixed":
+        raise QuartetError("trainer.precision: 16-mixed needs a GPU, there is none; take 32-true or bf16-mixed")
+    return accelerator
 
 
 def quiet() -> None:

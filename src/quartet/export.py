@@ -11,7 +11,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,7 @@ def export(
     noise: int | None = None,
     tokenizer: Path | None = None,
     example: Sequence[str] | None = None,
+    params: Mapping[str, float] | None = None,
 ) -> Path:
     """Write the programs of `model`, a copy of it, in `folder` and return the folder.
 
@@ -46,6 +47,7 @@ def export(
         noise: Z, for "generate".
         tokenizer: the data's tokenizer.json, for "language" and "translate".
         example: sentences to show how the model is used, for the same two.
+        params: how the task decodes, as the defaults of `predict` for the same two; else those of the script.
 
     Raises QuartetError if torch.export cannot follow the model.
     """
@@ -61,6 +63,7 @@ def export(
         assert tokenizer is not None
         _tokenizer(json.loads(tokenizer.read_text(encoding="utf-8"))).save(str(folder / "tokenizer.json"))
         settings |= {"context": outputs.context, "example": list(example or ["The cat eats"])}
+        settings["params"] = dict(params or {})
         (_language if role == "language" else _translate)(model, outputs, folder)
     (folder / "settings.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False))
     return folder

@@ -87,6 +87,10 @@ def test_overrides_given_as_a_mapping_keep_their_types(tmp_path: Path) -> None:
             PARAMS.format(experiments="cnn", overrides="{cnn: [net.width=x]}"),
             "params.yaml: overrides.cnn: net.width: given",
         ),
+        (
+            PARAMS.format(experiments="cnn, gan", overrides="{cnn: [data.source.validation=100]}"),
+            "params.yaml: cnn and gan make fashion_mnist in different ways",
+        ),
         ("experiments: [cnn", "params.yaml"),
     ],
 )

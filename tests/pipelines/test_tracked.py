@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from running import ROOT, command, curve, facts, only_run
 
+from pipelines.configuration import load
+
 Small = Callable[..., list[str]]
 
 
@@ -34,7 +36,7 @@ def test_a_finished_run_and_its_model(small: Small, tmp_path: Path) -> None:
     run, said = the_run(tmp_path), facts(only_run(tmp_path))
     assert run.info.status == "FINISHED"
     assert run.info.run_id == said["mlflow_run_id"]
-    assert run.data.params["optimizer.lr"] == "0.004"
+    assert float(run.data.params["optimizer.lr"]) == load(only_run(tmp_path) / "config.yaml")["optimizer"]["lr"]
     assert len(run.data.params) > 40
     assert run.data.tags["fingerprint"] == said["fingerprint"]
     assert run.inputs.dataset_inputs
@@ -47,6 +49,7 @@ def test_a_finished_run_and_its_model(small: Small, tmp_path: Path) -> None:
         f"mlflow.set_tracking_uri('sqlite:///{tmp_path}/mlflow.db')\n"
         f"model = mlflow.pyfunc.load_model('runs:/{run.info.run_id}/model')\n"
         "print(len(model.predict(np.zeros((3, 28, 28), np.uint8))))\n"
+        "import sys; assert not any(name.startswith('quartet.nets') for name in sys.modules)\n"
     )
     # Isolated: neither this repository nor the package can be imported.
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd="/", capture_output=True, text=True, check=True)

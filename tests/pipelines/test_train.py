@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +83,41 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(experiment: str, small: Smal
         [{k: v for k, v in row.items() if k not in times} for row in curve(run, "train")] for run in (expected, found)
     ]
     assert rows[0] == rows[1]
+
+
+def test_a_run_that_had_only_to_be_written_down_is_trained_no_further(small: Small, here: Path) -> None:
+    overrides = small("gan")
+    train(compose(overrides))
+    run = only_run(here)
+    expected = (run / "model.safetensors").read_bytes()
+    for name in ("model.safetensors", "result.json", "run.json", "train.csv", "val.csv"):
+        (run / name).unlink()
+    state = json.loads((run / "state.json").read_text())
+    (run / "state.json").write_text(json.dumps({**state, "status": "RUNNING"}))
+    train(compose(overrides))
+    assert (run / "model.safetensors").read_bytes() == expected
+    assert facts(run)["steps"] == 6
+
+
+def test_a_finished_run_is_kept_until_it_has_been_trained_again(
+    small: Small, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = small("cnn")
+    train(compose(overrides))
+    run = only_run(here)
+    expected = (run / "model.safetensors").read_bytes()
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.launch.launch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(compose(overrides))
+    assert (run / "before" / "model.safetensors").read_bytes() == expected
+    train(compose(overrides))
+    assert (run / "model.safetensors").read_bytes() == expected
+    assert not (run / "before").exists()
 
 
 @pytest.mark.parametrize(

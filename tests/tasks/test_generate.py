@@ -158,3 +158,20 @@ def test_first_stops_a_stream_in_the_middle_of_a_batch(images: Any) -> None:
 def test_too_few_samples_are_refused(images: Any, task_of: Callable[..., Generate]) -> None:
     with pytest.raises(QuartetError, match="test_samples=3"):
         task_of(images, test_samples=3)
+
+
+def test_a_judge_of_other_images_is_refused(images: Any, task_of: Callable[..., Generate]) -> None:
+    task = task_of(images)
+    task.judge.shape = (28, 28, 3)
+    with pytest.raises(QuartetError, match=r"task\.judge: it judges images of 28×28×3"):
+        task.build(None, images)
+
+
+def test_a_judge_of_other_classes_is_not_asked_who_is_right(
+    images: Any, task_of: Callable[..., Generate], players_of: Callable[..., Any]
+) -> None:
+    task = task_of(images)
+    task.judge.names = ("cats", "dogs", "birds")
+    evidence = task.evaluate(players_of(task, images), images, device=torch.device("cpu"))
+    assert "judge_accuracy" not in evidence.metrics
+    assert evidence.texts["classes"] == ["cats", "dogs", "birds"]

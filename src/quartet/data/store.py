@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from quartet.data.source import Source
 from quartet.types import QuartetError
 
 MANIFEST = "manifest.json"
-FORMAT = 1  # of the prepared files: raised when their layout changes, so that old ones are prepared anew
+# The files of this folder that read what is prepared; the others decide what is prepared.
+READERS = ("augment.py", "examples.py", "module.py", "sentences.py", "streams.py", "windows.py")
 
 
 def prepare(*, name: str, source: Source, recipe: dict[str, Any], root: Path, downloads: Path) -> Path:
@@ -38,7 +40,7 @@ def prepare(*, name: str, source: Source, recipe: dict[str, Any], root: Path, do
 
 
 def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
-    """Whether `folder` holds, whole, what `recipe` makes (of the user's own files: as they are now)."""
+    """Whether `folder` holds, whole, what `recipe` makes now (of the user's own files: as they are now)."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         sizes = {file: (folder / file).stat().st_size for file in manifest["files"]}
@@ -46,11 +48,21 @@ def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
         return False
     own = manifest.get("own")
     return (
-        manifest.get("format") == FORMAT
+        manifest.get("code") == code_digest()
         and manifest["recipe"] == _comparable(recipe)
         and manifest["files"] == sizes
         and (own is None or not Path(own["folder"]).exists() or own == listing(Path(own["folder"])))
     )
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over the sources that prepare data: sets that another version of them made are prepared anew."""
+    total = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name not in READERS:
+            total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -78,7 +90,7 @@ def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: P
         manifest = {
             "name": folder.name,
             "kind": source.KIND,
-            "format": FORMAT,
+            "code": code_digest(),
             "digest": content_digest(staging, files),
             "recipe": _comparable(recipe),
             "licence": source.LICENCE,

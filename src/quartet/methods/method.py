@@ -185,6 +185,7 @@ class Method(pl.LightningModule):
             "steps": self.steps,
             "seconds": self.seconds,
             "history": self.history,
+            "finished": self.trainer.should_stop,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

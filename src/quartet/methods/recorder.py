@@ -80,6 +80,11 @@ class Recorder(pl.Callback):
         if self.display is not None:
             self.display.close()
 
+    def on_exception(self, trainer: pl.Trainer, method: Method, exception: BaseException) -> None:  # type: ignore[override]
+        """Lightning calls no `teardown` then."""
+        if self.display is not None:
+            self.display.close()
+
 
 class Display:
     """A progress bar on a terminal; elsewhere a line now and then, so that a log stays readable."""

@@ -36,5 +36,6 @@ def frozen_classifier(
         model.load_state_dict(load(content))
     except RuntimeError as error:
         raise QuartetError(f"weights={weights}: not the weights of {net}") from error
-    model.digest = sha256
+    model.digest, model.names = sha256, tuple(classes)
+    model.shape = (inputs.height, inputs.width, inputs.channels)
     return model.eval().requires_grad_(False)

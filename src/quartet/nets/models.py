@@ -21,10 +21,12 @@ from quartet.types import PAD, Classes, Pixels, Series, Tokens
 class Classifier(nn.Module):
     """Images (uint8 or float 0..255, B,H,W,C) or series (float, B,L,C) to logits_BK.
 
-    `digest` names its weights if they are fixed for good.
+    `digest` names its weights if they are fixed for good; then `shape` (H, W, C) and `names` say on what.
     """
 
     digest: str | None = None
+    shape: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __init__(self, *, encoder: Encoder, inputs: Pixels | Series, outputs: Classes, dropout: float) -> None:
         super().__init__()

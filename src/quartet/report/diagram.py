@@ -65,7 +65,7 @@ def bars(values: Sequence[float], *, names: Sequence[str], title: str, family: s
             tag("rect", x=left, y=row * i + 4, width=f"{value * across:.1f}", height=row - 6, fill_opacity="0.8"),
             tag("text", f"{value:g}", x=f"{left + max(value, reference) * across + 6:.1f}", y=row * i + 14),
         )
-        for i, (name, value) in enumerate(zip(names, values, strict=False))
+        for i, (name, value) in enumerate(zip(names, values, strict=True))
     ]
     line = tag("line", x1=level, x2=level, y1=0, y2=height, class_="reference")
     return tag("svg", tag("title", title), drawn, line, viewBox=f"0 0 {width} {height}", role="img", aria_label=title,

@@ -15,6 +15,7 @@ from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 from tokenizers import Tokenizer
 
 PACKAGES = ("torch", "numpy", "pandas", "tokenizers")
+DEFAULTS = {"tokens": 40, "temperature": 0.8, "top_p": 0.95, "seed": 0}
 PAD, BOS, RESERVED = 0, 1, 4  # PAD, BOS, EOS and UNK are never drawn
 
 
@@ -27,12 +28,13 @@ class Writer(PythonModel):
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["model"])
-        self.context = json.loads((folder / "settings.json").read_text())["context"]
+        settings = json.loads((folder / "settings.json").read_text())
+        self.context, self.params = settings["context"], DEFAULTS | settings["params"]
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.net = torch.export.load(folder / "language.pt2").module()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
-        chosen = {"tokens": 40, "temperature": 0.8, "top_p": 0.95, "seed": 0} | (params or {})
+        chosen = self.params | (params or {})
         draw = torch.Generator().manual_seed(int(chosen["seed"]))
         sentences = [str(sentence) for sentence in np.asarray(model_input).ravel()]
         rows = [self.tokenizer.encode(sentence).ids for sentence in sentences]
@@ -65,11 +67,10 @@ def pick(logits_BV: torch.Tensor, chosen: dict[str, Any], draw: torch.Generator)
 
 
 def signature(settings: dict[str, Any]) -> ModelSignature:
+    chosen = DEFAULTS | settings["params"]
     params = [
-        ParamSpec("tokens", "long", 40),
-        ParamSpec("temperature", "double", 0.8),
-        ParamSpec("top_p", "double", 0.95),
-        ParamSpec("seed", "long", 0),
+        ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))
+        for name, default in DEFAULTS.items()
     ]
     return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
 

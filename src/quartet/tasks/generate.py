@@ -55,6 +55,7 @@ class Generate(Task):
 
     def build(self, net: Any, data: Any) -> nn.Module:
         """The generator. Remembers how to build it again, just as it is before its first step."""
+        self.judge.check(data.inputs)
         self.share = self.samples / max(1, data.examples["val"])
         state = torch.get_rng_state()
 
@@ -80,10 +81,6 @@ class Generate(Task):
     def to_unit(self, x: Tensor) -> Tensor:
         """Bytes 0..255 to floats in [-1, 1]."""
         return to_unit(x)
-
-    def to_bytes(self, x: Tensor) -> Tensor:
-        """Floats in [-1, 1] to the nearest bytes."""
-        return to_bytes(x)
 
     # Sums.
 
@@ -158,7 +155,9 @@ class Generate(Task):
         fake = self.judge_samples(model.discriminator, model.generator, what="judge samples", **place)
         metrics = self.summarize(real | fake)
         metrics["fid_floor"] = fid(features_of(real, "real"), features_of(floor, "real"))
-        metrics["judge_accuracy"] = (real["real_right"] / real["real_count"]).item()
+        classes = self.judge.names or data.outputs.names
+        if classes == data.outputs.names:  # a judge of other classes finds no right answers, only kinds
+            metrics["judge_accuracy"] = (real["real_right"] / real["real_count"]).item()
         if self.untrained is not None:
             blank = self.judge_samples(None, self.untrained().to(device).eval(), what="judge untrained", **place)
             metrics["fid_untrained"] = fid(features_of(real, "real"), features_of(blank, "fake"))
@@ -173,7 +172,7 @@ class Generate(Task):
         }
         arrays = {name: value.cpu().numpy() for name, value in images.items()}
         arrays["class_counts"] = fake["fake_classes"].long().cpu().numpy()
-        texts = {"classes": list(data.outputs.names), "judge": {"digest": self.judge.digest}, "fid": numbers}
+        texts = {"classes": list(classes), "judge": {"digest": self.judge.digest}, "fid": numbers}
         return Evidence(metrics, arrays, texts)
 
     def judge_images(

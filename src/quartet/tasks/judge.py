@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from quartet.tasks.fid import feature_sums
 from quartet.tasks.task import Sums
+from quartet.types import Pixels, QuartetError
 
 
 class Judge:
@@ -26,6 +27,18 @@ class Judge:
     def __init__(self, *, model: nn.Module) -> None:
         self.model: Any = model.eval().requires_grad_(False)
         self.digest: str | None = getattr(model, "digest", None)
+        self.shape: tuple[int, ...] = getattr(model, "shape", ())
+        self.names: tuple[str, ...] = getattr(model, "names", ())
+
+    def check(self, pixels: Pixels) -> None:
+        """Raise QuartetError for images that the judge was not made for, as far as it says for which it was."""
+        shape = (pixels.height, pixels.width, pixels.channels)
+        if self.shape and self.shape != shape:
+            mine, theirs = ("×".join(map(str, each)) for each in (self.shape, shape))
+            raise QuartetError(
+                f"task.judge: it judges images of {mine}, the data's are {theirs}\n"
+                "train a classifier of such images and name it in task.judge, or resize the data"
+            )
 
     def opinion(self, x_BHWC: Tensor) -> tuple[Tensor, Tensor]:
         """features_BD and logits_BK, never in half precision: a distance must not depend on the trainer."""

@@ -46,6 +46,10 @@ class Language(Task):
         self.temperature, self.top_p = temperature, top_p
         self.lengths_V = torch.zeros(0)
 
+    @property
+    def decoding(self) -> dict[str, float]:
+        return {"tokens": self.tokens, "temperature": self.temperature, "top_p": self.top_p, "seed": self.seed}
+
     def build(self, net: Any, data: Any) -> nn.Module:
         self.lengths_V = token_lengths(data.tokenizer, data.inputs.vocabulary)
         return net.language_model(data.inputs)

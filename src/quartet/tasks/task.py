@@ -29,6 +29,11 @@ class Task(ABC):
     MONITOR: ClassVar[str]  # the validation metric by which weights are chosen
     MODE: ClassVar[Literal["min", "max"]]
 
+    @property
+    def decoding(self) -> dict[str, float]:
+        """How an evaluation writes, by the names that a served model takes them; empty for what writes nothing."""
+        return {}
+
     @abstractmethod
     def build(self, net: Any, data: Any) -> nn.Module:
         """The model: `net` in the task's role for the shapes of `data`."""

@@ -61,6 +61,15 @@ class Translate(Task):
         self.max_ratio, self.max_extra, self.sentences = max_ratio, max_extra, sentences
         self.samples, self.seed = samples, seed
 
+    @property
+    def decoding(self) -> dict[str, float]:
+        return {
+            "beams": self.beam,
+            "length_penalty": self.length_penalty,
+            "max_ratio": self.max_ratio,
+            "max_extra": self.max_extra,
+        }
+
     def build(self, net: Any, data: Any) -> nn.Module:
         return net.translator(data.inputs)
 

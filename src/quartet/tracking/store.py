@@ -237,7 +237,7 @@ def _log_params(client: Any, run: str, params: dict[str, str], logged: dict[str,
     for first in range(0, len(new), PARAMS_PER_CALL):
         client.log_batch(run, params=new[first : first + PARAMS_PER_CALL])
     changed = [f"{key}: {logged[key]} -> {value}" for key, value in values.items() if logged.get(key, value) != value]
-    if changed:  # MLflow never changes a parameter; the number of devices, say, may differ after an interruption
+    if changed:  # MLflow never changes a parameter
         client.set_tag(run, "changed_on_resume", "\n".join(changed)[:TAG_LENGTH])
 
 
