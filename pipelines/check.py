@@ -63,6 +63,7 @@ def check(tree: Tree) -> None:
     _check_kind(tree)
     _check_method(tree)
     _check_precision(tree)
+    _check_penalty(tree)
     _check_shares(tree)
 
 
@@ -178,6 +179,18 @@ def _check_precision(tree: Tree) -> None:
     if trainer["accelerator"] == "cpu" and trainer["precision"] == "16-mixed":
         raise QuartetError(
             "trainer.precision: 16-mixed needs a GPU, given trainer.accelerator=cpu; take 32-true or bf16-mixed there"
+        )
+
+
+def _check_penalty(tree: Tree) -> None:
+    """The penalty is a gradient of a gradient, which batch norm over several processes does not give."""
+    method, trainer = tree["method"], tree["trainer"]
+    critic = {**tree["net"], **(method.get("discriminator") or {})}
+    shared = trainer["devices"] > 1 and trainer["sync_batch_norm"]
+    if method.get("r1") and shared and critic.get("critic_norm") == "batch":
+        raise QuartetError(
+            f"method.r1: given {method['r1']}, but its gradient does not pass a batch norm that devices share; "
+            "take trainer.sync_batch_norm=false or method.discriminator.critic_norm=group"
         )
 
 

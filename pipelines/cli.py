@@ -231,7 +231,7 @@ def help_text(program: Path, task: Task) -> str:
             *about[:1],
             "",
             f"  {command} experiment=cnn",
-            f"  {command} experiment=cnn net.width=48 optimizer.lr=0.002 profile=full",
+            f"  {command} experiment=cnn net.width=48 optimizer.lr=0.1 profile=full",
             f"  {command} experiment=rnn trainer=ddp trainer.devices=2",
             f"  {command} experiment=cnn seed=0,1,2 --multirun",
             f"  {command} build/cnn.yaml seed=1      a resolved file, as the pipeline runs it",
