@@ -25,6 +25,12 @@ def command(
     return done
 
 
+def environment(project: Path) -> dict[str, str]:
+    """For a copy of the repository in `project`: its own sources, and this Python's programs."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+
+
 def runs(folder: Path) -> list[Path]:
     return sorted(path.parent for path in (folder / "runs").glob("*/config.yaml"))
 

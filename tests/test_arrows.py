@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from quartet.data.store import READERS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "quartet").rglob("*.py"))
@@ -86,3 +89,11 @@ def test_imports_are_light(statement: str, forbidden: set[str]) -> None:
     code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert not set(loaded.split()) & forbidden
+
+
+def test_dvc_reruns_what_reads_the_data_when_the_readers_change() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    readers = {f"src/quartet/data/{name}" for name in READERS}
+    assert readers <= set(stages["train"]["deps"])
+    assert readers - {"src/quartet/data/augment.py"} <= set(stages["evaluate"]["deps"])
+    assert all((ROOT / reader).exists() for reader in readers)

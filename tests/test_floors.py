@@ -6,15 +6,13 @@ make floors                             trains in runs/floors/, a clone, by `dvc
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from running import ROOT
+from running import ROOT, environment
 
 pytestmark = [pytest.mark.floors, pytest.mark.network, pytest.mark.timeout(4 * 3600)]
 
@@ -37,10 +35,7 @@ def reached() -> dict[tuple[str, int], dict[str, float]]:
 
 
 def run(*words: str, folder: Path) -> None:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(
-        words, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": f"{FOLDER}/src:{FOLDER}", "PATH": path}
-    )
+    subprocess.run(words, cwd=folder, check=True, env=environment(FOLDER))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

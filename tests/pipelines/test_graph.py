@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from running import ROOT
+from running import ROOT, environment
 
 pytestmark = pytest.mark.slow
 
@@ -24,14 +22,9 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        paths = [str(folder / "src"), str(folder)]
+        self.env = {**environment(folder), "OMP_NUM_THREADS": "1"}
         # With byte code, as a user's: it must not pass for a change of the sources.
-        self.env = {
-            **{key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONPATH": ":".join(paths),
-            "OMP_NUM_THREADS": "1",
-        }
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def run(self, *words: str) -> str:
         done = subprocess.run(words, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=500)

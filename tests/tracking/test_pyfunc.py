@@ -161,6 +161,7 @@ said["empty"] = list(language.predict([""], params={"tokens": 40}))
 translate = load("translate")
 said["beam"] = list(translate.predict(["the cat eats the dog", "a dog"], params={"max_ratio": 0.0, "max_extra": 6}))
 said["one"] = list(translate.predict("a dog", params={"beams": 1, "max_ratio": 0.0, "max_extra": 6}))
+said["capped"] = list(translate.predict("a dog", params={"beams": 1, "max_extra": 100_000}))
 generate = load("generate")
 images = generate.predict(np.array([3]), params={"seed": 4})
 again = generate.predict(np.array([3]), params={"seed": 4})
@@ -203,6 +204,7 @@ def test_stored_models_predict_from_raw_input_in_a_foreign_process(
     assert said["greedy"][1] == said["alone"][0]  # what stands beside a sentence does not change how it goes on
     assert len(said["beam"]) == 2
     assert len(said["one"]) == 1
+    assert len(said["capped"]) == 1  # the context of 24 tokens ends it, or this would take hours
     assert said["images"] == [[3, 12, 12, 1], "uint8", True]
 
 

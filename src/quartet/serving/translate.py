@@ -28,8 +28,8 @@ class Translator(PythonModel):
     """Sentences, one or several → translations.
 
     Params: `beams` (1: greedy), `length_penalty` (alpha: a hypothesis' log-probability is divided by
-    ((5 + length) / 6)^alpha; Wu et al. 2016); at most `max_ratio` × the source's tokens + `max_extra` tokens. Unless
-    given, they are as in the evaluation of the run.
+    ((5 + length) / 6)^alpha; Wu et al. 2016); at most `max_ratio` × the source's tokens + `max_extra` tokens, and
+    never more than the data's longest sentence has. Unless given, they are as in the evaluation of the run.
     """
 
     def load_context(self, context: Any) -> None:
@@ -57,7 +57,7 @@ class Translator(PythonModel):
         target_KT = torch.full((beams, 1), BOS)
         score_K = torch.tensor([0.0] + [-torch.inf] * (beams - 1))  # one beam at first, since all are alike
         finished: list[tuple[float, list[int]]] = []
-        limit = math.ceil(chosen["max_ratio"] * len(source)) + int(chosen["max_extra"])
+        limit = min(math.ceil(chosen["max_ratio"] * len(source)) + int(chosen["max_extra"]), self.context)
         for length in range(1, limit + 1):
             penalty = ((5.0 + length) / 6.0) ** chosen["length_penalty"]
             logits_KV = self.decode(target_KT, memory)[:, -1]
