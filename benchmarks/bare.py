@@ -13,46 +13,59 @@ from torch import Tensor, nn
 from pipelines import worker
 from pipelines.build import build_data, build_method
 from quartet.methods import Adversarial
-from quartet.methods.average import update_average
+from quartet.methods.average import Average
 from quartet.tasks.adversarial import discriminator_loss, generator_loss
 from quartet.types import QuartetError
 
 Step = Callable[[dict[str, Any], int], None]
 
 
-def train(leg: Leg, *, warm: int, steps: int) -> float:
-    """Samples per second of steps `warm` to `steps`, all on the CPU."""
-    worker.use_machine(leg.tree["trainer"])
-    data = build_data(leg.tree, leg.data)
-    method = build_method(leg.tree, data)
-    step = adversarial(method) if isinstance(method, Adversarial) else supervised(method)
-    batches = iter(data.batches("train", seed=leg.tree["seed"]))
-    samples, began = 0, 0.0
-    for i in range(steps):
-        if i == warm:
-            samples, began = 0, time.perf_counter()
-        batch = data.on_after_batch_transfer(next(batches), 0)
-        step(batch, i)
-        samples += batch["samples"]
-    return samples / (time.perf_counter() - began)
+class Loop:
+    """Training under way, on the CPU."""
+
+    def __init__(self, leg: Leg) -> None:
+        worker.use_machine(leg.tree["trainer"])
+        self.data = build_data(leg.tree, leg.data)
+        method = build_method(leg.tree, self.data)
+        self.step = adversarial(method) if isinstance(method, Adversarial) else supervised(method)
+        self.batches = iter(self.data.batches("train", seed=leg.tree["seed"]))
+        self.steps, self.samples, self.seconds = 0, 0, 0.0
+
+    def train(self, steps: int) -> None:
+        began = time.perf_counter()
+        for _ in range(steps):
+            batch = self.data.on_after_batch_transfer(next(self.batches), 0)
+            self.step(batch, self.steps)
+            self.steps += 1
+            self.samples += batch["samples"]
+        self.seconds += time.perf_counter() - began
+
+    def forget(self) -> None:
+        """Count from here: what came before was warm-up."""
+        self.samples, self.seconds = 0, 0.0
+
+    @property
+    def rate(self) -> float:
+        """Samples per second."""
+        return self.samples / self.seconds
 
 
 def supervised(method: Any) -> Step:
-    model, average, task = method.model.train(), method.average, method.task
+    model, averaging, task = method.model.train(), averages(method), method.task
     optimizer = method.make_optimizer(model.parameters())
 
     def step(batch: dict[str, Any], i: int) -> None:
         loss = task.loss(model, batch) / batch["count"]
         loss.backward()
         update(model.parameters(), optimizer, clip=method.clip)
-        if average is not None:
-            update_average(average, model, decay=method.ema, step=i)
+        if averaging is not None:
+            averaging.update(step=i)
 
     return step
 
 
 def adversarial(method: Any) -> Step:
-    players, average, task = method.model.train(), method.average, method.task
+    players, averaging, task = method.model.train(), averages(method), method.task
     generator, discriminator = players.generator, players.discriminator
     for_generator, for_discriminator = (
         make(player.parameters())
@@ -78,10 +91,14 @@ def adversarial(method: Any) -> Step:
             (generator_loss(score, kind=method.kind) / batch["count"]).backward()
             update(generator.parameters(), for_generator, clip=method.clip)
             discriminator.requires_grad_(True)
-        if average is not None:
-            update_average(average, players, decay=method.ema, step=i)
+        if averaging is not None:
+            averaging.update(step=i)
 
     return step
+
+
+def averages(method: Any) -> Average | None:
+    return None if method.average is None else Average(method.average, method.model, decay=method.ema)
 
 
 def update(parameters: Iterator[nn.Parameter], optimizer: torch.optim.Optimizer, *, clip: float | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from measure import CONSOLE, Line, alternate, workplace
-from pipeline_leg import Leg, fit, leg
+from pipeline_leg import Leg, Watch, fit, leg
 
 from quartet.types import QuartetError
 
@@ -56,10 +56,11 @@ class Runs:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         place = self.folder / f"run{len(self.peaks)}"
-        method, watch = fit(self.leg, place, warm=self.warm, validation_batches=2)
+        watch = Watch(warm=self.warm)
+        method = fit(self.leg, place, watch, validation_batches=2)
         self.memory.append(torch.cuda.max_memory_allocated() / 2**30)
         self.flops = method.flops_per_sample
-        return (method.samples - watch.before) / watch.watch.seconds
+        return watch.rate(method)
 
 
 def fill(line: Line, runs: Runs, *, note: str) -> None:

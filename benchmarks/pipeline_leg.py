@@ -74,10 +74,12 @@ class Watch(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
         self.watch.stop()
 
+    def rate(self, method: Method) -> float:
+        """Samples per second."""
+        return (method.samples - self.before) / self.watch.seconds
 
-def fit(
-    leg: Leg, folder: Path, *, warm: int = 0, target: float | None = None, validation_batches: int | None = None
-) -> tuple[Method, Watch]:
+
+def fit(leg: Leg, folder: Path, watch: Watch, *, validation_batches: int | None = None) -> Method:
     """Train the leg with everything that a run has: Lightning, metrics to MLflow, checkpoints of the best and last."""
     tree = leg.tree
     worker.use_machine(tree["trainer"])
@@ -93,7 +95,6 @@ def fit(
     trainer = worker.build_trainer(tree, method, folder, metrics)
     if validation_batches is not None:
         trainer.limit_val_batches = validation_batches
-    watch = Watch(warm=warm, target=target)
     trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
     try:
         trainer.fit(method, datamodule=data)
@@ -101,4 +102,4 @@ def fit(
         metrics.close()
         tracker.finish(run, "FINISHED")
         torch.use_deterministic_algorithms(False)  # Lightning leaves its setting on: the other side has its own
-    return method, watch
+    return method

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from measure import CONSOLE, Line, alternate, ratio, workplace
 from nanogpt import Recipe, Training
-from pipeline_leg import Leg, fit, leg
+from pipeline_leg import Leg, Watch, fit, leg
 
 from pipelines import worker
 from pipelines.build import build_data, build_task
@@ -77,7 +77,8 @@ def our_seconds(name: str, race: Race, *, seed: int) -> float:
     context = ours.tree["data"]["loading"]["context"]
     if context < Recipe().context:
         raise QuartetError(f"data.loading.context={context}: the recipe sees {Recipe().context} characters, so must we")
-    method, _ = fit(ours, race.folder / f"{name}-{seed}", target=race.loss, validation_batches=race.batches)
+    watch = Watch(warm=0, target=race.loss)
+    method = fit(ours, race.folder / f"{name}-{seed}", watch, validation_batches=race.batches)
     rows = [row for row in method.history["val"] if row["loss"] <= race.loss]
     if not rows:
         best = min(row["loss"] for row in method.history["val"])

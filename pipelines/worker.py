@@ -80,6 +80,7 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
     from pytorch_lightning.strategies import DDPStrategy
 
     from quartet.methods.recorder import Display, Recorder
+    from quartet.methods.shared_memory import ShareMemory
     from quartet.nets import synchronise_batch_norm
 
     quiet()
@@ -105,7 +106,9 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
     )
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
     display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
-    recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
+    callbacks = [Recorder(every=options["log_every"], sink=metrics, display=display), checkpoints]
+    if launched and accelerator == "cpu":
+        callbacks.append(ShareMemory())
     return pl.Trainer(
         accelerator=accelerator,
         devices=options["devices"],
@@ -118,7 +121,7 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
         deterministic=options["deterministic"],
         max_epochs=-1,  # the budget ends training
         num_sanity_val_steps=0,
-        callbacks=[recorder, checkpoints],
+        callbacks=callbacks,
         logger=False,
         use_distributed_sampler=False,
         enable_progress_bar=False,

@@ -13,14 +13,23 @@ def averaged_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).requires_grad_(False).eval()
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
-    """Move `average` towards `model`; the first steps move faster, so that the random start is soon forgotten.
+class Average:
+    """Moves `average` towards `model`; the first steps move faster, so that the random start is soon forgotten.
 
-    Parameters are averaged, buffers (batch norm's statistics) copied. `step` counts from 0.
+    Parameters are averaged, buffers (batch norm's statistics) copied. The tensors are listed once, when both modules
+    are where they will be trained: walking the modules takes longer than moving their weights.
     """
-    weight = 1.0 - min(decay, (1.0 + step) / (10.0 + step))
-    kept: list[Tensor] = list(average.parameters())
-    torch._foreach_lerp_(kept, list(model.parameters()), weight)
-    for mine, theirs in zip(average.buffers(), model.buffers(), strict=True):
-        mine.copy_(theirs)
+
+    def __init__(self, average: nn.Module, model: nn.Module, *, decay: float) -> None:
+        self.decay = decay
+        self.parameters = list(average.parameters()), list(model.parameters())
+        self.buffers = list(average.buffers()), list(model.buffers())
+
+    @torch.no_grad()
+    def update(self, *, step: int) -> None:
+        """`step` counts from 0."""
+        kept: list[Tensor]
+        kept, newest = self.parameters
+        torch._foreach_lerp_(kept, newest, 1.0 - min(self.decay, (1.0 + step) / (10.0 + step)))
+        for mine, theirs in zip(*self.buffers, strict=True):
+            mine.copy_(theirs)

@@ -31,6 +31,14 @@ def step_seed(*, seed: int, step: int, stream: int) -> int:
     return (mixed ^ (mixed >> 29)) % 2**63
 
 
+def seed_draws(seed: int, *, device: torch.device) -> None:
+    """As torch.manual_seed, for the CPU and `device` alone: that seeds every kind of device, and where there is none
+    of a kind, formats a stack trace for it (a millisecond a step)."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def shared_noise(*, size: int, width: int, seed: int, rank: int, world: int, device: torch.device) -> Tensor:
     """This rank's rows of standard normal noise `(size, width)` drawn once for the whole global batch."""
     generator = torch.Generator().manual_seed(seed)

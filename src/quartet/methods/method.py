@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,8 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from quartet.budget import Budget, Spent
-from quartet.methods.average import averaged_copy, update_average
-from quartet.methods.batches import Batch, step_seed
+from quartet.methods.average import Average, averaged_copy
+from quartet.methods.batches import Batch, seed_draws, step_seed
 from quartet.methods.flops import count_flops
 from quartet.tasks import Task
 from quartet.tasks.task import add
@@ -71,7 +72,7 @@ class Method(pl.LightningModule):
         self.samples, self.steps, self.seconds, self.flops_per_sample = 0, 0, 0.0, 0.0
         self.history: dict[str, list[Row]] = {"train": [], "val": []}
         self.sums: dict[str, Tensor] = {}
-        self.loss: dict[str, Tensor] = {}
+        self.loss: dict[str, list[Tensor]] = {}
 
     # The subclass's part.
 
@@ -109,9 +110,16 @@ class Method(pl.LightningModule):
         due = int(self.validate_every.used(after)) > int(self.validate_every.used(before))
         return due or self.budget.used(after) >= 1.0
 
+    @cached_property
+    def averaging(self) -> Average | None:
+        """What moves the average; made at the first step, when the weights are on their device."""
+        if self.average is None or self.ema is None:
+            return None
+        return Average(self.average, self.model, decay=self.ema)
+
     def begin_step(self, optimizers: list[LightningOptimizer]) -> None:
         """Seed the step's draws and set its learning rates."""
-        torch.manual_seed(step_seed(seed=self.seed, step=self.steps, stream=DROPOUT) + self.global_rank)
+        seed_draws(step_seed(seed=self.seed, step=self.steps, stream=DROPOUT) + self.global_rank, device=self.device)
         factor = self.schedule(min(1.0, self.budget.used(self.spent())))
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -119,14 +127,12 @@ class Method(pl.LightningModule):
 
     def end_step(self, batch: Batch, losses: dict[str, Tensor]) -> None:
         """Count what was trained on. `losses` are this rank's means over the global batch, times the world's size."""
-        if self.average is not None and self.ema is not None:
-            update_average(self.average, self.model, decay=self.ema, step=self.steps)
+        if self.averaging is not None:
+            self.averaging.update(step=self.steps)
         self.samples += int(batch["samples"])
         self.steps += 1
         for name, loss in losses.items():
-            if name not in self.loss:
-                self.loss[name] = torch.zeros(2, dtype=torch.float64, device=loss.device)
-            self.loss[name] += torch.stack((loss.detach().double(), loss.new_ones((), dtype=torch.float64)))
+            self.loss.setdefault(name, []).append(loss.detach())
 
     # The optimizer step.
 
@@ -174,8 +180,9 @@ class Method(pl.LightningModule):
 
     def take_losses(self) -> dict[str, float]:
         """The mean training losses over all ranks since the last call. Every rank must call it."""
-        sums, self.loss = total(self.loss, device=self.device), {}
-        return {name: (value[0] / value[1]).item() for name, value in sums.items()}
+        taken, self.loss = self.loss, {}
+        means = total({name: torch.stack(losses).double().mean() for name, losses in taken.items()})
+        return {name: value.item() / self.trainer.world_size for name, value in means.items()}
 
     # What a checkpoint holds beside the weights: plain numbers, so that it loads with weights_only.
 
@@ -213,7 +220,7 @@ class Method(pl.LightningModule):
         return self.flops_per_sample
 
 
-def total(sums: dict[str, Tensor], *, device: torch.device | None = None) -> dict[str, Tensor]:
+def total(sums: dict[str, Tensor]) -> dict[str, Tensor]:
     """Add the sums of all ranks. Ranks may hold different keys: one without a batch has none."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return sums

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, then any grid.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
@@ -30,6 +31,7 @@ class BatchNorm(_BatchNorm):
     """
 
     synchronise = False
+    all_reduce: Callable[[Tensor], Any] = staticmethod(dist.all_reduce)  # adds a tensor up over all processes, in place
 
     def forward(self, x: Tensor) -> Tensor:
         shared = self.synchronise and self.training and dist.is_available() and dist.is_initialized()
@@ -45,7 +47,8 @@ class BatchNorm(_BatchNorm):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
-        y, mean_C, var_C, total = Synchronised.apply(x.to(self.running_mean.dtype), self.weight, self.bias, self.eps)
+        x_same = x.to(self.running_mean.dtype)
+        y, mean_C, var_C, total = Synchronised.apply(x_same, self.weight, self.bias, self.eps, self.all_reduce)
         with torch.no_grad():
             self.running_mean.lerp_(mean_C, self.momentum)
             self.running_var.lerp_(var_C * total / (total - 1), self.momentum)
@@ -62,7 +65,9 @@ class Synchronised(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(context: Any, x: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float) -> tuple[Tensor, ...]:
+    def forward(
+        context: Any, x: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float, all_reduce: Callable[[Tensor], Any]
+    ) -> tuple[Tensor, ...]:
         # The kernels take no empty share.
         zero_C = torch.zeros_like(weight_C)
         mean_C, var_C = torch.batch_norm_update_stats(x, None, None, 0.0) if len(x) else (zero_C, zero_C)
@@ -70,13 +75,13 @@ class Synchronised(torch.autograd.Function):
         mean, var = mean_C.double(), var_C.double()
         count = mean.new_full((1,), x.numel() / x.shape[1])
         sums = torch.cat((mean * count, (var + mean.square()) * count, count))
-        dist.all_reduce(sums)
+        all_reduce(sums)
         total = sums[-1]
         mean, square = (sums[:-1] / total).chunk(2)
         mean_C, var_C = mean.to(x.dtype), (square - mean.square()).clamp(min=0).to(x.dtype)
         y = F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training=False, eps=eps) if len(x) else x.clone()
         context.save_for_backward(x, weight_C, mean_C, var_C, total)
-        context.eps = eps
+        context.eps, context.all_reduce = eps, all_reduce
         context.mark_non_differentiable(mean_C, var_C, total)
         return y, mean_C, var_C, total
 
@@ -90,14 +95,14 @@ class Synchronised(torch.autograd.Function):
             torch.ops.aten.native_batch_norm_backward(*given) if len(x) else nothing
         )
         sums = torch.cat((gradient_bias_C, gradient_weight_C))
-        dist.all_reduce(sums)
+        context.all_reduce(sums)
         of_mean_C, of_scale_C = (sums / total.to(x.dtype)).chunk(2)
         slope_C = (var_C + context.eps).rsqrt()
         factor_C = -weight_C * slope_C.square() * of_scale_C
         shape = (1, -1) + (1,) * (x.ndim - 2)
         rest_C = -weight_C * slope_C * of_mean_C - factor_C * mean_C
         gradient_x = gradient_x.addcmul(x, factor_C.view(shape)).add_(rest_C.view(shape))
-        return gradient_x, gradient_weight_C, gradient_bias_C, None
+        return gradient_x, gradient_weight_C, gradient_bias_C, None, None
 
 
 class ChannelNorm(nn.LayerNorm):
