@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from quartet.methods.batches import Batch, micro_batches, shared_noise, step_seed
@@ -129,7 +130,9 @@ class Adversarial(Method):
         real.requires_grad_(penalised)
         # Each in a pass of its own: batch norm, if there is any, must not mix their statistics (Radford et al. 2016).
         # A copy of the real ones, as torch's counter of operations cannot follow a gradient that ends at a leaf.
-        real_score, fake_score = self.model.discriminator(real.clone()), self.model.discriminator(fake)
+        # Both with the weights as one power iteration bounds them: spectral norm would take another for each pass.
+        with parametrize.cached():
+            real_score, fake_score = self.model.discriminator(real.clone()), self.model.discriminator(fake)
         loss = discriminator_loss(real_score, fake_score, kind=self.kind, label_smoothing=self.label_smoothing)
         if penalised:
             loss = loss + 0.5 * self.r1 * self.r1_every * gradient_penalty(real_score, real)

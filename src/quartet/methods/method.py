@@ -152,7 +152,11 @@ class Method(pl.LightningModule):
         return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip here: under 16-bit precision the gradients have just been unscaled."""
+        """Clip here: under 16-bit precision the gradients have just been unscaled. Lightning leaves that to an
+        optimizer whose fused kernel can do it, which would be too late."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)
         if self.clip is not None:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             torch.nn.utils.clip_grad_norm_(parameters, self.clip)
