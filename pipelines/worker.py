@@ -79,6 +79,7 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
     from pytorch_lightning.plugins.environments import TorchElasticEnvironment
     from pytorch_lightning.strategies import DDPStrategy
 
+    from quartet.methods.interruption import Interruptible
     from quartet.methods.recorder import Display, Recorder
     from quartet.methods.shared_memory import ShareMemory
     from quartet.nets import synchronise_batch_norm
@@ -106,14 +107,16 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
     )
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
     display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
-    callbacks = [Recorder(every=options["log_every"], sink=metrics, display=display), checkpoints]
-    if launched and accelerator == "cpu":
-        callbacks.append(ShareMemory())
+    callbacks: list[pl.Callback] = [Recorder(every=options["log_every"], sink=metrics, display=display), checkpoints]
+    if launched:
+        callbacks += [Interruptible(), ShareMemory()]
     return pl.Trainer(
         accelerator=accelerator,
         devices=options["devices"],
         # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
-        strategy=DDPStrategy(find_unused_parameters=method.UNUSED_PARAMETERS, broadcast_buffers=False)
+        strategy=DDPStrategy(
+            find_unused_parameters=method.UNUSED_PARAMETERS, broadcast_buffers=False, gradient_as_bucket_view=True
+        )
         if launched
         else "auto",
         plugins=[TorchElasticEnvironment()] if launched else None,

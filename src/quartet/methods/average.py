@@ -22,13 +22,12 @@ class Average:
 
     def __init__(self, average: nn.Module, model: nn.Module, *, decay: float) -> None:
         self.decay = decay
-        self.parameters = list(average.parameters()), list(model.parameters())
+        self.parameters: tuple[list[Tensor], list[Tensor]] = [*average.parameters()], [*model.parameters()]
         self.buffers = list(average.buffers()), list(model.buffers())
 
     @torch.no_grad()
     def update(self, *, step: int) -> None:
         """`step` counts from 0."""
-        kept: list[Tensor]
         kept, newest = self.parameters
         torch._foreach_lerp_(kept, newest, 1.0 - min(self.decay, (1.0 + step) / (10.0 + step)))
         for mine, theirs in zip(*self.buffers, strict=True):

@@ -9,6 +9,7 @@ import os
 import platform
 import tempfile
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -27,11 +28,11 @@ WATCHED = 2000  # looks at a number before other processes may have the core
 PATIENCE = 1800.0  # seconds, as gloo's
 
 
-def available() -> bool:
-    """Whether all processes are on this machine, and its processor shows stores in the order in which they were made,
+def available(device: torch.device) -> bool:
+    """Whether all processes train on the CPU of this machine, and it shows stores in the order in which they were made,
     as x86 does (Intel's manual, volume 3A, section 8.2.2)."""
     local = os.environ.get("LOCAL_WORLD_SIZE") == str(dist.get_world_size())
-    return local and FOLDER.is_dir() and platform.machine() == "x86_64"
+    return device.type == "cpu" and local and FOLDER.is_dir() and platform.machine() == "x86_64"
 
 
 class SharedMemory:
@@ -48,17 +49,23 @@ class SharedMemory:
         self.turns = memoryview(memory).cast("q")
         # Two places for each, used in turns: nobody is two turns ahead, so what is being read is not written to.
         self.places = torch.frombuffer(memory, dtype=torch.uint8, offset=counters).view(2, self.world, PLACE)
+        self.views = lru_cache(maxsize=256)(self.make_views)
 
     def __call__(self, x: Tensor) -> None:
         """Replace `x`, contiguous and on the CPU, by the sum of everyone's."""
         for part in x.detach().view(-1).split(PLACE // x.element_size()):
             self.turn += 1
-            place = self.places[self.turn % 2, :, : part.numel() * part.element_size()].view(x.dtype)
-            place[self.rank].copy_(part)
+            everyone, mine = self.views(part.numel(), part.dtype)[self.turn % 2]
+            mine.copy_(part)
             self.turns[self.rank * LINE // 8] = self.turn
             for rank in range(self.world):
                 self.wait(rank)
-            torch.sum(place, 0, out=part)
+            torch.sum(everyone, 0, out=part)
+
+    def make_views(self, count: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+        """Of either place, what all hand over as `count` numbers, and this process's part of it."""
+        both = self.places[:, :, : count * dtype.itemsize].view(dtype)
+        return [(place, place[self.rank]) for place in both]
 
     def wait(self, rank: int) -> None:
         """Until `rank` has handed over as many tensors as this process."""
@@ -102,7 +109,7 @@ class ShareMemory(pl.Callback):
     """Has the workers of one machine add up their gradients and the sums of their batch norms in shared memory."""
 
     def on_fit_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
-        if not available():
+        if not available(method.device):
             return
         try:
             add_up = SharedMemory()
@@ -117,7 +124,7 @@ class ShareMemory(pl.Callback):
 
 
 def average(add_up: SharedMemory, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """DDP's hook: the mean of everyone's gradients in a bucket. (DDP reads the annotations: they must not be strings.)"""
+    """DDP's hook: the mean of everyone's gradients in a bucket. DDP wants the annotations, and not as strings."""
     gradients = bucket.buffer()
     add_up(gradients)
     done: torch.futures.Future[Tensor] = torch.futures.Future()

@@ -68,17 +68,17 @@ class Synchronised(torch.autograd.Function):
     def forward(
         context: Any, x: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float, all_reduce: Callable[[Tensor], Any]
     ) -> tuple[Tensor, ...]:
-        # The kernels take no empty share.
-        zero_C = torch.zeros_like(weight_C)
-        mean_C, var_C = torch.batch_norm_update_stats(x, None, None, 0.0) if len(x) else (zero_C, zero_C)
-        # Doubles: the squares about zero must not swallow the variance.
-        mean, var = mean_C.double(), var_C.double()
-        count = mean.new_full((1,), x.numel() / x.shape[1])
-        sums = torch.cat((mean * count, (var + mean.square()) * count, count))
+        # Doubles: the squares about zero must not swallow the variance. The kernels take no empty share.
+        if len(x):
+            mean, var = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0)).double()
+            count = x.numel() / x.shape[1]
+            sums = torch.stack((mean, torch.addcmul(var, mean, mean), torch.ones_like(mean))).mul_(count)
+        else:
+            sums = x.new_zeros(3, x.shape[1], dtype=torch.float64)
         all_reduce(sums)
-        total = sums[-1]
-        mean, square = (sums[:-1] / total).chunk(2)
-        mean_C, var_C = mean.to(x.dtype), (square - mean.square()).clamp(min=0).to(x.dtype)
+        mean, square, total = sums
+        mean, square, total = mean / total, square / total, total[0]
+        mean_C, var_C = mean.to(x.dtype), torch.addcmul(square, mean, mean, value=-1).clamp_(min=0).to(x.dtype)
         y = F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training=False, eps=eps) if len(x) else x.clone()
         context.save_for_backward(x, weight_C, mean_C, var_C, total)
         context.eps, context.all_reduce = eps, all_reduce
@@ -89,20 +89,20 @@ class Synchronised(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         x, weight_C, mean_C, var_C, total = context.saved_tensors
-        given = (gradient, x, weight_C, mean_C, var_C, None, None, False, context.eps, [True, True, True])
-        nothing = (gradient, torch.zeros_like(weight_C), torch.zeros_like(weight_C))
-        gradient_x, gradient_weight_C, gradient_bias_C = (
-            torch.ops.aten.native_batch_norm_backward(*given) if len(x) else nothing
-        )
-        sums = torch.cat((gradient_bias_C, gradient_weight_C))
+        given = (gradient, x, weight_C, mean_C, var_C, None, None, False, context.eps, [False, True, True])
+        nothing = (None, torch.zeros_like(weight_C), torch.zeros_like(weight_C))
+        _, of_weight_C, of_bias_C = torch.ops.aten.native_batch_norm_backward(*given) if len(x) else nothing
+        sums = torch.stack((of_bias_C, of_weight_C))
         context.all_reduce(sums)
-        of_mean_C, of_scale_C = (sums / total.to(x.dtype)).chunk(2)
-        slope_C = (var_C + context.eps).rsqrt()
-        factor_C = -weight_C * slope_C.square() * of_scale_C
+        of_mean_C, of_scale_C = sums.div_(total)
+        slope_C = (var_C + context.eps).rsqrt_()
+        scale_C = weight_C * slope_C
+        factor_C = scale_C * slope_C * of_scale_C
+        rest_C = torch.addcmul(scale_C * of_mean_C, factor_C, mean_C, value=-1)
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        rest_C = -weight_C * slope_C * of_mean_C - factor_C * mean_C
-        gradient_x = gradient_x.addcmul(x, factor_C.view(shape)).add_(rest_C.view(shape))
-        return gradient_x, gradient_weight_C, gradient_bias_C, None, None
+        scale, factor, rest = scale_C.view(shape), factor_C.view(shape), rest_C.view(shape)
+        gradient_x = torch.addcmul(-rest, x, factor, value=-1).addcmul_(gradient, scale)
+        return gradient_x, of_weight_C, of_bias_C, None, None
 
 
 class ChannelNorm(nn.LayerNorm):

@@ -40,7 +40,7 @@ class Normalise(nn.Module):
         self.register_buffer("std_C", torch.tensor(pixels.std))
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
-        return (x_BHWC.to(self.mean_C.dtype) - self.mean_C) / self.std_C
+        return (x_BHWC.to(self.mean_C.dtype) - self.mean_C).div_(self.std_C)
 
 
 class Patches(nn.Module):
