@@ -90,8 +90,9 @@ class Synchronised(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         x, weight_C, mean_C, var_C, total = context.saved_tensors
         given = (gradient, x, weight_C, mean_C, var_C, None, None, False, context.eps, [False, True, True])
-        nothing = (None, torch.zeros_like(weight_C), torch.zeros_like(weight_C))
-        _, of_weight_C, of_bias_C = torch.ops.aten.native_batch_norm_backward(*given) if len(x) else nothing
+        nothing = (torch.zeros_like(weight_C), torch.zeros_like(weight_C))
+        kernel = torch.ops.aten.native_batch_norm_backward
+        of_weight_C, of_bias_C = kernel(*given)[1:] if len(x) else nothing
         sums = torch.stack((of_bias_C, of_weight_C))
         context.all_reduce(sums)
         of_mean_C, of_scale_C = sums.div_(total)
