@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -130,9 +131,12 @@ class Adversarial(Method):
         real.requires_grad_(penalised)
         # Each in a pass of its own: batch norm, if there is any, must not mix their statistics (Radford et al. 2016).
         # A copy of the real ones, as torch's counter of operations cannot follow a gradient that ends at a leaf.
-        # Both with the weights as one power iteration bounds them: spectral norm would take another for each pass.
-        with parametrize.cached():
-            real_score, fake_score = self.model.discriminator(real.clone()), self.model.discriminator(fake)
+        discriminator = self.model.discriminator
+        # Both with the weights as one power iteration bounds them: spectral norm would take another for each pass. A
+        # compiled discriminator does so, as torch.compile cannot follow the cache.
+        compiled = discriminator._compiled_call_impl is not None
+        with nullcontext() if compiled else parametrize.cached():
+            real_score, fake_score = discriminator(real.clone()), discriminator(fake)
         loss = discriminator_loss(real_score, fake_score, kind=self.kind, label_smoothing=self.label_smoothing)
         if penalised:
             loss = loss + 0.5 * self.r1 * self.r1_every * gradient_penalty(real_score, real)
