@@ -18,8 +18,6 @@ from pipelines import cli
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from pipelines.run import Run
     from quartet.tracking import Tracker
 
@@ -164,11 +162,7 @@ def tracked(run: Run) -> Iterator[Tracker]:
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType
 
 import pytorch_lightning as pl
-
-
-def interrupt(signum: int, frame: FrameType | None) -> None:
-    """Handle a signal as Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 class Interruptible(pl.Callback):
@@ -19,4 +13,4 @@ class Interruptible(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, method: pl.LightningModule) -> None:
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-        signal.signal(signal.SIGTERM, interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
