@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from pipeline_leg import Leg
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from pipelines import worker
 from pipelines.build import build_data, build_method
@@ -80,7 +81,8 @@ def adversarial(method: Any) -> Step:
         size = batch["samples"]
         with torch.no_grad():
             fake = generator(torch.randn(size, task.noise))
-        real_score, fake_score = discriminator(task.to_unit(batch["x"])), discriminator(fake)
+        with parametrize.cached():  # one power iteration for both, as in the pipeline
+            real_score, fake_score = discriminator(task.to_unit(batch["x"])), discriminator(fake)
         smoothing = method.label_smoothing
         told: Tensor = discriminator_loss(real_score, fake_score, kind=method.kind, label_smoothing=smoothing)
         (told / batch["count"]).backward()
