@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -94,10 +95,23 @@ class Adversarial(Method):
         told = self.descend(for_discriminator, batch, self.discriminator_part, draw=0)
         losses = {"discriminator_loss": told}
         if self.steps >= self.head_start and (self.steps + 1) % self.discriminator_steps == 0:
-            self.model.discriminator.requires_grad_(False)
-            losses["generator_loss"] = self.descend(for_generator, batch, self.generator_part, draw=1)
-            self.model.discriminator.requires_grad_(True)
+            with self.discriminator_frozen():
+                losses["generator_loss"] = self.descend(for_generator, batch, self.generator_part, draw=1)
         self.end_step(batch, losses)
+
+    @contextmanager
+    def discriminator_frozen(self) -> Iterator[None]:
+        """The generator learns from the discriminator's answers, which need no gradient of its own weights."""
+        for parameter in self.discriminator_parameters:
+            parameter.requires_grad = False
+        yield
+        for parameter in self.discriminator_parameters:
+            parameter.requires_grad = True
+
+    @cached_property
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """Listed once: a walk over the modules, twice a step, takes longer than what is done to them."""
+        return list(self.model.discriminator.parameters())
 
     def descend(
         self, optimizer: Any, batch: Batch, part_loss: Callable[[Batch, Tensor], Tensor], *, draw: int

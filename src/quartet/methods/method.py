@@ -74,6 +74,14 @@ class Method(pl.LightningModule):
         self.sums: dict[str, Tensor] = {}
         self.loss: dict[str, list[Tensor]] = {}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if (
+            name == "_current_fx_name"
+        ):  # Lightning sets it 60 times a step; torch would look for a parameter of that name
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     # The subclass's part.
 
     UNUSED_PARAMETERS: bool  # whether a backward pass leaves some parameters without a gradient, as DDP must know
