@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from quartet.methods.method import Method
 from quartet.nets import BatchNorm
+from quartet.types import QuartetError
 
 FOLDER = Path("/dev/shm")  # files that live in memory, on Linux
 PLACE = 256 * 1024  # bytes that a process hands over at a time
@@ -54,13 +55,23 @@ class SharedMemory:
     def __call__(self, x: Tensor) -> None:
         """Replace `x`, contiguous and on the CPU, by the sum of everyone's."""
         for part in x.detach().view(-1).split(PLACE // x.element_size()):
-            self.turn += 1
-            everyone, mine = self.views(part.numel(), part.dtype)[self.turn % 2]
-            mine.copy_(part)
-            self.turns[self.rank * LINE // 8] = self.turn
-            for rank in range(self.world):
-                self.wait(rank)
-            torch.sum(everyone, 0, out=part)
+            torch.sum(self.exchange(part), 0, out=part)
+
+    def gather(self, x_N: Tensor) -> Tensor:
+        """As `quartet.nets.norm.gather`. The result is there until the next exchange."""
+        if x_N.numel() * x_N.element_size() > PLACE:
+            raise QuartetError(f"{x_N.numel()} numbers to gather are more than {PLACE} bytes")
+        return self.exchange(x_N)
+
+    def exchange(self, x_N: Tensor) -> Tensor:
+        """Hand over x_N; returns what all have handed over, x_RN."""
+        self.turn += 1
+        everyone, mine = self.views(x_N.numel(), x_N.dtype)[self.turn % 2]
+        mine.copy_(x_N)
+        self.turns[self.rank * LINE // 8] = self.turn
+        for rank in range(self.world):
+            self.wait(rank)
+        return everyone
 
     def make_views(self, count: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
         """Of either place, what all hand over as `count` numbers, and this process's part of it."""
@@ -117,7 +128,7 @@ class ShareMemory(pl.Callback):
             return
         for module in method.modules():
             if isinstance(module, BatchNorm):
-                module.all_reduce = add_up
+                module.gather = add_up.gather
         wrapped = trainer.strategy.model
         assert isinstance(wrapped, DistributedDataParallel)
         wrapped.register_comm_hook(add_up, average)

@@ -23,6 +23,13 @@ NORMS: tuple[str, ...] = get_args(Norm)
 Module = TypeVar("Module", bound=nn.Module)
 
 
+def gather(x_N: Tensor) -> Tensor:
+    """Everyone's x_N as a row of x_RN, in the order of ranks: R processes call it, each with as many numbers."""
+    x_RN = x_N.new_empty(dist.get_world_size(), x_N.numel())
+    dist.all_gather(list(x_RN.unbind()), x_N)
+    return x_RN
+
+
 class BatchNorm(_BatchNorm):
     """Batch norm of x_BC… (Ioffe & Szegedy 2015) that, if `synchronise`, takes its statistics over all processes.
 
@@ -31,7 +38,7 @@ class BatchNorm(_BatchNorm):
     """
 
     synchronise = False
-    all_reduce: Callable[[Tensor], Any] = staticmethod(dist.all_reduce)  # adds a tensor up over all processes, in place
+    gather: Callable[[Tensor], Tensor] = staticmethod(gather)
 
     def forward(self, x: Tensor) -> Tensor:
         shared = self.synchronise and self.training and dist.is_available() and dist.is_initialized()
@@ -48,41 +55,44 @@ class BatchNorm(_BatchNorm):
         assert self.running_var is not None
         assert self.momentum is not None
         x_same = x.to(self.running_mean.dtype)
-        y, mean_C, var_C, total = Synchronised.apply(x_same, self.weight, self.bias, self.eps, self.all_reduce)
+        y, mean_C, var_C, total = Synchronised.apply(x_same, self.weight, self.bias, self.eps, self.gather)
         with torch.no_grad():
             self.running_mean.lerp_(mean_C, self.momentum)
-            self.running_var.lerp_(var_C * total / (total - 1), self.momentum)
+            self.running_var.lerp_(var_C * (total / (total - 1)), self.momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked.add_(1)
         return y.to(x.dtype)
 
 
 class Synchronised(torch.autograd.Function):
-    """Batch norm by torch's fused kernels, with what they sum over the batch summed over all processes.
+    """Batch norm by torch's fused kernels, with the statistics of all processes.
 
     The kernel for evaluation normalises by given statistics, and its gradient holds the two sums that the gradient of
-    the statistics needs (Ioffe & Szegedy 2015, section 3).
+    the statistics needs (Ioffe & Szegedy 2015, section 3). Small operations cost more than what they compute: few.
     """
 
     @staticmethod
     def forward(
-        context: Any, x: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float, all_reduce: Callable[[Tensor], Any]
+        context: Any, x: Tensor, weight_C: Tensor, bias_C: Tensor, eps: float, gather: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, ...]:
-        # Doubles: the squares about zero must not swallow the variance. The kernels take no empty share.
+        channels = x.shape[1]
         if len(x):
-            mean, var = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0)).double()
-            count = x.numel() / x.shape[1]
-            sums = torch.stack((mean, torch.addcmul(var, mean, mean), torch.ones_like(mean))).mul_(count)
-        else:
-            sums = x.new_zeros(3, x.shape[1], dtype=torch.float64)
-        all_reduce(sums)
-        mean, square, total = sums
-        mean, square, total = mean / total, square / total, total[0]
-        mean_C, var_C = mean.to(x.dtype), torch.addcmul(square, mean, mean, value=-1).clamp_(min=0).to(x.dtype)
+            mean_C, var_C = torch.batch_norm_update_stats(x, None, None, 0.0)
+        else:  # the kernels take no empty share
+            mean_C = var_C = x.new_zeros(channels)
+        all_RN = gather(torch.cat((mean_C, var_C, x.new_full((1,), x.numel() / channels))))
+        mean_RC, var_RC, count_R1 = all_RN.split((channels, channels, 1), 1)
+        total = count_R1.sum()
+        part_R = count_R1.view(-1) / total
+        # The variance within the parts and that of their means (Chan, Golub & LeVeque 1983).
+        mean_C = part_R @ mean_RC
+        apart_RC = mean_RC - mean_C
+        var_C = part_R @ torch.addcmul(var_RC, apart_RC, apart_RC)
         y = F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training=False, eps=eps) if len(x) else x.clone()
         context.save_for_backward(x, weight_C, mean_C, var_C, total)
-        context.eps, context.all_reduce = eps, all_reduce
+        context.eps, context.gather = eps, gather
         context.mark_non_differentiable(mean_C, var_C, total)
+        context.set_materialize_grads(False)
         return y, mean_C, var_C, total
 
     @staticmethod
@@ -93,16 +103,16 @@ class Synchronised(torch.autograd.Function):
         nothing = (torch.zeros_like(weight_C), torch.zeros_like(weight_C))
         kernel = torch.ops.aten.native_batch_norm_backward
         of_weight_C, of_bias_C = kernel(*given)[1:] if len(x) else nothing
-        sums = torch.stack((of_bias_C, of_weight_C))
-        context.all_reduce(sums)
-        of_mean_C, of_scale_C = sums.div_(total)
+        sums = context.gather(torch.cat((of_bias_C, of_weight_C))).sum(0) / total
+        of_mean_C, of_scale_C = sums.chunk(2)
         slope_C = (var_C + context.eps).rsqrt_()
         scale_C = weight_C * slope_C
         factor_C = scale_C * slope_C * of_scale_C
-        rest_C = torch.addcmul(scale_C * of_mean_C, factor_C, mean_C, value=-1)
+        # x's gradient is scale · (gradient - of_mean) - factor · (x - mean)
+        rest_C = torch.addcmul(factor_C * mean_C, scale_C, of_mean_C, value=-1)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         scale, factor, rest = scale_C.view(shape), factor_C.view(shape), rest_C.view(shape)
-        gradient_x = torch.addcmul(-rest, x, factor, value=-1).addcmul_(gradient, scale)
+        gradient_x = torch.addcmul(rest, x, factor, value=-1).addcmul_(gradient, scale)
         return gradient_x, of_weight_C, of_bias_C, None, None
 
 
