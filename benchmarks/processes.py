@@ -20,28 +20,30 @@ from quartet.types import QuartetError
 
 TARGET = 0.9
 SIDES = {"ddp": ["trainer=ddp", "trainer.devices=2", "trainer.threads=1"], "one": ["trainer.threads=2"]}
+KINDS = {"cnn": ([], TARGET), "cnn, batch norm synchronised": (["trainer.sync_batch_norm=true"], None)}
 NOTE = (
-    "experiment=cnn, {steps} steps of the same global batch in fresh processes, sync_batch_norm as shipped; the median "
-    "of samples_per_second in each run's train.csv but for its first row"
+    "experiment=cnn, {steps} steps of the same global batch in fresh processes; the median of samples_per_second in "
+    "each run's train.csv but for its first row"
 )
 
 
 def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
-    line = Line(part="processes", name="cnn", what="2 processes × 1 thread ÷ 1 × 2, samples/s", target=TARGET)
-    line.samples_unit = "samples/s"
-    try:
-        compare(line, repetitions=repetitions, steps=60 if quick else 400)
-    except (QuartetError, Skipped) as reason:
-        line.note = f"skipped: {reason}"
-    yield line
+    for name, (extra, target) in KINDS.items():
+        line = Line(part="processes", name=name, what="2 processes × 1 thread ÷ 1 × 2, samples/s", target=target)
+        line.samples_unit = "samples/s"
+        try:
+            compare(line, extra, repetitions=repetitions, steps=60 if quick else 300)
+        except (QuartetError, Skipped) as reason:
+            line.note = f"skipped: {reason}"
+        yield line
 
 
-def compare(line: Line, *, repetitions: int, steps: int) -> None:
+def compare(line: Line, extra: list[str], *, repetitions: int, steps: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
         raise Skipped("one core; two are needed")
     data = ensure(compose(["experiment=cnn"])["data"]).resolve()
-    CONSOLE.print("two processes and one")
+    CONSOLE.print(f"two processes and one: {line.name}")
     with workplace() as folder:
         (folder / "data").symlink_to(data.parent)
         words = [
@@ -52,12 +54,14 @@ def compare(line: Line, *, repetitions: int, steps: int) -> None:
         ]
         words += ["trainer.progress=false", "tracking=none", "out=out"]
         line.ours, line.theirs = alternate(
-            *(rate([*words, *side], folder, steps=steps) for side in SIDES.values()),
+            *(rate([*words, *extra, *side], folder, steps=steps) for side in SIDES.values()),
             repetitions=repetitions,
             title="samples/s, two processes · one",
         )
     line.value, line.note = ratio(line.ours, line.theirs), NOTE.format(steps=steps)
-    line.command = "; ".join(f"pipelines/train.py experiment=cnn {' '.join(side)}" for side in SIDES.values())
+    line.command = "; ".join(
+        f"pipelines/train.py experiment=cnn {' '.join([*extra, *side])}" for side in SIDES.values()
+    )
 
 
 def rate(words: list[str], folder: Path, *, steps: int) -> Callable[[], float]:

@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from pytorch_lightning.profilers import PassThroughProfiler
 
     from quartet.methods.method import Method
     from quartet.tracking import Metrics
@@ -127,6 +129,7 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
         callbacks=callbacks,
         logger=False,
         use_distributed_sampler=False,
+        profiler=quiet_profiler(),
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
@@ -154,9 +157,24 @@ def find_accelerator(options: dict[str, Any]) -> str:
 
 
 def quiet() -> None:
-    """Hush Lightning's greetings and hints, which are about loaders and loggers that are not used here."""
+    """Hush Lightning's greetings and hints, which are about loaders and loggers that are not used here, and DDP's
+    remark that it copies the gradient of a kernel of one input channel, whose two orders of memory are the same."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+
+
+def quiet_profiler() -> PassThroughProfiler:
+    """Lightning asks 40 times a step to be profiled, and its profiler that does nothing makes a generator each time."""
+    from pytorch_lightning.profilers import PassThroughProfiler
+
+    class Quiet(PassThroughProfiler):
+        nothing = nullcontext()
+
+        def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+            return self.nothing
+
+    return Quiet()
 
 
 def use_machine(options: dict[str, Any]) -> None:

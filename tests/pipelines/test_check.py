@@ -128,7 +128,16 @@ def trees() -> dict[str, Tree]:
         ("cnn", ["net=3"], "net: 3 is no choice"),
         ("cnn", ["net=null"], "net: not chosen; add net=<name>, one of cnn"),
         ("cnn", ["trainer.devices=3"], "data.loading.batch_size: a batch of"),
-        ("gan", ["trainer.devices=2", "method.r1=1", "method.discriminator.critic_norm=batch"], "method.r1: given 1"),
+        (
+            "gan",
+            [
+                "trainer.devices=2",
+                "trainer.sync_batch_norm=true",
+                "method.r1=1",
+                "method.discriminator.critic_norm=batch",
+            ],
+            "method.r1: given 1",
+        ),
         ("cnn", ["trainer.devices=2", "data.loading.batch_size=30", "method.accumulate=8"], "take 16 or 32"),
         ("transformer", ["trainer.devices=3"], "groups of 8 pairs cannot be shared by 3 devices"),
         ("gan", ["method.stop.rule=never"], "method.stop.rule: given 'never', needs one of none, half_fooled"),

@@ -123,8 +123,8 @@ def test_a_finished_run_is_kept_until_it_has_been_trained_again(
 @pytest.mark.parametrize(
     ("experiment", "extra"),
     [
-        ("cnn", ["net.norm=batch", "method.accumulate=2"]),
-        ("gan", ["net.norm=batch"]),
+        ("cnn", ["net.norm=batch", "trainer.sync_batch_norm=true", "method.accumulate=2"]),
+        ("gan", ["net.norm=batch", "trainer.sync_batch_norm=true"]),
         pytest.param("rnn", [], marks=pytest.mark.slow),
         pytest.param("transformer", [], marks=pytest.mark.slow),
     ],

@@ -118,15 +118,15 @@ class Adversarial(Method):
     ) -> Tensor:
         """One optimizer step on the loss of all micro-batches; returns this rank's mean."""
         noise = self.noise(batch, draw=draw)
-        mean = torch.zeros((), device=self.device)
+        losses = []
         for i, part in enumerate(micro_batches({**batch, "noise": noise}, self.accumulate)):
             with self.synchronised(last=i == self.accumulate - 1):
                 loss = part_loss(part, part["noise"]) * self.share(batch)
                 self.manual_backward(loss)
-            mean = mean + loss.detach()
+            losses.append(loss.detach())
         optimizer.step()
         optimizer.zero_grad()
-        return mean
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
     def noise(self, batch: Batch, *, draw: int) -> Tensor:
         seed = step_seed(seed=self.seed, step=2 * self.steps + draw, stream=NOISE)
