@@ -51,8 +51,8 @@ def test_the_rnn_knows_shakespeare(reached: dict[tuple[str, int], dict[str, floa
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_transformer_translates(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
     metrics = reached["transformer", seed]
-    assert metrics["test/bleu"] >= 20.0
-    assert metrics["test/chrf"] >= 48.0
+    assert metrics["test/bleu"] >= 24.5
+    assert metrics["test/chrf"] >= 49.0
 
 
 @pytest.mark.parametrize("seed", SEEDS)

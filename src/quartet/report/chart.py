@@ -13,7 +13,7 @@ from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact
 
 WIDTH, HEIGHT = 360, 232
-LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 38  # margins
+LEFT, RIGHT, TOP, BOTTOM = 42, 18, 10, 38  # margins
 MOST_POINTS = 160
 
 
