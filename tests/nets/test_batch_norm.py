@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from quartet.nets import BatchNorm, synchronise_batch_norm
-from quartet.nets.norm import normalisation
+from quartet.nets.norm import Synchronised, normalisation
 from quartet.types import QuartetError
 
 SHARES = [(5, 2), (0, 7)]
@@ -79,6 +79,16 @@ def test_alone_it_is_the_ordinary_one() -> None:
     ours, torchs = synchronise_batch_norm(BatchNorm(4)), nn.BatchNorm1d(4)
     assert torch.equal(ours(x), torchs(x))
     assert torch.equal(ours.eval()(x), torchs.eval()(x))
+
+
+def test_mixed_precision_leaves_its_statistics_exact() -> None:
+    x = torch.randn(6, 4, 5) * 5 + 100
+    weight, bias = torch.ones(4), torch.zeros(4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y, mean, var, _ = Synchronised.apply(x, weight, bias, 1e-5, lambda x_N: torch.stack((x_N, x_N)))
+    torch.testing.assert_close(mean, x.mean((0, 2)))
+    torch.testing.assert_close(var, x.var((0, 2), correction=0))
+    torch.testing.assert_close(y, nn.functional.batch_norm(x, None, None, training=True))
 
 
 def test_a_batch_norm_that_cannot_be_synchronised_is_refused() -> None:

@@ -75,9 +75,8 @@ class Method(pl.LightningModule):
         self.loss: dict[str, list[Tensor]] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if (
-            name == "_current_fx_name"
-        ):  # Lightning sets it 60 times a step; torch would look for a parameter of that name
+        # Lightning sets this 60 times a step; torch would look for a parameter of that name.
+        if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)

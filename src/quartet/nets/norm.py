@@ -83,11 +83,12 @@ class Synchronised(torch.autograd.Function):
         all_RN = gather(torch.cat((mean_C, var_C, x.new_full((1,), x.numel() / channels))))
         mean_RC, var_RC, count_R1 = all_RN.split((channels, channels, 1), 1)
         total = count_R1.sum()
-        part_R = count_R1.view(-1) / total
-        # The variance within the parts and that of their means (Chan, Golub & LeVeque 1983).
-        mean_C = part_R @ mean_RC
+        part_R1 = count_R1 / total
+        # The variance within the parts and that of their means (Chan, Golub & LeVeque 1983). No matrix product, which
+        # mixed precision would round to 16 bits.
+        mean_C = (part_R1 * mean_RC).sum(0)
         apart_RC = mean_RC - mean_C
-        var_C = part_R @ torch.addcmul(var_RC, apart_RC, apart_RC)
+        var_C = (part_R1 * torch.addcmul(var_RC, apart_RC, apart_RC)).sum(0)
         y = F.batch_norm(x, mean_C, var_C, weight_C, bias_C, training=False, eps=eps) if len(x) else x.clone()
         context.save_for_backward(x, weight_C, mean_C, var_C, total)
         context.eps, context.gather = eps, gather
