@@ -19,8 +19,8 @@ from pipelines.prepare import ensure
 from quartet.types import QuartetError
 
 TARGET = 0.9
-SIDES = {"ddp": ["trainer=ddp", "trainer.devices=2", "trainer.threads=1"], "one": ["trainer.threads=2"]}
-KINDS = {"cnn": ([], TARGET), "cnn, batch norm synchronised": (["trainer.sync_batch_norm=true"], None)}
+TWO, ONE = ["trainer=ddp", "trainer.devices=2", "trainer.threads=1"], ["trainer.threads=2"]
+KINDS = {"cnn": (TWO, TARGET), "cnn, batch norm synchronised": ([*TWO, "trainer.sync_batch_norm=true"], None)}
 NOTE = (
     "experiment=cnn, {steps} steps of the same global batch in fresh processes; the median of samples_per_second in "
     "each run's train.csv but for its first row"
@@ -28,22 +28,25 @@ NOTE = (
 
 
 def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
-    for name, (extra, target) in KINDS.items():
-        line = Line(part="processes", name=name, what="2 processes × 1 thread ÷ 1 × 2, samples/s", target=target)
-        line.samples_unit = "samples/s"
-        try:
-            compare(line, extra, repetitions=repetitions, steps=60 if quick else 300)
-        except (QuartetError, Skipped) as reason:
+    what = "2 processes × 1 thread ÷ 1 × 2, samples/s"
+    lines = [
+        Line(part="processes", name=name, what=what, target=target, samples_unit="samples/s")
+        for name, (_, target) in KINDS.items()
+    ]
+    try:
+        compare(lines, repetitions=repetitions, steps=60 if quick else 300)
+    except (QuartetError, Skipped) as reason:
+        for line in lines:
             line.note = f"skipped: {reason}"
-        yield line
+    yield from lines
 
 
-def compare(line: Line, extra: list[str], *, repetitions: int, steps: int) -> None:
+def compare(lines: list[Line], *, repetitions: int, steps: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2:
         raise Skipped("one core; two are needed")
     data = ensure(compose(["experiment=cnn"])["data"]).resolve()
-    CONSOLE.print(f"two processes and one: {line.name}")
+    CONSOLE.print("two processes and one")
     with workplace() as folder:
         (folder / "data").symlink_to(data.parent)
         words = [
@@ -53,15 +56,17 @@ def compare(line: Line, extra: list[str], *, repetitions: int, steps: int) -> No
             "trainer.accelerator=cpu",
         ]
         words += ["trainer.progress=false", "tracking=none", "out=out"]
-        line.ours, line.theirs = alternate(
-            *(rate([*words, *extra, *side], folder, steps=steps) for side in SIDES.values()),
+        sides = [*(two for two, _ in KINDS.values()), ONE]
+        *ours, theirs = alternate(
+            *(rate([*words, *side], folder, steps=steps) for side in sides),
             repetitions=repetitions,
-            title="samples/s, two processes · one",
+            title="samples/s, two processes · synchronised · one",
         )
-    line.value, line.note = ratio(line.ours, line.theirs), NOTE.format(steps=steps)
-    line.command = "; ".join(
-        f"pipelines/train.py experiment=cnn {' '.join([*extra, *side])}" for side in SIDES.values()
-    )
+    for line, taken in zip(lines, ours, strict=True):
+        line.ours, line.theirs, line.value = taken, theirs, ratio(taken, theirs)
+        line.note = NOTE.format(steps=steps)
+        both = (KINDS[line.name][0], ONE)
+        line.command = "; ".join(f"pipelines/train.py experiment=cnn {' '.join(side)}" for side in both)
 
 
 def rate(words: list[str], folder: Path, *, steps: int) -> Callable[[], float]:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from torch import Tensor
 
 from quartet.data.augment import Augment
 from quartet.data.examples import Examples
@@ -138,13 +136,6 @@ class DataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> Training | Evaluation:
         return self.batches("test", **self._place())
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """A batch is flat: without Lightning's search through nested collections."""
-        return {
-            key: value.to(device, non_blocking=device.type == "cuda") if isinstance(value, Tensor) else value
-            for key, value in batch.items()
-        }
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment a training batch where it is; others pass."""

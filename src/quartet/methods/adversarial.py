@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
-from quartet.methods.batches import Batch, micro_batches, shared_noise, step_seed
+from quartet.methods.batches import Batch, shared_noise, step_seed
 from quartet.methods.method import NOISE, MakeOptimizer, Method
 from quartet.tasks import Generate
 from quartet.tasks.adversarial import discriminator_loss, generator_loss, gradient_penalty
@@ -92,11 +92,12 @@ class Adversarial(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr, attr-defined]
         self.begin_step([for_generator, for_discriminator])
-        told = self.descend(for_discriminator, batch, self.discriminator_part, draw=0)
+        told = self.descend(for_discriminator, self.with_noise(batch, draw=0), self.discriminator_part)
         losses = {"discriminator_loss": told}
         if self.steps >= self.head_start and (self.steps + 1) % self.discriminator_steps == 0:
             with self.discriminator_frozen():
-                losses["generator_loss"] = self.descend(for_generator, batch, self.generator_part, draw=1)
+                noisy = self.with_noise(batch, draw=1)
+                losses["generator_loss"] = self.descend(for_generator, noisy, self.generator_part)
         self.end_step(batch, losses)
 
     @contextmanager
@@ -113,33 +114,19 @@ class Adversarial(Method):
         """Listed once: a walk over the modules, twice a step, takes longer than what is done to them."""
         return list(self.model.discriminator.parameters())
 
-    def descend(
-        self, optimizer: Any, batch: Batch, part_loss: Callable[[Batch, Tensor], Tensor], *, draw: int
-    ) -> Tensor:
-        """One optimizer step on the loss of all micro-batches; returns this rank's mean."""
-        noise = self.noise(batch, draw=draw)
-        losses = []
-        for i, part in enumerate(micro_batches({**batch, "noise": noise}, self.accumulate)):
-            with self.synchronised(last=i == self.accumulate - 1):
-                loss = part_loss(part, part["noise"]) * self.share(batch)
-                self.manual_backward(loss)
-            losses.append(loss.detach())
-        optimizer.step()
-        optimizer.zero_grad()
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-    def noise(self, batch: Batch, *, draw: int) -> Tensor:
+    def with_noise(self, batch: Batch, *, draw: int) -> Batch:
+        """The batch with what the generator makes its images of; each of a step's draws is another."""
         seed = step_seed(seed=self.seed, step=2 * self.steps + draw, stream=NOISE)
         rank, world = (self.global_rank, self.trainer.world_size) if self._trainer is not None else (0, 1)
         noise = shared_noise(
             size=int(batch["samples"]), width=self.task.noise, seed=seed, rank=rank, world=world, device=self.device
         )
-        return noise.to(self.dtype)
+        return {**batch, "noise": noise.to(self.dtype)}
 
-    def discriminator_part(self, batch: Batch, noise: Tensor) -> Tensor:
+    def discriminator_part(self, batch: Batch) -> Tensor:
         """The discriminator's loss, summed over the examples of a micro-batch."""
         with torch.no_grad():
-            fake = self.model.generator(noise)
+            fake = self.model.generator(batch["noise"])
         real = self.task.to_unit(batch["x"]).to(fake.dtype)
         penalised = self.r1 > 0 and self.steps % self.r1_every == 0
         real.requires_grad_(penalised)
@@ -156,13 +143,13 @@ class Adversarial(Method):
             loss = loss + 0.5 * self.r1 * self.r1_every * gradient_penalty(real_score, real)
         return loss
 
-    def generator_part(self, batch: Batch, noise: Tensor) -> Tensor:
+    def generator_part(self, batch: Batch) -> Tensor:
         """The generator's loss, summed over the examples of a micro-batch."""
-        return generator_loss(self.model.discriminator(self.model.generator(noise)), kind=self.kind)
+        return generator_loss(self.model.discriminator(self.model.generator(batch["noise"])), kind=self.kind)
 
     def losses(self, batch: Batch) -> list[Tensor]:
-        noise = self.noise(batch, draw=0)
-        return [self.discriminator_part(batch, noise), self.generator_part(batch, noise)]
+        noisy = self.with_noise(batch, draw=0)
+        return [self.discriminator_part(noisy), self.generator_part(noisy)]
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()

@@ -22,10 +22,10 @@ from torch.optim import Optimizer
 
 from quartet.budget import Budget, Spent
 from quartet.methods.average import Average, averaged_copy
-from quartet.methods.batches import Batch, seed_draws, step_seed
+from quartet.methods.batches import Batch, micro_batches, seed_draws, step_seed
 from quartet.methods.flops import count_flops
 from quartet.tasks import Task
-from quartet.tasks.task import add
+from quartet.tasks.task import add, to_device
 from quartet.types import QuartetError
 
 MakeOptimizer = Callable[[Iterator[nn.Parameter]], Optimizer]
@@ -124,6 +124,10 @@ class Method(pl.LightningModule):
             return None
         return Average(self.average, self.model, decay=self.ema)
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Without Lightning's search through nested collections."""
+        return to_device(batch, device)
+
     def begin_step(self, optimizers: list[LightningOptimizer]) -> None:
         """Seed the step's draws and set its learning rates."""
         seed_draws(step_seed(seed=self.seed, step=self.steps, stream=DROPOUT) + self.global_rank, device=self.device)
@@ -157,6 +161,18 @@ class Method(pl.LightningModule):
         """DDP exchanges gradients with the last micro-batch only."""
         wrapped = self.trainer.strategy.model
         return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
+
+    def descend(self, optimizer: Any, batch: Batch, loss_of: Callable[[Batch], Tensor]) -> Tensor:
+        """One optimizer step on what `loss_of` sums over each micro-batch; returns this rank's mean."""
+        mean = torch.zeros((), device=self.device)
+        for i, part in enumerate(micro_batches(batch, self.accumulate)):
+            with self.synchronised(last=i == self.accumulate - 1):
+                loss = loss_of(part) * self.share(batch)
+                self.manual_backward(loss)
+            mean = mean + loss.detach()
+        optimizer.step()
+        optimizer.zero_grad()
+        return mean
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip here: under 16-bit precision the gradients have just been unscaled. Lightning leaves that to an

@@ -55,16 +55,12 @@ class SharedMemory:
     def __call__(self, x: Tensor) -> None:
         """Replace `x`, contiguous and on the CPU, by the sum of everyone's."""
         for part in x.detach().view(-1).split(PLACE // x.element_size()):
-            torch.sum(self.exchange(part), 0, out=part)
+            torch.sum(self.gather(part), 0, out=part)
 
     def gather(self, x_N: Tensor) -> Tensor:
-        """As `quartet.nets.norm.gather`. The result is there until the next exchange."""
+        """As `quartet.nets.norm.gather`. The result is there until the next call."""
         if x_N.numel() * x_N.element_size() > PLACE:
             raise QuartetError(f"{x_N.numel()} numbers to gather are more than {PLACE} bytes")
-        return self.exchange(x_N)
-
-    def exchange(self, x_N: Tensor) -> Tensor:
-        """Hand over x_N; returns what all have handed over, x_RN."""
         self.turn += 1
         everyone, mine = self.views(x_N.numel(), x_N.dtype)[self.turn % 2]
         mine.copy_(x_N)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from quartet.methods.batches import Batch, micro_batches
+from quartet.methods.batches import Batch
 from quartet.methods.method import MakeOptimizer, Method
 
 
@@ -29,15 +29,8 @@ class Supervised(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         optimizer = self.optimizers()
         self.begin_step([optimizer])  # type: ignore[list-item]
-        mean = torch.zeros((), device=self.device)
-        for i, part in enumerate(micro_batches(batch, self.accumulate)):
-            with self.synchronised(last=i == self.accumulate - 1):
-                loss = self.task.loss(self.model, part) * self.share(batch)
-                self.manual_backward(loss)
-            mean = mean + loss.detach()
-        optimizer.step()  # type: ignore[union-attr]
-        optimizer.zero_grad()  # type: ignore[union-attr]
-        self.end_step(batch, {"loss": mean})
+        told = self.descend(optimizer, batch, partial(self.task.loss, self.model))
+        self.end_step(batch, {"loss": told})
 
     def losses(self, batch: Batch) -> list[Tensor]:
         return [self.task.loss(self.model, batch)]

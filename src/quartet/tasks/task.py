@@ -63,10 +63,19 @@ class Task(ABC):
         """Everything that the report shows of a trained model."""
 
 
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch, which is flat, with its tensors on `device`."""
+    overlap = device.type == "cuda"  # the copy with what the GPU is still doing
+    return {
+        key: value.to(device, non_blocking=overlap) if isinstance(value, Tensor) else value
+        for key, value in batch.items()
+    }
+
+
 def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """The batches with their tensors on `device`."""
     for batch in batches:
-        yield {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+        yield to_device(batch, device)
 
 
 def counted(batches: Iterable[Batch], *, what: str, total: int, progress: Progress | None) -> Iterator[Batch]:
