@@ -1,0 +1,131 @@
+"""Ray for the length of a sweep, and whether its trials have room there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hydra_plugins.quartet_ray_sweeper._space import Refused
+
+# What a person has set wins.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal keeps what they would
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a task may report nothing
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the journal, again
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1e9",  # said by `Room`, sooner
+}
+LOCALHOST = "127.0.0.1"
+
+
+@contextmanager
+def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
+    """Ray on this machine until the end of the block, or a running cluster's, or what the process has already."""
+    for key, value in ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    path = os.pathsep.join(dict.fromkeys([part for part in sys.path if part] + [os.environ.get("PYTHONPATH", "")]))
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    common = {"include_dashboard": dashboard, "log_to_driver": False, "logging_level": logging.ERROR}
+    variables = {"PYTHONPATH": path, **{key: os.environ[key] for key in ENVIRONMENT}}
+    before = os.environ.get("PYTHONPATH")
+    try:
+        if address is None:
+            os.environ["PYTHONPATH"] = path  # what Ray starts inherits it: quicker than an environment of its own
+            ray.init("local", _node_ip_address=LOCALHOST, dashboard_host=LOCALHOST, **common)
+        else:
+            common.pop("include_dashboard")
+            ray.init(address, runtime_env={"env_vars": variables}, **common)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise Refused(f"hydra.sweeper.address: {address}: {str(error).strip().splitlines()[0]}") from error
+    finally:
+        os.environ.pop("PYTHONPATH", None)
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a trial takes: its own process, and those that it starts by itself through Ray Train."""
+
+    cpus: float
+    gpus: float
+    workers: int
+    worker_cpus: float
+    worker_gpus: float
+
+    @classmethod
+    def of(cls, options: dict[str, Any], nodes: list[dict[str, Any]]) -> Room:
+        """With what was not said filled in: a GPU for each process that trains, where there are GPUs."""
+        gpu = 1.0 if any(node["Resources"].get("GPU") for node in nodes) else 0.0
+        workers = options["workers"]
+        cpus, gpus, worker_gpus = options["cpus"], options["gpus"], options["worker_gpus"]
+        return cls(
+            # The trial's own process waits while its workers train.
+            cpus=cpus if cpus is not None else 0.0 if workers else 1.0,
+            gpus=gpus if gpus is not None else 0.0 if workers else gpu,
+            workers=workers,
+            worker_cpus=options["worker_cpus"],
+            worker_gpus=worker_gpus if worker_gpus is not None else gpu,
+        )
+
+    @property
+    def own(self) -> dict[str, float]:
+        return {"cpu": self.cpus, "gpu": self.gpus} if self.gpus else {"cpu": self.cpus}
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        worker = {"CPU": self.worker_cpus, "GPU": self.worker_gpus}
+        return [{"CPU": self.cpus, "GPU": self.gpus}] + [worker] * self.workers
+
+    def at_once(self, nodes: list[dict[str, Any]]) -> int:
+        """How many trials the machines can hold together."""
+        free = [{kind: node["Resources"].get(kind, 0.0) for kind in ("CPU", "GPU")} for node in nodes]
+        count = 0
+        while count < 10_000 and all(_put(bundle, free) for bundle in self.bundles):
+            count += 1
+        return count
+
+    def described(self) -> str:
+        own = f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+        if not self.workers:
+            return own
+        each = f"{self.worker_cpus:g} CPUs and {self.worker_gpus:g} GPUs"
+        return f"{self.workers} workers of {each}" + (f" beside {own}" if self.cpus or self.gpus else "")
+
+
+def _put(bundle: dict[str, float], free: list[dict[str, float]]) -> bool:
+    """Take a bundle's resources from the first machine that has them."""
+    for node in free:
+        if all(node[kind] + 1e-9 >= amount for kind, amount in bundle.items()):
+            for kind, amount in bundle.items():
+                node[kind] -= amount
+            return True
+    return False
+
+
+def alive(ray: Any) -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def offered(nodes: list[dict[str, Any]]) -> str:
+    """The machines in words."""
+    each = [f"{node['Resources'].get('CPU', 0):g} CPUs and {node['Resources'].get('GPU', 0):g} GPUs" for node in nodes]
+    return f"{len(nodes)} machine{'s' * (len(nodes) != 1)} with {', '.join(each) or 'nothing'}"

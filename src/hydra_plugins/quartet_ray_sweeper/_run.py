@@ -1,0 +1,172 @@
+"""The trials of a sweep under Ray Tune."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import tempfile
+import warnings
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.utils import get_method, instantiate
+
+from hydra_plugins.quartet_ray_sweeper._cluster import ENVIRONMENT, Room, alive, offered, ray_running
+from hydra_plugins.quartet_ray_sweeper._display import Display
+from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Record
+from hydra_plugins.quartet_ray_sweeper._space import Refused
+from hydra_plugins.quartet_ray_sweeper._study import Study
+
+
+def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[JobReturn]]:
+    """Run what is left of the study; returns all its jobs."""
+    options = study.options
+    for key, value in ENVIRONMENT.items():  # before Ray is imported
+        os.environ.setdefault(key, value)
+    for package in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(package).setLevel(logging.ERROR)
+    search, trials = (importlib.import_module(f"{__package__}.{name}") for name in ("_search", "_trials"))
+    composer = trials.Composer(
+        config=study.config,
+        config_loader=hydra_context.config_loader,
+        space=study.space,
+        folder=study.folder,
+        check=get_method(options["check"]) if options["check"] else None,
+    )
+    if not study.journal.records:
+        composer.refuse_impossible()
+    several = len(study.metrics) > 1
+    searcher = search.build(
+        options["search"],
+        space=study.space,
+        metric=list(study.metrics) if several else study.metrics[0],
+        mode=list(study.modes) if several else study.modes[0],
+        endless=options["trials"] is None,
+    )
+    scheduler = instantiate(options["scheduler"]) if options["scheduler"] else None
+    if several and scheduler is not None and type(scheduler).__name__ != "FIFOScheduler":
+        raise Refused(
+            f"hydra.sweeper.metric: {', '.join(study.metrics)} are several, {type(scheduler).__name__} decides by one;"
+            " take hydra/sweeper/scheduler=fifo"
+        )
+    observer = instantiate(options["observer"]) if options["observer"] else None
+    total = options["trials"] if options["trials"] is not None else len(study.space.grid())
+    with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
+        room = Room.of(dict(options), alive(ray))
+        at_once = room.at_once(alive(ray))
+        if not at_once:
+            raise Refused(
+                f"a trial takes {room.described()}, Ray has {offered(alive(ray))}: none would ever start\n"
+                "take fewer (hydra.sweeper.cpus, gpus, workers) or a larger cluster (hydra.sweeper.address)"
+            )
+        facts = dict(observer.begin(study)) if observer is not None else {}
+        display = Display(study, total=total, at_once=at_once)
+        lines: list[str] = []
+        try:
+            with display:
+                watch = _fit(
+                    study, ray, room=room, display=display, searcher=searcher, scheduler=scheduler, composer=composer,
+                    hydra_context=hydra_context, task_function=task_function, facts=facts, total=total,
+                )  # fmt: skip
+        finally:
+            if observer is not None:
+                lines = list(observer.end(study))
+            display.summary(lines)
+    return _jobs(study, watch.returns)
+
+
+def _fit(
+    study: Study, ray: Any, *, room: Room, display: Display, searcher: Any, scheduler: Any, composer: Any,
+    hydra_context: Any, task_function: Any, facts: dict[str, str], total: int,
+) -> Any:  # fmt: skip
+    from ray import tune
+
+    from hydra_plugins.quartet_ray_sweeper import _actor, _trials, _watch
+
+    options = study.options
+    limit = options["max_batch_size"]
+    at_once = min(filter(None, (limit, room.at_once(alive(ray)) if room.workers else None)), default=None)
+    generator = _trials.Trials(searcher, journal=study.journal, composer=composer, total=total, at_once=at_once)
+    watch = _watch.Watch(
+        study.journal,
+        display,
+        clock=study.clock,
+        max_time=study.max_time,
+        room=lambda: room.at_once(alive(ray)),
+        fail_fast=bool(options["fail_fast"]),
+    )
+    if generator.is_finished():
+        return watch
+    if scheduler is not None:
+        _prepare(scheduler, study, composer)
+    shared = _actor.pack(task_function=task_function, hydra_context=hydra_context, facts=facts, options=dict(options))
+    with tempfile.TemporaryDirectory(prefix="ray-tune-", dir=study.folder, ignore_cleanup_errors=True) as storage:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                # Not Tuner, which would pickle all of this for its own way to resume.
+                tune.run(
+                    tune.with_resources(tune.with_parameters(_actor.TrialActor, sweep=shared), room.own),
+                    name="tune",
+                    storage_path=storage,
+                    search_alg=generator,
+                    scheduler=scheduler,
+                    metric=study.metrics[0],
+                    mode=study.modes[0],
+                    num_samples=total,
+                    callbacks=[watch],
+                    verbose=0,
+                    reuse_actors=True,
+                    max_failures=options["retries"],
+                    raise_on_failed_trial=False,
+                    trial_name_creator=lambda trial: trial.trial_id,
+                    trial_dirname_creator=lambda trial: trial.trial_id,
+                )
+            except _watch.TrialFailed as failure:
+                raise Refused(
+                    f"a trial failed, and hydra.sweeper.fail_fast ends the sweep with it:\n{failure}"
+                ) from None
+            except _watch.NoRoom:
+                raise Refused(
+                    f"a trial takes {room.described()}, Ray has only {offered(alive(ray))} left\n"
+                    f"the same command with hydra.sweep.dir={study.folder} goes on"
+                ) from None
+    return watch
+
+
+def _prepare(scheduler: Any, study: Study, composer: Any) -> None:
+    """Give a scheduler what only the sweep knows."""
+    from hydra_plugins.quartet_ray_sweeper import _schedule, _search, _trials
+
+    if isinstance(scheduler, _schedule.Population):
+        scheduler._hyperparam_mutations = _schedule.mutations(study.space, _search.domains(study.space))
+        scheduler.recompose = lambda trial, config: _trials.changed(composer, trial, config)
+    if study.journal.records and isinstance(scheduler, _schedule.LONERS):
+        scheduler.set_search_properties(study.metrics[0], study.modes[0])
+        _trials.replay(study.journal, scheduler)
+
+
+def _jobs(study: Study, returns: dict[int, Any]) -> list[list[JobReturn]]:
+    """What Hydra's own tools take: the jobs in order, in batches."""
+    jobs = [returns.get(trial.number) or _past(study, trial) for trial in study.trials]
+    if jobs and not study.count(FINISHED) and not study.count(STOPPED):
+        first = study.trials[0]
+        raise Refused(
+            f"all {len(jobs)} trials failed; trial {first.number}: {first.error}\nsee {first.folder}/trial.log"
+        )
+    size = study.options["max_batch_size"] or max(len(jobs), 1)
+    return [jobs[i : i + size] for i in range(0, len(jobs), size)]
+
+
+def _past(study: Study, trial: Record) -> JobReturn:
+    """A job that did not return in this attempt: stopped, failed, or finished before."""
+    job = JobReturn()
+    job.overrides, job.working_dir = trial.overrides, trial.folder
+    scores = study.scores(trial)
+    job.status = JobStatus.FAILED if trial.status in (FAILED, RUNNING) else JobStatus.COMPLETED
+    if job.status is JobStatus.FAILED:
+        job.return_value = RuntimeError(trial.error or "interrupted")
+    else:
+        job.return_value = scores[0] if scores and len(scores) == 1 else scores
+    return job

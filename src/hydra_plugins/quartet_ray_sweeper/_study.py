@@ -1,0 +1,80 @@
+"""A sweep as those see it who look on: its trials, which is best, and when it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Protocol
+
+from omegaconf import DictConfig
+
+from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal, Record
+from hydra_plugins.quartet_ray_sweeper._space import Space
+
+
+@dataclass(frozen=True)
+class Study:
+    """One sweep.
+
+    Attributes:
+        folder: `hydra.sweep.dir`, absolute. config: the multirun's, not a trial's. space: what is swept.
+        metrics, modes: what is sought, one of each or several. clock, max_time: the trials' clock and where it ends.
+        options: `hydra.sweeper`'s.
+    """
+
+    folder: Path
+    config: DictConfig
+    space: Space
+    journal: Journal
+    metrics: tuple[str, ...]
+    modes: tuple[str, ...]
+    clock: str
+    max_time: float | None
+    options: Mapping[str, object]
+
+    @property
+    def trials(self) -> list[Record]:
+        return [self.journal.records[number] for number in sorted(self.journal.records)]
+
+    def scores(self, trial: Record) -> tuple[float, ...] | None:
+        """What it reached, by metric: what it returned, else the last that it reported. None without numbers."""
+        if trial.status == FAILED:
+            return None
+        last = trial.reports[-1] if trial.reports else {}
+        if len(self.metrics) == 1 and trial.result is not None:
+            last = {self.metrics[0]: trial.result}
+        found = tuple(last.get(metric, float("nan")) for metric in self.metrics)
+        return found if all(isfinite(value) for value in found) else None
+
+    def better(self, one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        """Whether `one` is nowhere worse and somewhere better."""
+        signs = [1.0 if mode == "max" else -1.0 for mode in self.modes]
+        gains = [sign * (a - b) for sign, a, b in zip(signs, one, other, strict=True)]
+        return all(gain >= 0 for gain in gains) and any(gain > 0 for gain in gains)
+
+    @property
+    def best(self) -> list[Record]:
+        """The best trial, or with several metrics all that no other betters. Of trials that have run to their end, if
+        there are any: a number from halfway does not compare with one from the end."""
+        for status in (FINISHED, STOPPED):
+            known = [(trial, self.scores(trial)) for trial in self.trials if trial.status == status]
+            known = [(trial, scores) for trial, scores in known if scores is not None]
+            if known:
+                front = [trial for trial, mine in known if not any(self.better(its, mine) for _, its in known)]
+                return front[:1] if len(self.metrics) == 1 else front
+        return []
+
+    def count(self, status: str) -> int:
+        return sum(trial.status == status for trial in self.trials)
+
+
+class Observer(Protocol):
+    """`hydra.sweeper.observer`: told of a sweep by its driver."""
+
+    def begin(self, study: Study) -> Mapping[str, str]:
+        """Before the first trial, of this attempt; returns facts for `report.trial().facts`."""
+
+    def end(self, study: Study) -> list[str]:
+        """After the last, also when the sweep was interrupted; returns lines for the summary."""

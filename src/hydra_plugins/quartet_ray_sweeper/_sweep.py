@@ -1,0 +1,93 @@
+"""One sweep, from the command line to the list of jobs that Hydra expects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.quartet_ray_sweeper._journal import STUDY, Journal, same, settle
+from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, parse
+from hydra_plugins.quartet_ray_sweeper._study import Study
+
+# What may change between two attempts at one sweep: how far it goes and where it runs.
+ELASTIC = (
+    "trials", "resume", "address", "max_batch_size", "fail_fast", "retries", "dashboard",
+    "cpus", "gpus", "worker_cpus", "worker_gpus", "params", "when", "_target_",
+)  # fmt: skip
+
+
+def sweep(
+    arguments: Sequence[str], *, options: dict[str, Any], config: DictConfig, hydra_context: Any, task_function: Any
+) -> list[list[JobReturn]]:
+    """Run all trials; returns their jobs, in batches of `max_batch_size`.
+
+    Raises `Refused` for what cannot be swept, before Ray starts, and when no trial came to anything.
+    """
+    space = parse(
+        arguments,
+        params=options["params"] or {},
+        when=options["when"] or {},
+        config_loader=hydra_context.config_loader,
+    )
+    metrics, modes = _sought(options)
+    options = {**options, "metric": metrics, "mode": modes}
+    asked = _asked(config, space, options)
+    folder = _folder(config, asked, resume=options["resume"])
+    settle(folder, asked)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    study = Study(
+        folder=folder, config=config, space=space, journal=Journal(folder), metrics=metrics, modes=modes,
+        clock=options["time"], max_time=options["max_time"], options=options,
+    )  # fmt: skip
+
+    from hydra_plugins.quartet_ray_sweeper import _run
+
+    return _run.run(study, hydra_context=hydra_context, task_function=task_function)
+
+
+def _sought(options: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Metrics and modes, as many of one as of the other."""
+    metric, mode = options["metric"], options["mode"]
+    metrics = (metric,) if isinstance(metric, str) else tuple(metric)
+    modes = (mode,) if isinstance(mode, str) else tuple(mode)
+    modes = modes * len(metrics) if len(modes) == 1 else modes
+    wrong = [one for one in modes if one not in ("min", "max")]
+    if wrong or len(modes) != len(metrics):
+        raise Refused(f"hydra.sweeper.mode: given {mode!r}, needs min or max for each of {', '.join(metrics)}")
+    return metrics, modes
+
+
+def _asked(config: DictConfig, space: Space, options: dict[str, Any]) -> dict[str, Any]:
+    """What makes this sweep this one: its space, its base configuration, and how it searches."""
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return {
+        "space": space.described(),
+        "constants": space.constants,
+        "base": OmegaConf.to_container(own, resolve=False),
+        "sweeper": {key: _plain(value) for key, value in options.items() if key not in ELASTIC},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if OmegaConf.is_config(value):
+        return OmegaConf.to_container(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _folder(config: DictConfig, asked: dict[str, Any], *, resume: bool) -> Path:
+    """Where the sweep lies. To resume is to take the newest beside it that is the same, or whatever is the newest,
+    so that the refusal shows what differs."""
+    folder = Path(str(config.hydra.sweep.dir)).absolute()
+    if not resume or (folder / STUDY).exists():
+        return folder
+    sweeps = sorted(folder.parent.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)
+    if not sweeps:
+        raise Refused(
+            f"hydra.sweeper.resume: there is no sweep in {folder.parent}; leave it out, or give hydra.sweep.dir"
+        )
+    alike = [path for path in sweeps if same(path.parent, asked)]
+    return (alike or sweeps)[-1].parent

@@ -1,0 +1,197 @@
+"""The trials of a sweep, as Tune asks for them: those that an earlier attempt left, then what the searcher draws, each
+composed here, in the driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from ray import cloudpickle
+from ray.tune.experiment import Trial
+from ray.tune.experiment.config_parser import _create_trial_from_spec
+from ray.tune.search import Searcher
+from ray.tune.search.search_generator import SearchGenerator
+
+from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR
+from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal
+from hydra_plugins.quartet_ray_sweeper._schedule import within
+from hydra_plugins.quartet_ray_sweeper._search import point
+from hydra_plugins.quartet_ray_sweeper._space import Point, Space
+
+SEARCHER = "searcher.pkl"
+
+
+def name(number: int) -> str:
+    """Tune's id of a trial; as text they sort as the numbers do."""
+    return f"{number:05d}"
+
+
+@dataclass
+class Composer:
+    """Composes a trial's configuration and resolves it, once, in the driver."""
+
+    config: DictConfig
+    config_loader: Any
+    space: Space
+    folder: Path
+    check: Callable[[Any], Any] | None
+
+    def compose(self, number: int, values: Point) -> DictConfig:
+        """Raises what Hydra, OmegaConf or `check` raise for what cannot be."""
+        job = self.config_loader.load_sweep_config(self.config, self.space.overrides(values))
+        before = HydraConfig.instance().cfg
+        try:
+            with read_write(job), open_dict(job):
+                job.hydra.job.num, job.hydra.job.id = number, f"{job.hydra.job.name}_{number}"
+                job.hydra.sweep.dir = str(self.folder)
+                HydraConfig.instance().set_config(job)
+                with read_write(job.hydra.runtime):
+                    job.hydra.runtime.output_dir = str(self.folder / str(job.hydra.sweep.subdir))
+                HydraConfig.instance().set_config(job)
+                _resolve(job)
+            if self.check is not None:
+                self.check(job)
+        finally:
+            HydraConfig.instance().cfg = before
+        return job
+
+    def refuse_impossible(self) -> None:
+        """Compose every value once, before anything is started."""
+        for values in self.space.probes():
+            self.compose(0, values)
+
+
+def _resolve(job: DictConfig) -> None:
+    """Replace the interpolations of everything but Hydra's own node, which is read-only."""
+    for key in job:
+        if key == "hydra" or OmegaConf.is_missing(job, key):
+            continue
+        if OmegaConf.is_config(job[key]):
+            OmegaConf.resolve(job[key])
+        if OmegaConf.is_interpolation(job, key):
+            job[key] = job[key]
+
+
+def packed(job: DictConfig, values: Point) -> dict[str, Any]:
+    """Tune's configuration of a trial: its values, and the job as data."""
+    return {**values, CONFIG: cloudpickle.dumps(job)}
+
+
+def folder_of(job: DictConfig) -> str:
+    return str(job.hydra.runtime.output_dir)
+
+
+class Trials(SearchGenerator):
+    """Tune's search algorithm, which asks the searcher and keeps the count.
+
+    Args:
+        total: of the whole sweep, trials of earlier attempts included; None for as many as the searcher has.
+        at_once: how many may be under way.
+    """
+
+    def __init__(
+        self, searcher: Searcher, *, journal: Journal, composer: Composer, total: int | None, at_once: int | None
+    ) -> None:
+        super().__init__(searcher)
+        self.journal, self.composer, self.total, self.at_once = journal, composer, total, at_once
+        self.left = list(journal.unfinished)
+        self.live: set[str] = set()
+        self.path = composer.folder / SEARCHER
+        if journal.records and self.path.exists():
+            searcher.restore(str(self.path))
+
+    def set_search_properties(self, metric: Any, mode: Any, config: Any, **spec: Any) -> bool:
+        return True  # the searcher was told when it was made
+
+    def is_finished(self) -> bool:
+        drawn = self.total is not None and len(self.journal.records) >= self.total
+        return not self.left and (self._finished or drawn)
+
+    def next_trial(self) -> Trial | None:
+        if self.is_finished() or (self.at_once is not None and len(self.live) >= self.at_once):
+            return None
+        if self.left:
+            record = self.left.pop(0)
+            return self.make(record.number, record.values, self.composer.compose(record.number, record.values))
+        return self.draw()
+
+    def draw(self) -> Trial | None:
+        number = len(self.journal.records)
+        suggested = self.searcher.suggest(name(number))
+        if suggested is None:  # it waits for results
+            return None
+        if suggested == Searcher.FINISHED:
+            self._finished = True
+            return None
+        values = point(self.composer.space, suggested)
+        overrides = self.composer.space.overrides(values)
+        self.save()
+        try:
+            job = self.composer.compose(number, values)
+        except Exception as error:  # what was drawn does not compose: a failed trial, and no reason to end the rest
+            self.journal.start(number, values=values, overrides=overrides, folder="")
+            self.journal.end(number, FAILED, result=None, error=f"{type(error).__name__}: {error}")
+            self.searcher.on_trial_complete(name(number), error=True)
+            return None
+        self.journal.start(number, values=values, overrides=overrides, folder=folder_of(job))
+        return self.make(number, values, job)
+
+    def make(self, number: int, values: Point, job: DictConfig) -> Trial:
+        spec = {**self._experiment.spec, "config": packed(job, values)}
+        self._counter += 1
+        self.live.add(name(number))
+        return _create_trial_from_spec(
+            spec, self._parser, evaluated_params=dict(values), experiment_tag=name(number), trial_id=name(number)
+        )
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self.live.discard(trial_id)
+        record = self.journal.records[int(trial_id)]
+        reported = record.reports[-1] if record.reports else {}
+        known = {**reported, **(result or {})}
+        failed = error or ERROR in known
+        self.searcher.on_trial_complete(trial_id, result=None if failed else known, error=failed)
+        self.save()
+
+    def save(self) -> None:
+        """The searcher's memory, whole or not at all."""
+        part = self.path.with_suffix(f".{os.getpid()}")
+        self.searcher.save(str(part))
+        part.replace(self.path)
+
+
+def changed(composer: Composer, trial: Trial, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a trial to which the scheduler gives other values (PBT)."""
+    values = within(composer.space, {key: value for key, value in config.items() if key != CONFIG})
+    return packed(composer.compose(int(trial.trial_id), values), values)
+
+
+def replay(journal: Journal, scheduler: Any) -> None:
+    """Tell a new scheduler what the trials of earlier attempts reported, so that it goes on with the same rungs.
+
+    For schedulers that look at each trial by itself; those that move trials in step start anew with what is left.
+    """
+    for record in journal.records.values():
+        trial = Past(name(record.number))
+        results = [{**metrics, "training_iteration": i + 1} for i, metrics in enumerate(record.reports)]
+        scheduler.on_trial_add(Past, trial)
+        for result in results:
+            scheduler.on_trial_result(Past, trial, result)
+        if record.status in (FINISHED, STOPPED, FAILED) and results:
+            scheduler.on_trial_complete(Past, trial, results[-1])
+
+
+@dataclass(eq=False)
+class Past:
+    """A trial that is over, and a controller that has no others."""
+
+    trial_id: str
+
+    @staticmethod
+    def get_live_trials() -> list[Trial]:
+        return []

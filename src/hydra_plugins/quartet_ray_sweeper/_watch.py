@@ -1,0 +1,114 @@
+"""What the driver sees of its trials: it writes the journal, shows a table, and says when nothing can go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray import cloudpickle, tune
+
+from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR, REPORTED, RETURN, TRACE
+from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal
+
+PATIENCE = 60.0  # seconds without room for any trial
+
+
+class Watch(tune.Callback):
+    """Tune's callback in the driver.
+
+    Args:
+        clock, max_time: the metric that is the clock, and where it ends: who is told to end there has finished.
+        room: how many trials the machines can hold now.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        display: Any,
+        *,
+        clock: str,
+        max_time: float | None,
+        room: Callable[[], int],
+        fail_fast: bool,
+    ) -> None:
+        self.journal, self.display, self.clock, self.max_time, self.room = journal, display, clock, max_time, room
+        self.fail_fast = fail_fast
+        self.returns: dict[int, Any] = {}
+        self.began: dict[int, float] = {}
+        self.stuck: float | None = None
+        self.failure = ""
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        number = int(trial.trial_id)
+        self.began.setdefault(number, time.monotonic())
+        values = {key: value for key, value in trial.config.items() if key != CONFIG}
+        record = self.journal.records[number]
+        if values != record.values:
+            job = cloudpickle.loads(trial.config[CONFIG])
+            self.journal.change(number, values=values, overrides=list(job.hydra.overrides.task))
+        self.display.started(record)
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        number = int(trial.trial_id)
+        if ERROR in result or RETURN in result:
+            self.end(number, result)
+            return
+        metrics = {name: result[name] for name in result[REPORTED]}
+        self.journal.report(number, metrics)
+        self.display.reported(self.journal.records[number])
+
+    def end(self, number: int, result: dict[str, Any]) -> None:
+        seconds = time.monotonic() - self.began.get(number, time.monotonic())
+        if ERROR in result:
+            self.journal.end(number, FAILED, result=None, error=result[ERROR], seconds=seconds)
+            self.failure = self.failure or result[TRACE]
+        else:
+            returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
+            self.returns[number] = returned
+            value = getattr(returned, "_return_value", None)
+            number_returned = float(value) if isinstance(value, int | float) else None
+            self.journal.end(number, FINISHED, result=number_returned, seconds=seconds)
+        self.display.ended(self.journal.records[number])
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Every trial that ends without an error comes here: those that returned have been written down already."""
+        number = int(trial.trial_id)
+        record = self.journal.records[number]
+        if record.status in (FINISHED, FAILED):
+            return
+        reached = record.reports[-1].get(self.clock, 0.0) if record.reports else 0.0
+        status = FINISHED if self.max_time is not None and reached >= self.max_time else STOPPED
+        seconds = time.monotonic() - self.began.get(number, time.monotonic())
+        self.journal.end(number, status, result=None, seconds=seconds)
+        self.display.ended(record)
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Its process was lost, more often than `retries`."""
+        number = int(trial.trial_id)
+        seconds = time.monotonic() - self.began.get(number, time.monotonic())
+        error = "its process was lost: " + str(trial.get_error() or "").strip().splitlines()[-1:][0]
+        self.journal.end(number, FAILED, result=None, error=error, seconds=seconds)
+        self.failure = self.failure or error
+        self.display.ended(self.journal.records[number])
+
+    def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        self.display.tick()
+        if self.fail_fast and self.failure:
+            raise TrialFailed(self.failure)
+        running = any(trial.status == "RUNNING" for trial in trials)
+        waiting = any(trial.status == "PENDING" for trial in trials)
+        if running or not waiting or self.room() > 0:
+            self.stuck = None
+        elif self.stuck is None:
+            self.stuck = time.monotonic()
+        elif time.monotonic() - self.stuck > PATIENCE:
+            raise NoRoom
+
+
+class TrialFailed(Exception):
+    """The first trial failed, and that was to end the sweep."""
+
+
+class NoRoom(Exception):
+    """No machine is left that could hold a trial."""
