@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -65,7 +65,7 @@ class Display:
     def tick(self, *, now: bool = False) -> None:
         if self.live is not None and (now or time.monotonic() - self.looked > REFRESH):
             self.looked = time.monotonic()
-            self.live.update(self.table(self.study.trials[-ROWS:], title=self.line()), refresh=True)
+            self.live.update(Group(self.table(self.study.trials[-ROWS:]), self.line()), refresh=True)
 
     def line(self) -> str:
         """How far the sweep is, in a line."""
@@ -89,8 +89,8 @@ class Display:
         share = f" ({clock / self.study.max_time:.0%})" if self.study.max_time else ""
         return f"{clock:,.0f} {self.study.clock}{share}"
 
-    def table(self, trials: Sequence[Record], *, title: str) -> Table:
-        table = Table(title=title, title_justify="left")
+    def table(self, trials: Sequence[Record]) -> Table:
+        table = Table()
         keys = [parameter.key for parameter in self.study.space.parameters]
         for column in ("trial", "status", *self.study.metrics, self.study.clock, *keys):
             table.add_column(column, overflow="fold")
@@ -107,7 +107,9 @@ class Display:
         rank = {trial.number: i for i, trial in enumerate(self.ranked())}
         shown = sorted((t for t in study.trials if t.number in rank), key=lambda t: rank[t.number])[:TOP]
         best = ", ".join(str(trial.number) for trial in study.best)
-        self.console.print(self.table(shown, title=self.line()))
+        if shown:
+            self.console.print(self.table(shown))
+        self.console.print(self.line(), soft_wrap=True)
         for trial in [trial for trial in study.trials if trial.status == FAILED][:TOP]:
             self.console.print(f"trial {trial.number} failed: {trial.error}", markup=False, soft_wrap=True)
         if best:

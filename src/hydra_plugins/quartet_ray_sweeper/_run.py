@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from typing import Any
@@ -18,13 +19,15 @@ from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING
 from hydra_plugins.quartet_ray_sweeper._space import Refused
 from hydra_plugins.quartet_ray_sweeper._study import Study
 
+TUNE = ".tune-"  # Tune's own files in the sweep's folder, while it runs
+
 
 def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[JobReturn]]:
     """Run what is left of the study; returns all its jobs."""
     options = study.options
     for key, value in ENVIRONMENT.items():  # before Ray is imported
         os.environ.setdefault(key, value)
-    for package in ("ray", "ray.tune", "ray.train"):
+    for package in ("ray", "ray.tune", "ray.train", "optuna"):
         logging.getLogger(package).setLevel(logging.ERROR)
     search, trials = (importlib.import_module(f"{__package__}.{name}") for name in ("_search", "_trials"))
     composer = trials.Composer(
@@ -82,12 +85,19 @@ def _fit(
 ) -> Any:  # fmt: skip
     from ray import tune
 
-    from hydra_plugins.quartet_ray_sweeper import _actor, _trials, _watch
+    from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _trials, _watch
 
     options = study.options
     limit = options["max_batch_size"]
     at_once = min(filter(None, (limit, room.at_once(alive(ray)) if room.workers else None)), default=None)
-    generator = _trials.Trials(searcher, journal=study.journal, composer=composer, total=total, at_once=at_once)
+    generator = _trials.Trials(
+        searcher,
+        journal=study.journal,
+        composer=composer,
+        total=total,
+        at_once=at_once,
+        scheduler=scheduler if isinstance(scheduler, _schedule.LONERS) else None,
+    )
     watch = _watch.Watch(
         study.journal,
         display,
@@ -98,10 +108,12 @@ def _fit(
     )
     if generator.is_finished():
         return watch
+    for left in study.folder.glob(f"{TUNE}*"):
+        shutil.rmtree(left, ignore_errors=True)
     if scheduler is not None:
         _prepare(scheduler, study, composer)
     shared = _actor.pack(task_function=task_function, hydra_context=hydra_context, facts=facts, options=dict(options))
-    with tempfile.TemporaryDirectory(prefix="ray-tune-", dir=study.folder, ignore_cleanup_errors=True) as storage:
+    with tempfile.TemporaryDirectory(prefix=TUNE, dir=study.folder, ignore_cleanup_errors=True) as storage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -142,9 +154,6 @@ def _prepare(scheduler: Any, study: Study, composer: Any) -> None:
     if isinstance(scheduler, _schedule.Population):
         scheduler._hyperparam_mutations = _schedule.mutations(study.space, _search.domains(study.space))
         scheduler.recompose = lambda trial, config: _trials.changed(composer, trial, config)
-    if study.journal.records and isinstance(scheduler, _schedule.LONERS):
-        scheduler.set_search_properties(study.metrics[0], study.modes[0])
-        _trials.replay(study.journal, scheduler)
 
 
 def _jobs(study: Study, returns: dict[int, Any]) -> list[list[JobReturn]]:

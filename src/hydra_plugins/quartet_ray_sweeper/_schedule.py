@@ -11,7 +11,6 @@ from typing import Any
 
 from ray.tune.schedulers import (
     ASHAScheduler,
-    HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
     PopulationBasedTraining,
@@ -37,12 +36,6 @@ def hyperband(*, time: str, max_time: float | None, eta: float) -> Any:
     """HyperBand (Li et al. 2016), synchronous: trials wait for one another."""
     _needed(max_time)
     return HyperBandScheduler(time_attr=TICK, max_t=TICKS, reduction_factor=eta)
-
-
-def hyperband_for_bohb(*, time: str, max_time: float | None, eta: float) -> Any:
-    """As BOHB wants it (Falkner et al. 2018), with search=bohb."""
-    _needed(max_time)
-    return HyperBandForBOHB(time_attr=TICK, max_t=TICKS, reduction_factor=eta)
 
 
 def median(*, time: str, max_time: float | None, grace: float, least: int) -> Any:

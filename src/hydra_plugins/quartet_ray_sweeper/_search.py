@@ -117,9 +117,12 @@ def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool) -
         raise Refused(f"hydra.sweeper.trials: not given; {target.rpartition('.')[2]} draws for ever, say how many")
     try:
         if target.startswith(__name__.rpartition(".")[0]):
-            return instantiate(config, space=space, metric=metric, mode=mode)
+            return instantiate(config, _partial_=True)(space=space, metric=metric, mode=mode)
         if target.endswith(".OptunaSearch"):
-            return instantiate(config, space=Define(space), metric=metric, mode=mode)
+            import optuna
+
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            return instantiate(config, _partial_=True)(space=Define(space), metric=metric, mode=mode)
         searcher = instantiate(config)
         if not searcher.set_search_properties(metric, mode, domains(space)):
             raise Refused(f"hydra.sweeper.search: {target} has metric, mode or space already; leave them out")

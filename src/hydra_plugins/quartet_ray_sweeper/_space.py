@@ -9,14 +9,14 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 
 Value = str | int | float  # a text stands for itself, as the override's right side
 Point = dict[str, Value]  # the values of a trial, by key
 Conditions = tuple[tuple[str, str], ...]
 
 
-class Refused(HydraException):
+class Refused(CompactHydraException):
     """What was asked for cannot be swept: one or two lines, for a person."""
 
 

@@ -13,9 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from ray import cloudpickle
 from ray.tune.experiment import Trial
-from ray.tune.experiment.config_parser import _create_trial_from_spec
+from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
 from ray.tune.search import Searcher
-from ray.tune.search.search_generator import SearchGenerator
+from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal
@@ -86,24 +86,37 @@ def folder_of(job: DictConfig) -> str:
     return str(job.hydra.runtime.output_dir)
 
 
-class Trials(SearchGenerator):
-    """Tune's search algorithm, which asks the searcher and keeps the count.
+class Trials(SearchAlgorithm):
+    """Tune's search algorithm, which asks the searcher and keeps the count. Not one of Tune's `SearchGenerator`s, with
+    which it would refuse PBT.
 
     Args:
         total: of the whole sweep, trials of earlier attempts included; None for as many as the searcher has.
         at_once: how many may be under way.
+        scheduler: the one to be told of earlier attempts.
     """
 
     def __init__(
-        self, searcher: Searcher, *, journal: Journal, composer: Composer, total: int | None, at_once: int | None
+        self,
+        searcher: Searcher,
+        *,
+        journal: Journal,
+        composer: Composer,
+        total: int | None,
+        at_once: int | None,
+        scheduler: Any,
     ) -> None:
-        super().__init__(searcher)
+        self.searcher = searcher
         self.journal, self.composer, self.total, self.at_once = journal, composer, total, at_once
-        self.left = list(journal.unfinished)
+        self.left, self.scheduler = list(journal.unfinished), scheduler
         self.live: set[str] = set()
         self.path = composer.folder / SEARCHER
         if journal.records and self.path.exists():
             searcher.restore(str(self.path))
+
+    def add_configurations(self, experiments: Any) -> None:
+        (experiment,) = experiments
+        self.spec = experiment.spec
 
     def set_search_properties(self, metric: Any, mode: Any, config: Any, **spec: Any) -> bool:
         return True  # the searcher was told when it was made
@@ -113,6 +126,9 @@ class Trials(SearchGenerator):
         return not self.left and (self._finished or drawn)
 
     def next_trial(self) -> Trial | None:
+        if self.scheduler is not None:  # only now has Tune told it what is sought
+            replay(self.journal, self.scheduler)
+            self.scheduler = None
         if self.is_finished() or (self.at_once is not None and len(self.live) >= self.at_once):
             return None
         if self.left:
@@ -142,12 +158,14 @@ class Trials(SearchGenerator):
         return self.make(number, values, job)
 
     def make(self, number: int, values: Point, job: DictConfig) -> Trial:
-        spec = {**self._experiment.spec, "config": packed(job, values)}
-        self._counter += 1
+        spec = {**self.spec, "config": packed(job, values)}
         self.live.add(name(number))
         return _create_trial_from_spec(
-            spec, self._parser, evaluated_params=dict(values), experiment_tag=name(number), trial_id=name(number)
+            spec, _make_parser(), evaluated_params=dict(values), experiment_tag=name(number), trial_id=name(number)
         )
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.searcher.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self.live.discard(trial_id)

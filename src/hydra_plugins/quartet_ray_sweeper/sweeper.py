@@ -73,14 +73,12 @@ SEARCHES = {
     "random": {"_target_": f"{HERE}._search.Random", "seed": SEED},
     "tpe": {"_target_": "ray.tune.search.optuna.OptunaSearch", "seed": SEED},
     "hyperopt": {"_target_": "ray.tune.search.hyperopt.HyperOptSearch", "random_state_seed": SEED},
-    "bohb": {"_target_": "ray.tune.search.bohb.TuneBOHB", "seed": SEED},
 }
 # `grace`, `interval`: fractions of max_time.
 SCHEDULERS = {
     "fifo": {"_target_": "ray.tune.schedulers.FIFOScheduler"},
     "asha": {"_target_": f"{HERE}._schedule.asha", **OURS, "grace": 0.1, "eta": 3.0},
     "hyperband": {"_target_": f"{HERE}._schedule.hyperband", **OURS, "eta": 3.0},
-    "bohb": {"_target_": f"{HERE}._schedule.hyperband_for_bohb", **OURS, "eta": 3.0},
     "median": {"_target_": f"{HERE}._schedule.median", **OURS, "grace": 0.2, "least": 3},
     "pbt": {"_target_": f"{HERE}._schedule.pbt", **OURS, "interval": 0.2, "quantile": 0.25, "resample": 0.25},
 }
