@@ -40,7 +40,7 @@ SETTINGS = {
     },
     "data": {"name": "str"},
 }
-TARGETS = ("net", "task", "method", "optimizer", "schedule", "tracking")
+TARGETS = ("net", "task", "method", "optimizer", "schedule", "launcher", "tracking")
 PARTS = {"": (*TARGETS, "data", "trainer"), "data": ("source", "loading"), "trainer": ()}
 # A player is no keyword of its method: the pipeline builds the model and hands that over.
 PLAYERS = {"method": ("discriminator",)}

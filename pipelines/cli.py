@@ -147,23 +147,27 @@ def _job(task: Task, *, full_error: str | None) -> Callable[[Any], Any]:
 def _check_sweep(overrides: Sequence[str]) -> list[str]:
     """Check every job of a plain sweep before the first one starts, and give the overrides as Hydra can sweep them.
 
-    A search that draws its values (another sweeper) checks each job as it comes.
+    A sweep on Ray is told what it must know of the runs, and checks each as it comes; so must another sweeper.
     """
     from hydra import initialize_config_dir
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    from pipelines import sweeps
     from pipelines.check import check
     from pipelines.configuration import CONF, HYDRA_VERSION, compose
 
     with initialize_config_dir(str(CONF), version_base=HYDRA_VERSION):
         loader = GlobalHydra.instance().config_loader()
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    if not any(one.key_or_group == "hydra/sweeper" for one in parsed):
+    more: list[str] = []
+    if sweeps.on_ray(parsed):
+        more = sweeps.completed(parsed)
+    elif not any(one.key_or_group == sweeps.SWEEPER for one in parsed):
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
             check(compose([one for one in job if not one.startswith("hydra")]))
-    return [_put_off(one, parsed) for one in parsed]
+    return more + [_put_off(one, parsed) for one in parsed]
 
 
 def _put_off(one: Override, overrides: Sequence[Override]) -> str:
@@ -234,6 +238,7 @@ def help_text(program: Path, task: Task) -> str:
             f"  {command} experiment=cnn net.width=48 optimizer.lr=0.1 profile=full",
             f"  {command} experiment=rnn trainer=ddp trainer.devices=2",
             f"  {command} experiment=cnn seed=0,1,2 --multirun",
+            f"  {command} sweep=cnn --multirun               a search by Ray Tune",
             f"  {command} build/cnn.yaml seed=1      a resolved file, as the pipeline runs it",
             "",
             "Experiments (experiment=…):",

@@ -19,7 +19,7 @@ Tree = dict[str, Any]
 CONF = Path(__file__).resolve().parent.parent / "conf"
 HYDRA_VERSION = "1.3"
 # These say where something comes from or is shown, not what is computed: two runs that differ in them are one.
-OUTSIDE_HASH = ("out", "tracking", "profile", "trainer.progress", "data.source.mirror")
+OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "trainer.progress", "data.source.mirror")
 
 
 def compose(overrides: Iterable[str]) -> Tree:
@@ -27,7 +27,7 @@ def compose(overrides: Iterable[str]) -> Tree:
     import hydra
 
     words = list(overrides)
-    if not any(word.startswith("experiment=") for word in words):
+    if not any(word.startswith(("experiment=", "sweep=")) for word in words):
         raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(options('experiment'))}")
     try:
         with hydra.initialize_config_dir(str(CONF), version_base=HYDRA_VERSION):

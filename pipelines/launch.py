@@ -1,33 +1,64 @@
 """The one way to start workers: N of them, each given the run's folder and the hash of what lies in it.
 
-N = 1 is this process. Several are torch's elastic launcher on this machine; they start `worker.py`, never the
-command line that the user typed, so that nothing composes twice.
+N = 1 is this process. Several are torch's elastic launcher on this machine, or Ray Train on a cluster; they start
+`worker.py`'s fit, never the command line that the user typed, so that nothing composes twice.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from pipelines.run import REPOSITORY
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
+    from hydra_plugins.quartet_ray_sweeper import Trial
     from pipelines.run import Run
 
 
-def launch(run: Run) -> None:
-    """Fit `run` on as many workers as its trainer asks for; returns when all have ended well.
+class Launcher(Protocol):
+    """What `conf/launcher/` makes."""
 
-    Errors: QuartetError where a worker refuses, RuntimeError with the worker's traceback printed where it fails.
-    """
-    devices = run.tree["trainer"]["devices"]
-    if devices == 1:
-        from pipelines.worker import fit
+    def launch(self, run: Run) -> None:
+        """Fit `run` on as many workers as its trainer asks for; returns when all have ended well.
 
-        fit(run.folder, run.data, run.config_hash)
+        Errors: QuartetError where a worker refuses, RuntimeError with the worker's traceback shown where it fails.
+        """
+
+
+def launch(run: Run, trial: Trial | None) -> None:
+    """As the run's launcher does; the workers of a sweep's trial are Ray Train's, since the sweep runs on Ray."""
+    from hydra.utils import instantiate
+
+    start = trial.checkpoint if trial is not None else None
+    if trial is not None and run.tree["trainer"]["devices"] > 1:
+        from pipelines.ray_train import fit_in_trial
+
+        fit_in_trial(run, trial)
+    elif trial is not None:
+        alone(run, start=start)
     else:
-        elastic(run, devices=devices)
+        launcher: Launcher = instantiate(run.tree["launcher"])
+        launcher.launch(run)
+
+
+def alone(run: Run, *, start: Path | None = None) -> None:
+    from pipelines.worker import fit
+
+    fit(run.folder, run.data, run.config_hash, start=start)
+
+
+class Local:
+    """This process, or several on this machine."""
+
+    def launch(self, run: Run) -> None:
+        devices = run.tree["trainer"]["devices"]
+        if devices == 1:
+            alone(run)
+        else:
+            elastic(run, devices=devices)
 
 
 def elastic(run: Run, *, devices: int) -> None:

@@ -30,10 +30,12 @@ HANDED_ON = ("config.yaml", "model.safetensors", "run.json", "train.csv", "val.c
 
 @dataclass(frozen=True)
 class Run:
-    """One resolved tree with its prepared data."""
+    """One resolved tree with its prepared data. `place` is its folder where that is not to be named by its fingerprint:
+    a sweep's trial has one of its own, whatever another trial was given."""
 
     tree: dict[str, Any]
     data: Path
+    place: Path | None = None
 
     @cached_property
     def config_hash(self) -> str:
@@ -54,7 +56,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        return RUNS / f"{self.name}-{self.fingerprint[:12]}"
+        return self.place or RUNS / f"{self.name}-{self.fingerprint[:12]}"
 
     @property
     def state(self) -> dict[str, Any]:
@@ -65,11 +67,19 @@ class Run:
     def remember(self, **facts: Any) -> None:
         write(self.folder / "state.json", json.dumps({**self.state, **facts}, indent=1))
 
-    def open(self) -> None:
+    def open(self, *, changed: bool = False) -> None:
         """Make the folder for a fresh start, or leave an interrupted run's as it is.
 
-        What a finished run left is set aside until the new one has finished too: `close` deletes it.
+        What a finished run left is set aside until the new one has finished too: `close` deletes it. In a `place`, what
+        an interrupted run of another fingerprint left is deleted, unless a sweep has `changed` the run under way.
         """
+        if (
+            self.place is not None
+            and not changed
+            and self.state.get("fingerprint", self.fingerprint) != self.fingerprint
+        ):
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+            (self.folder / "state.json").unlink()
         if self.state.get("status") == "FINISHED":
             self.close()
             children = [child for child in self.folder.iterdir() if child.name != "lock"]
@@ -78,6 +88,7 @@ class Run:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration.save(self.tree, self.folder / "config.yaml")
+        self.remember(fingerprint=self.fingerprint)
 
     @property
     def before(self) -> Path:

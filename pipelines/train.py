@@ -8,8 +8,10 @@ python pipelines/train.py build/cnn.yaml seed=0 out=DIR                    a DVC
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,27 +20,29 @@ from pipelines import cli
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
+    from hydra_plugins.quartet_ray_sweeper import Trial
     from pipelines.run import Run
     from quartet.tracking import Tracker
+    from quartet.tracking.tracker import Status
 
 
-def train(tree: dict[str, Any]) -> float:
+def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
     """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
 
-    The one road for a command, a `--multirun` job, a DVC stage and a sweep's trial. An interrupted run goes on from
+    The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
     its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
     """
     from pipelines.prepare import ensure
     from pipelines.run import Run
 
     out = tree["out"] and Path(tree["out"])
-    run = Run(tree, ensure(tree["data"]))
+    run = Run(tree, ensure(tree["data"]), place=trial and trial.folder)
     if out is not None:
         check_note(run)
     with run.locked(), terminable():
-        run.open()
-        with tracked(run) as tracker:
-            fit(run, tracker)
+        run.open(changed=trial is not None and trial.checkpoint is not None)
+        with tracked(run, trial) as tracker:
+            fit(run, tracker, trial)
             if out is not None:
                 run.hand_on(out)
         run.close()
@@ -47,8 +51,6 @@ def train(tree: dict[str, Any]) -> float:
 
 def check_note(run: Run) -> None:
     """A DVC stage depends on the note of its data's digest; own files that changed since would make the note untrue."""
-    import json
-
     from pipelines.prepare import TABLE
 
     note = TABLE / f"{run.tree['experiment']}.json"
@@ -59,14 +61,12 @@ def check_note(run: Run) -> None:
         )
 
 
-def fit(run: Run, tracker: Tracker) -> None:
+def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
     """Launch the workers, then complete what they left and hand the model to the tracker."""
-    import json
-
     from pipelines.launch import launch
     from pipelines.run import environment, git_commit, names, write
 
-    launch(run)
+    launch(run, trial)
     result = json.loads((run.folder / "result.json").read_text())
     facts = {
         **names(run.tree),
@@ -92,7 +92,7 @@ def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
     tracker.metrics(run_id, summary, step=facts["samples_at_best"])
     for name in ("config.yaml", "run.json", "train.csv", "val.csv"):
         tracker.artifact(run_id, run.folder / name, folder="run")
-    if tracker.stores_model:
+    if tracker.stores_model and not facts["stopped_early"]:
         try:
             store_model(run, tracker, run_id)
         except QuartetError as error:  # a net that torch.export cannot follow is a trained net all the same
@@ -128,29 +128,43 @@ def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
 
 
 @contextlib.contextmanager
-def tracked(run: Run) -> Iterator[Tracker]:
-    """A tracked run that ends as FINISHED, FAILED or KILLED, as it was; an interrupted one is gone on with."""
+def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
+    """A tracked run that ends as FINISHED, FAILED or KILLED, as it was; an interrupted one is gone on with.
+
+    A trial's is shown under its sweep's. One that the sweep stopped early ends as KILLED, with a tag that says so.
+    """
     from hydra.utils import instantiate
 
     from pipelines.run import git_commit, names
 
-    tracker = instantiate(run.tree["tracking"])
+    sweep = trial.facts if trial is not None else {}
+    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") else {}
+    tracker = instantiate({**run.tree["tracking"], **at})
     tags = {
         **{name: str(value) for name, value in names(run.tree).items()},
         "fingerprint": run.fingerprint,
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
         "git_commit": git_commit(),
+        **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
     }
     dataset = {"name": run.tree["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
     run_id = tracker.start(
-        name=run.name, params=run.tree, tags=tags, dataset=dataset, resume=run.state.get("mlflow_run_id")
+        name=run.name if trial is None else f"{run.name}-trial-{trial.number}",
+        params=run.tree,
+        tags=tags,
+        dataset=dataset,
+        resume=run.state.get("mlflow_run_id"),
+        parent=sweep.get("parent"),
     )
     run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
-    status = "FAILED"
+    status: Status = "FAILED"
     try:
         yield tracker
-        status = "FINISHED"
+        stopped = json.loads((run.folder / "result.json").read_text())["stopped_early"]
+        status = "KILLED" if stopped else "FINISHED"
+        if trial is not None:
+            tracker.tags(run_id, {"stopped_early": "true" if stopped else "false"})
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
@@ -161,7 +175,11 @@ def tracked(run: Run) -> Iterator[Tracker]:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said."""
+    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a sweep's trial, which
+    is not in the main thread, the only one that may ask for signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -171,8 +189,6 @@ def terminable() -> Iterator[None]:
 
 def report(run: Run, folder: Path) -> float:
     """Say how it went and where it is; returns the objective."""
-    import json
-
     facts = json.loads((run.folder / "run.json").read_text())
     objective = facts["metrics"][facts["monitor"]]
     print(
@@ -184,9 +200,10 @@ def report(run: Run, folder: Path) -> float:
 
 
 def main(config: Any) -> float:
+    from hydra_plugins.quartet_ray_sweeper import trial
     from pipelines.configuration import resolve
 
-    return train(resolve(config))
+    return train(resolve(config), trial=trial())
 
 
 if __name__ == "__main__":

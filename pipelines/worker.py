@@ -2,7 +2,7 @@
 
     python pipelines/worker.py RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
-The driver starts it: in its own process for one device, by torch's elastic launcher for several.
+The driver starts it: in its own process for one device, by torch's elastic launcher or by Ray Train for several.
 """
 
 from __future__ import annotations
@@ -31,11 +31,18 @@ if TYPE_CHECKING:
     from pytorch_lightning.profilers import PassThroughProfiler
 
     from quartet.methods.method import Method
+    from quartet.methods.reporting import Reporting
     from quartet.tracking import Metrics
 
 
-def fit(folder: Path, data_folder: Path, config_hash: str) -> None:
-    """Train, validate, keep the best; rank 0 leaves the results in `folder`. Goes on from the last checkpoint."""
+def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None = None, ray: bool = False) -> None:
+    """Train, validate, keep the best; rank 0 leaves the results in `folder`. Goes on from the last checkpoint.
+
+    `start` is a checkpoint to go on from in its place; `ray` says that Ray Train started this worker.
+    """
+    from hydra_plugins.quartet_ray_sweeper import report
+    from quartet.methods.reporting import Reporting
+
     tree = configuration.load(folder / "config.yaml")
     found = configuration.config_hash(tree)
     if found != config_hash:
@@ -47,8 +54,10 @@ def fit(folder: Path, data_folder: Path, config_hash: str) -> None:
     data.clock = method
     method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
     metrics = attach(folder, tree) if rank == 0 else None
-    trainer = build_trainer(tree, method, folder, metrics)
     last = folder / "checkpoints" / "last.ckpt"
+    reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)
+    trainer = build_trainer(tree, method, folder, metrics, reporting, ray=ray)
+    last = start or last
     try:
         if not finished(last, method):
             trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
@@ -58,7 +67,8 @@ def fit(folder: Path, data_folder: Path, config_hash: str) -> None:
         if metrics is not None:
             metrics.close()
     if rank == 0:
-        leave_results(folder, tree, method, folder / "checkpoints" / "best.ckpt", world=trainer.world_size)
+        facts = {"devices": trainer.world_size, "stopped_early": reporting.stopped}
+        leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
 
 
 def finished(last: Path, method: Method) -> bool:
@@ -73,13 +83,13 @@ def finished(last: Path, method: Method) -> bool:
     return checkpoint["quartet"]["finished"]
 
 
-def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None) -> pl.Trainer:
+def build_trainer(
+    tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None, reporting: Reporting, *, ray: bool
+) -> pl.Trainer:
     """The trainer of this worker, with its checkpoints: the best by the task's monitor, the last to resume from."""
     import pytorch_lightning as pl
     import torch
     from pytorch_lightning.callbacks import ModelCheckpoint
-    from pytorch_lightning.plugins.environments import TorchElasticEnvironment
-    from pytorch_lightning.strategies import DDPStrategy
 
     from quartet.methods.interruption import Interruptible
     from quartet.methods.recorder import Display, Recorder
@@ -88,10 +98,12 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
 
     quiet()
     options = tree["trainer"]
-    accelerator = find_accelerator(options)
+    # Ray shows each worker its own GPU alone.
+    accelerator = find_accelerator({**options, "devices": 1} if ray else options)
     # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    launched = TorchElasticEnvironment.detect()
+    strategy, environment = find_strategy(method, ray=ray)
+    launched = environment is not None
     if launched and options["sync_batch_norm"]:
         synchronise_batch_norm(method)
     if options["compile"]:
@@ -109,19 +121,17 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
     )
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
     display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
-    callbacks: list[pl.Callback] = [Recorder(every=options["log_every"], sink=metrics, display=display), checkpoints]
+    recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
+    callbacks: list[pl.Callback] = [recorder, checkpoints, reporting]
     if launched:
-        callbacks += [Interruptible(), ShareMemory()]
+        callbacks.append(ShareMemory())
+    if launched and not ray:
+        callbacks.append(Interruptible())
     return pl.Trainer(
         accelerator=accelerator,
-        devices=options["devices"],
-        # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
-        strategy=DDPStrategy(
-            find_unused_parameters=method.UNUSED_PARAMETERS, broadcast_buffers=False, gradient_as_bucket_view=True
-        )
-        if launched
-        else "auto",
-        plugins=[TorchElasticEnvironment()] if launched else None,
+        devices="auto" if ray else options["devices"],
+        strategy=strategy,
+        plugins=[environment] if environment is not None else None,
         precision=options["precision"],
         deterministic=options["deterministic"],
         max_epochs=-1,  # the budget ends training
@@ -134,6 +144,24 @@ def build_trainer(tree: dict[str, Any], method: Method, folder: Path, metrics: M
         enable_model_summary=False,
         default_root_dir=folder,
     )
+
+
+def find_strategy(method: Method, *, ray: bool) -> tuple[Any, Any]:
+    """Lightning's strategy, and the environment of who launched this process: None where it is alone."""
+    # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
+    ddp: dict[str, Any] = {
+        "find_unused_parameters": method.UNUSED_PARAMETERS,
+        "broadcast_buffers": False,
+        "gradient_as_bucket_view": True,
+    }
+    if ray:
+        from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
+        return RayDDPStrategy(**ddp), RayLightningEnvironment()
+    from pytorch_lightning.plugins.environments import TorchElasticEnvironment
+    from pytorch_lightning.strategies import DDPStrategy
+
+    return (DDPStrategy(**ddp), TorchElasticEnvironment()) if TorchElasticEnvironment.detect() else ("auto", None)
 
 
 def find_accelerator(options: dict[str, Any]) -> str:
@@ -184,7 +212,9 @@ def use_machine(options: dict[str, Any]) -> None:
     keep_memory()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(options["threads"] or max(1, cores // local))
+    given = os.environ.get("OMP_NUM_THREADS", "")  # Ray sets it to what a trial may use
+    share = int(given) if given.isdigit() and int(given) > 0 else cores // local
+    torch.set_num_threads(options["threads"] or max(1, min(cores, share)))
 
 
 def keep_memory() -> None:
@@ -205,8 +235,8 @@ def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
     return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
 
 
-def leave_results(folder: Path, tree: dict[str, Any], method: Method, best: Path, *, world: int) -> None:
-    """The chosen weights, what is known of the run, and its curves."""
+def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
+    """The chosen weights, what is known of the run, `more` of it, and its curves."""
     import torch
     from safetensors.torch import save_model
 
@@ -225,7 +255,7 @@ def leave_results(folder: Path, tree: dict[str, Any], method: Method, best: Path
         "samples_at_best": row["samples"],
         "steps": method.steps,
         "train_seconds": method.seconds,
-        "devices": world,
+        **more,
         "device": str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"),
         "monitor": f"val/{method.task.MONITOR}",
         "mode": method.task.MODE,

@@ -107,7 +107,9 @@ class TrialActor(tune.Trainable):
             self.job = None
 
 
-def pack(*, task_function: Any, hydra_context: Any, facts: dict[str, str], options: dict[str, Any]) -> bytes:
+def pack(
+    *, task_function: Any, hydra_context: Any, facts: dict[str, str], worker: dict[str, float], options: dict[str, Any]
+) -> bytes:
     """What all trials of a sweep share."""
     return cloudpickle.dumps(
         {
@@ -115,6 +117,7 @@ def pack(*, task_function: Any, hydra_context: Any, facts: dict[str, str], optio
             "hydra_context": hydra_context,
             "singletons": Singleton.get_state(),
             "facts": facts,
+            "worker": worker,
             "time": options["time"],
             "max_time": options["max_time"],
             "metrics": options["metric"],

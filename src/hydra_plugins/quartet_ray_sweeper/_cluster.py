@@ -91,9 +91,12 @@ class Room:
         return {"cpu": self.cpus, "gpu": self.gpus} if self.gpus else {"cpu": self.cpus}
 
     @property
+    def worker(self) -> dict[str, float]:
+        return {"CPU": self.worker_cpus, "GPU": self.worker_gpus}
+
+    @property
     def bundles(self) -> list[dict[str, float]]:
-        worker = {"CPU": self.worker_cpus, "GPU": self.worker_gpus}
-        return [{"CPU": self.cpus, "GPU": self.gpus}] + [worker] * self.workers
+        return [{"CPU": self.cpus, "GPU": self.gpus}] + [self.worker] * self.workers
 
     def at_once(self, nodes: list[dict[str, Any]]) -> int:
         """How many trials the machines can hold together."""

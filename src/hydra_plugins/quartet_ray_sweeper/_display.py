@@ -58,9 +58,7 @@ class Display:
         if self.live is None:
             self.said = time.monotonic()
             said = trial.error.splitlines()[0] if trial.error else f"{self.score(trial)} at {self.reached(trial)}"
-            self.console.print(
-                f"trial {trial.number} {WORD[trial.status]} · {said} · {' '.join(trial.overrides)}", soft_wrap=True
-            )
+            self.console.print(f"trial {trial.number} {WORD[trial.status]} · {said} · {given(trial)}", soft_wrap=True)
 
     def tick(self, *, now: bool = False) -> None:
         if self.live is not None and (now or time.monotonic() - self.looked > REFRESH):
@@ -114,7 +112,7 @@ class Display:
             self.console.print(f"trial {trial.number} failed: {trial.error}", markup=False, soft_wrap=True)
         if best:
             first = study.best[0]
-            self.console.print(f"best: trial {best} · {' '.join(first.overrides)} → {first.folder}", soft_wrap=True)
+            self.console.print(f"best: trial {best} · {given(first)} → {first.folder}", soft_wrap=True)
         for line in [*lines, f"all trials: {study.folder / 'trials.jsonl'}"]:
             self.console.print(line, markup=False, soft_wrap=True)
 
@@ -123,6 +121,11 @@ class Display:
         sign = -1.0 if self.study.modes[0] == "max" else 1.0
         known = [(trial, scores) for trial in self.study.trials if (scores := self.study.scores(trial)) is not None]
         return [t for t, _ in sorted(known, key=lambda pair: (pair[0].status != FINISHED, sign * pair[1][0]))]
+
+
+def given(trial: Record) -> str:
+    """What a trial was given that others were not."""
+    return " ".join(f"{key}={_short(value)}" for key, value in trial.values.items())
 
 
 def _short(value: object) -> str:

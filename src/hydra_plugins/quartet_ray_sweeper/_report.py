@@ -29,12 +29,14 @@ class Trial:
         folder: the trial's own, `hydra.sweep.dir`/`hydra.sweep.subdir`.
         checkpoint: what to start from, where the scheduler paused this trial or gave it another's (PBT).
         facts: what the sweep's observer has for all trials, such as the id of a parent run.
+        worker: CPUs and GPUs of each process that the task starts by Ray Train: `hydra.sweeper.worker_cpus`, `…_gpus`.
     """
 
     number: int
     folder: Path
     checkpoint: Path | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    worker: Mapping[str, float] = field(default_factory=dict)
 
 
 _channel: Channel | None = None
@@ -44,10 +46,6 @@ _trial: Trial | None = None
 def trial() -> Trial | None:
     """The trial that this process runs; None outside a sweep."""
     return _trial
-
-
-def channel() -> Channel | None:
-    return _channel
 
 
 def report(metrics: Mapping[str, float], *, checkpoint: Path | None = None) -> bool:

@@ -112,38 +112,44 @@ def _fit(
         shutil.rmtree(left, ignore_errors=True)
     if scheduler is not None:
         _prepare(scheduler, study, composer)
-    shared = _actor.pack(task_function=task_function, hydra_context=hydra_context, facts=facts, options=dict(options))
-    with tempfile.TemporaryDirectory(prefix=TUNE, dir=study.folder, ignore_cleanup_errors=True) as storage:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                # Not Tuner, which would pickle all of this for its own way to resume.
-                tune.run(
-                    tune.with_resources(tune.with_parameters(_actor.TrialActor, sweep=shared), room.own),
-                    name="tune",
-                    storage_path=storage,
-                    search_alg=generator,
-                    scheduler=scheduler,
-                    metric=study.metrics[0],
-                    mode=study.modes[0],
-                    num_samples=total,
-                    callbacks=[watch],
-                    verbose=0,
-                    reuse_actors=True,
-                    max_failures=options["retries"],
-                    raise_on_failed_trial=False,
-                    trial_name_creator=lambda trial: trial.trial_id,
-                    trial_dirname_creator=lambda trial: trial.trial_id,
-                )
-            except _watch.TrialFailed as failure:
-                raise Refused(
-                    f"a trial failed, and hydra.sweeper.fail_fast ends the sweep with it:\n{failure}"
-                ) from None
-            except _watch.NoRoom:
-                raise Refused(
-                    f"a trial takes {room.described()}, Ray has only {offered(alive(ray))} left\n"
-                    f"the same command with hydra.sweep.dir={study.folder} goes on"
-                ) from None
+    shared = _actor.pack(
+        task_function=task_function,
+        hydra_context=hydra_context,
+        facts=facts,
+        worker=room.worker,
+        options=dict(options),
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix=TUNE, dir=study.folder, ignore_cleanup_errors=True) as storage,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            # Not Tuner, which would pickle all of this for its own way to resume.
+            tune.run(
+                tune.with_resources(tune.with_parameters(_actor.TrialActor, sweep=shared), room.own),
+                name="tune",
+                storage_path=storage,
+                search_alg=generator,
+                scheduler=scheduler,
+                metric=study.metrics[0],
+                mode=study.modes[0],
+                num_samples=total,
+                callbacks=[watch],
+                verbose=0,
+                reuse_actors=True,
+                max_failures=options["retries"],
+                raise_on_failed_trial=False,
+                trial_name_creator=lambda trial: trial.trial_id,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            )
+        except _watch.TrialFailed as failure:
+            raise Refused(f"a trial failed, and hydra.sweeper.fail_fast ends the sweep with it:\n{failure}") from None
+        except _watch.NoRoom:
+            raise Refused(
+                f"a trial takes {room.described()}, Ray has only {offered(alive(ray))} left\n"
+                f"the same command with hydra.sweep.dir={study.folder} goes on"
+            ) from None
     return watch
 
 

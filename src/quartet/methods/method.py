@@ -73,6 +73,7 @@ class Method(pl.LightningModule):
         self.history: dict[str, list[Row]] = {"train": [], "val": []}
         self.sums: dict[str, Tensor] = {}
         self.loss: dict[str, list[Tensor]] = {}
+        self.settings: list[list[dict[str, Any]]] = []  # of each optimizer's groups, as they were made
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning sets this 60 times a step; torch would look for a parameter of that name.
@@ -151,7 +152,15 @@ class Method(pl.LightningModule):
         optimizer = make(parameter for parameter in parameters if parameter.requires_grad)
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
+        self.settings.append([{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups])
         return optimizer
+
+    def on_train_start(self) -> None:
+        """A checkpoint brings its optimizers' settings with it: those of another configuration, where a sweep has a run
+        go on from another's weights. This run's hold."""
+        for optimizer, settings in zip(self.trainer.optimizers, self.settings, strict=True):
+            for group, kept in zip(optimizer.param_groups, settings, strict=True):
+                group.update(kept)
 
     def share(self, batch: Batch) -> float:
         """The factor that makes a sum over a micro-batch this rank's part of the global mean: DDP averages ranks."""

@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,10 @@ class MLflow(Tracker):
     def metrics(self, run: str, values: Mapping[str, float], *, step: int) -> None:
         batch = points(values, step)
         self._attempt("metrics", lambda: _send(_client(self.uri), run, batch))
+
+    def tags(self, run: str, values: Mapping[str, str]) -> None:
+        for key, value in values.items():
+            self._attempt(f"the tag {key}", partial(_client(self.uri).set_tag, run, allowed(key), value[:TAG_LENGTH]))
 
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag

@@ -66,6 +66,10 @@ class Tracker(ABC):
         """Log final numbers, such as the test's, at `step` samples seen."""
 
     @abstractmethod
+    def tags(self, run: str, values: Mapping[str, str]) -> None:
+        """Set tags, in place of earlier ones of the same name."""
+
+    @abstractmethod
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
         """Say that the run used `dataset` (name, digest, path, …) for `context`: training, evaluation."""
 
@@ -103,6 +107,9 @@ class NoTracking(Tracker):
         return NoMetrics()
 
     def metrics(self, run: str, values: Mapping[str, float], *, step: int) -> None:
+        pass
+
+    def tags(self, run: str, values: Mapping[str, str]) -> None:
         pass
 
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:

@@ -1,0 +1,188 @@
+"""Workers on a Ray cluster, by Ray Train: those of a sweep's trial, and those of a plain run with `launcher=ray`.
+
+All machines see the project's folder at the same path, as Ray asks for its own storage: a run's checkpoints lie in the
+run's folder, and workers that were lost are started again from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra_plugins.quartet_ray_sweeper._report import connected, report
+from quartet.types import QuartetError
+
+if TYPE_CHECKING:
+    from hydra_plugins.quartet_ray_sweeper import Trial
+    from pipelines.run import Run
+
+Tell = Callable[[Mapping[str, float], Path | None], bool]
+
+
+class Cluster:
+    """`launcher=ray`: a running cluster's machines, or a Ray of this machine alone.
+
+    Args:
+        address: of the cluster, "auto" for the one that this machine is part of; None starts Ray here.
+        cpus, gpus: of each of the trainer's `devices` workers; None for a GPU each where there are GPUs.
+        retries: how often the run goes on from its last checkpoint when a worker or a machine is lost.
+    """
+
+    def __init__(self, *, address: str | None, cpus: float, gpus: float | None, retries: int) -> None:
+        self.address, self.cpus, self.gpus, self.retries = address, cpus, gpus, retries
+
+    def launch(self, run: Run) -> None:
+        from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running
+
+        devices = run.tree["trainer"]["devices"]
+        with ray_running(address=self.address, dashboard=False) as ray:
+            asked = {"cpus": 0.0, "gpus": 0.0, "workers": devices, "worker_cpus": self.cpus, "worker_gpus": self.gpus}
+            room = Room.of(asked, alive(ray))
+            if not room.at_once(alive(ray)):
+                raise QuartetError(
+                    f"trainer.devices: {room.described()} asked for, Ray has {offered(alive(ray))}\n"
+                    "take fewer (trainer.devices, launcher.cpus, launcher.gpus) or a larger cluster (launcher.address)"
+                )
+            fit_on_ray(run, worker=room.worker, start=None, retries=self.retries, tell=partial(show, run))
+
+
+def fit_in_trial(run: Run, trial: Trial) -> None:
+    """The workers of a sweep's trial. The sweep hears of them, and tries a trial again that was lost."""
+
+    def tell(metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
+        return report(metrics, checkpoint=checkpoint)
+
+    fit_on_ray(run, worker=dict(trial.worker), start=trial.checkpoint, retries=0, tell=tell)
+
+
+def show(run: Run, metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
+    """A line for each validation: the workers' own output is in Ray's logs."""
+    shown = " · ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("val/"))
+    print(f"{run.name}: {metrics['samples']:,.0f} samples · {shown}", flush=True)
+    return False
+
+
+def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retries: int, tell: Tell) -> None:
+    """Fit `run` on Ray Train's workers, of the resources `worker` each; Ray runs already. Reports go to `tell`, whose
+    True ends the training.
+
+    Raises as `Launcher.launch`.
+    """
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    for attempt in range(retries + 1):
+        with mailbox(tell) as box:
+            given = {
+                "folder": str(run.folder.absolute()),
+                "data": str(run.data.absolute()),
+                "config_hash": run.config_hash,
+                "start": None if start is None or attempt else str(start),
+                "cwd": os.getcwd(),
+                "box": box,
+            }
+            trainer = TorchTrainer(
+                loop,
+                train_loop_config=given,
+                scaling_config=ScalingConfig(
+                    num_workers=run.tree["trainer"]["devices"],
+                    use_gpu=worker.get("GPU", 0) > 0,
+                    resources_per_worker={kind: amount for kind, amount in worker.items() if amount},
+                ),
+                run_config=RunConfig(name="train", storage_path=str((run.folder / "ray").absolute())),
+            )
+            try:
+                trainer.fit()
+                shutil.rmtree(run.folder / "ray", ignore_errors=True)
+                return
+            except TrainingFailedError as error:
+                own = own_errors(error)
+                if own is not None:
+                    raise own from None
+                if attempt == retries:
+                    raise RuntimeError(f"the workers were lost {attempt + 1} times: {error}") from None
+                print(f"{run.name}: a worker was lost; going on from the last checkpoint", flush=True)
+
+
+def own_errors(error: Any) -> Exception | None:
+    """What a worker raised itself; None where it, or its machine, was lost."""
+    from ray.exceptions import RayError
+
+    for failure in getattr(error, "worker_failures", {}).values():
+        cause = getattr(failure, "_base_exc", failure)
+        if isinstance(cause, QuartetError):
+            return cause
+        if not isinstance(cause, RayError):
+            return RuntimeError(f"a worker failed: {failure}")
+    return None
+
+
+def loop(given: dict[str, Any]) -> None:
+    """What each worker runs."""
+    os.chdir(given["cwd"])
+    from pipelines.worker import fit
+
+    start = given["start"] and Path(given["start"])
+    with connected(Wire(given["box"]), None):
+        fit(Path(given["folder"]), Path(given["data"]), given["config_hash"], start=start, ray=True)
+
+
+class Wire:
+    """A worker's end of the mailbox."""
+
+    def __init__(self, box: Any) -> None:
+        self.box = box
+
+    def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
+        import ray
+
+        return ray.get(self.box.report.remote(dict(metrics), checkpoint))  # type: ignore[no-any-return]
+
+
+class Mailbox:
+    """An actor between the first worker, who reports and waits, and the driver, who answers."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.told: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def report(self, metrics: dict[str, float], checkpoint: Path | None) -> bool:
+        await self.said.put((metrics, checkpoint))
+        return await self.told.get()
+
+    async def take(self) -> Any:
+        return await self.said.get()
+
+    async def tell(self, stop: bool) -> None:
+        await self.told.put(stop)
+
+
+@contextlib.contextmanager
+def mailbox(tell: Tell) -> Iterator[Any]:
+    """A mailbox whose reports are answered by `tell`, in a thread, until the block ends."""
+    import ray
+    from ray.exceptions import RayError
+
+    box = ray.remote(num_cpus=0)(Mailbox).remote()
+
+    def work() -> None:
+        with contextlib.suppress(RayError):  # the box is gone: the block has ended
+            while True:
+                metrics, checkpoint = ray.get(box.take.remote())
+                ray.get(box.tell.remote(tell(metrics, checkpoint)))
+
+    thread = threading.Thread(target=work, name="mailbox", daemon=True)
+    thread.start()
+    try:
+        yield box
+    finally:
+        ray.kill(box)
+        thread.join(10.0)

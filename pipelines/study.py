@@ -1,0 +1,172 @@
+"""A sweep in MLflow and in conf/tuned/: a run that its trials are shown under, the figures that tell its story, and the
+winner as a file that `tuned=` takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from pipelines.configuration import CONF, groups, resolve
+from pipelines.run import git_commit, write
+from quartet.report.study import Trial, learning_curves, parallel_coordinates
+
+if TYPE_CHECKING:
+    from hydra_plugins.quartet_ray_sweeper._journal import Record
+    from hydra_plugins.quartet_ray_sweeper._study import Study
+    from quartet.tracking import Tracker
+
+MEMORY = "mlflow.json"  # in the sweep's folder: its run, for the next attempt
+STATUS = {"running": "KILLED", "failed": "FAILED", "stopped": "KILLED", "finished": "FINISHED"}
+# What a trial was given that is no finding: how long and where it ran, and what was drawn.
+NOT_TUNED = (
+    "experiment",
+    "sweep",
+    "profile",
+    "seed",
+    "out",
+    "budget",
+    "validate_every",
+    "tracking",
+    "trainer",
+    "launcher",
+)
+
+
+class StudyRun:
+    """The observer of a sweep. `tuned`: the folder for the winner's file; None for conf/tuned/."""
+
+    def __init__(self, *, tuned: str | None) -> None:
+        self.tuned = Path(tuned) if tuned else CONF / "tuned"
+
+    def begin(self, study: Study) -> Mapping[str, str]:
+        self.tracker: Tracker = instantiate(OmegaConf.to_container(study.config.tracking, resolve=True))
+        memory = study.folder / MEMORY
+        known = json.loads(memory.read_text()) if memory.exists() else {}
+        self.run = self.tracker.start(
+            name=f"sweep {study.folder.name}",
+            params={"space": study.space.described(), "constants": study.space.constants, "sweeper": options(study)},
+            tags={"kind": "study", "study": study.folder.name, "folder": str(study.folder), "git_commit": git_commit()},
+            resume=known.get("run"),
+        )
+        write(memory, json.dumps({"run": self.run}))
+        facts = {"study": study.folder.name, "parent": self.run, "tracking_uri": self.tracker.uri or ""}
+        return {key: value for key, value in facts.items() if value}
+
+    def end(self, study: Study) -> list[str]:
+        lines = []
+        for trial in study.trials:
+            self.settle(trial)
+        best = study.best[0] if study.best else None
+        if best is not None:
+            self.crown(study, best)
+            path = write_tuned(study, best, self.tuned)
+            lines.append(f"the best as a file: {path}, for tuned={path.stem}")
+        self.log(study)
+        open_ended = study.count("running") or not study.trials
+        self.tracker.finish(self.run, "KILLED" if open_ended else "FINISHED")
+        if self.tracker.uri:
+            lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")
+        return lines
+
+    def settle(self, trial: Record) -> None:
+        """A trial whose process was lost could not say how it ended."""
+        state = trial_state(trial)
+        if state.get("status") == "RUNNING" and state.get("mlflow_run_id"):
+            self.tracker.finish(state["mlflow_run_id"], STATUS[trial.status])  # type: ignore[arg-type]
+
+    def crown(self, study: Study, best: Record) -> None:
+        """Tag the winner, and no other that an earlier attempt had tagged."""
+        for trial in study.trials:
+            run = trial_state(trial).get("mlflow_run_id")
+            if run and trial.status in ("finished", "stopped"):
+                self.tracker.tags(run, {"winner": "true" if trial is best else "false"})
+        run = trial_state(best).get("mlflow_run_id", "")
+        self.tracker.tags(self.run, {"winner": run, "winner_trial": str(best.number)})
+
+    def log(self, study: Study) -> None:
+        counts = {f"trials/{status}": float(study.count(status)) for status in STATUS}
+        scores = study.scores(study.best[0]) if study.best else None
+        best = {f"best/{name}": score for name, score in zip(study.metrics, scores or (), strict=False)}
+        self.tracker.metrics(self.run, {**counts, **best}, step=len(study.trials))
+        for name in ("study.json", "trials.jsonl", "multirun.yaml"):
+            self.tracker.artifact(self.run, study.folder / name, folder="study")
+        if not self.tracker.uri or not study.trials:
+            return
+        mode, objective = study.modes[0], study.metrics[0]
+        trials = [drawn(study, trial) for trial in study.trials]
+        log = [one.key for one in study.space.parameters if one.log]
+        figures = {
+            "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log),  # type: ignore[arg-type]
+            "learning_curves": learning_curves(trials, objective=objective, mode=mode),  # type: ignore[arg-type]
+        }
+        for name, figure in figures.items():
+            self.tracker.figure(self.run, f"figures/{name}.png", figure)
+
+
+def options(study: Study) -> dict[str, Any]:
+    """How it searches, as plain data."""
+    kept = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
+    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := study.options[key]) else v for key in kept}
+
+
+def trial_state(trial: Record) -> dict[str, Any]:
+    """What the trial's run remembers, if it came so far."""
+    path = Path(trial.folder) / "state.json"
+    return json.loads(path.read_text()) if trial.folder and path.exists() else {}
+
+
+def drawn(study: Study, trial: Record) -> Trial:
+    """A trial as the figures take it."""
+    scores = study.scores(trial)
+    curve = [
+        (row[study.clock], row[study.metrics[0]]) for row in trial.reports if {study.clock, study.metrics[0]} <= {*row}
+    ]
+    values = {key: typed(key, value) for key, value in trial.values.items()}
+    return Trial(trial.number, values, trial.status, scores[0] if scores else None, curve)
+
+
+def typed(key: str, value: object) -> Any:
+    """A value as Hydra reads it from the command line."""
+    return OverridesParser.create().parse_override(f"{key}={value}").value()
+
+
+def write_tuned(study: Study, best: Record, folder: Path) -> Path:
+    """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path."""
+    tree = resolve(OmegaConf.load(Path(best.folder) / "config.yaml"))
+    chosen, values = [], {}
+    for one in OverridesParser.create().parse_overrides(best.overrides):
+        key = str(one.key_or_group)
+        if key.split(".")[0] in NOT_TUNED or one.is_hydra_override() or one.is_delete():
+            continue
+        if key.split("@")[0] in groups():
+            chosen.append(f"override /{key}{f'@{one.package}' if one.package else ''}: {one.value()}")
+        else:
+            values[key] = one.value()
+    facts = json.loads((Path(best.folder) / "run.json").read_text())
+    monitor = facts["monitor"]
+    counts = ", ".join(
+        f"{study.count(s)} {w}"
+        for s, w in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
+    )
+    header = [
+        "@package _global_",
+        f"The best of a sweep: {monitor} {facts['metrics'][monitor]:.6g} after {facts['samples_seen']:,} samples.",
+        f"study:   {study.folder.name}, {len(study.trials)} trials ({counts}); this is trial {best.number}",
+        f"command: python pipelines/train.py experiment={tree['experiment']} tuned={tree['experiment']}",
+    ]
+    nested = OmegaConf.create({})
+    for key, value in values.items():
+        OmegaConf.update(nested, key, value)
+    text = "".join(f"# {line}\n" for line in header)
+    text += "defaults:\n" + "".join(f"  - {line}\n" for line in chosen) + "\n" if chosen else ""
+    text += OmegaConf.to_yaml(nested) if values else ""
+    path = folder / f"{tree['experiment']}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    write(path, text)
+    return path

@@ -1,0 +1,45 @@
+"""What a sweep hears of a training under way, and how it ends one early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from quartet.methods.method import Method
+
+Report = Callable[[dict[str, float], Path], bool]
+
+
+class Reporting(Checkpoint):
+    """Reports after each validation, once the checkpoint is written, and ends training where the answer is True.
+
+    A `Checkpoint` to Lightning, which calls these last and in order: after `ModelCheckpoint`.
+
+    Args:
+        report: takes the metrics and the newest checkpoint, on the first rank.
+    """
+
+    def __init__(self, report: Report, *, checkpoint: Path) -> None:
+        self.report, self.checkpoint = report, checkpoint
+        self.stopped = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        stop = self.report(standing(method), self.checkpoint) if trainer.is_global_zero else False
+        stop = trainer.strategy.broadcast(stop)
+        if stop and not trainer.should_stop:
+            self.stopped = trainer.should_stop = True
+
+
+def standing(method: Method) -> dict[str, float]:
+    """The last validation's metrics, the `samples` seen, and the `objective`: the best so far of the metric that
+    chooses the checkpoint, since the best is what a run hands on."""
+    monitor, mode = method.task.MONITOR, method.task.MODE
+    rows = method.history["val"]
+    known = [row[monitor] for row in rows if isfinite(row.get(monitor, float("nan")))]
+    best = (max if mode == "max" else min)(known, default=float("nan"))
+    last = {f"val/{name}": value for name, value in rows[-1].items() if name not in ("samples", "seconds")}
+    return {**last, "samples": float(method.samples), "objective": best}
