@@ -130,6 +130,7 @@ def _job(task: Task, *, full_error: str | None) -> Callable[[Any], Any]:
     """What Hydra runs: the task, on the checked tree of the configuration that Hydra composed."""
 
     def job(config: Any) -> Any:
+        from hydra_plugins.quartet_ray_sweeper import trial
         from pipelines.check import check
         from pipelines.configuration import resolve
         from pipelines.refusals import explain
@@ -139,7 +140,7 @@ def _job(task: Task, *, full_error: str | None) -> Callable[[Any], Any]:
         except Exception as error:
             raise QuartetError(explain(error)) from error
         with _full_error(full_error):
-            return _run_task(task, config)
+            return _run_task(task, config) if trial() is None else task(config)  # the sweep tells a trial's crash
 
     return job
 

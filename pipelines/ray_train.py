@@ -171,7 +171,7 @@ def mailbox(tell: Tell) -> Iterator[Any]:
     import ray
     from ray.exceptions import RayError
 
-    box = ray.remote(num_cpus=0)(Mailbox).remote()
+    box: Any = ray.remote(num_cpus=0)(Mailbox).remote()
 
     def work() -> None:
         with contextlib.suppress(RayError):  # the box is gone: the block has ended

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from pipelines.configuration import CONF, groups, resolve
+from pipelines.configuration import CONF, groups, load
 from pipelines.run import git_commit, write
 from quartet.report.study import Trial, learning_curves, parallel_coordinates
 
@@ -95,7 +95,8 @@ class StudyRun:
         best = {f"best/{name}": score for name, score in zip(study.metrics, scores or (), strict=False)}
         self.tracker.metrics(self.run, {**counts, **best}, step=len(study.trials))
         for name in ("study.json", "trials.jsonl", "multirun.yaml"):
-            self.tracker.artifact(self.run, study.folder / name, folder="study")
+            if (study.folder / name).exists():
+                self.tracker.artifact(self.run, study.folder / name, folder="study")
         if not self.tracker.uri or not study.trials:
             return
         mode, objective = study.modes[0], study.metrics[0]
@@ -138,7 +139,7 @@ def typed(key: str, value: object) -> Any:
 
 def write_tuned(study: Study, best: Record, folder: Path) -> Path:
     """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path."""
-    tree = resolve(OmegaConf.load(Path(best.folder) / "config.yaml"))
+    tree = load(Path(best.folder) / "config.yaml")
     chosen, values = [], {}
     for one in OverridesParser.create().parse_overrides(best.overrides):
         key = str(one.key_or_group)

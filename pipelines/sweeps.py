@@ -65,7 +65,7 @@ def _trees(overrides: Sequence[Override]) -> list[Tree]:
             values = list(one.sweep_string_iterator())
             keep = values if one.key_or_group in DECIDING else values[:1]
             first[one.get_key_element()] = [f"{one.get_key_element()}={value}" for value in keep]
-    lines = [[]]
+    lines: list[list[str]] = [[]]
     for choices in first.values():
         lines = [[*line, choice] for line in lines for choice in choices]
     trees = [compose([*plain, *line]) for line in lines]

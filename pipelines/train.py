@@ -36,7 +36,7 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
     from pipelines.run import Run
 
     out = tree["out"] and Path(tree["out"])
-    run = Run(tree, ensure(tree["data"]), place=trial and trial.folder)
+    run = Run(tree, ensure(tree["data"]), place=trial.folder if trial is not None else None)
     if out is not None:
         check_note(run)
     with run.locked(), terminable():
@@ -175,8 +175,8 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a sweep's trial, which
-    is not in the main thread, the only one that may ask for signals."""
+    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a sweep's trial: only
+    the main thread may ask for signals, and a trial is in another."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -50,7 +50,13 @@ class TrialActor(tune.Trainable):
     def make_job(self) -> Job:
         config = self.hydra_config
         folder = Path(config.hydra.runtime.output_dir)
-        trial = Trial(number=config.hydra.job.num, folder=folder, checkpoint=self.start_from, facts=self.sweep["facts"])
+        trial = Trial(
+            number=config.hydra.job.num,
+            folder=folder,
+            checkpoint=self.start_from,
+            facts=self.sweep["facts"],
+            worker=self.sweep["worker"],
+        )
 
         def function() -> JobReturn:
             return run_job(

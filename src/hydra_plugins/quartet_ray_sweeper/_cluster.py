@@ -39,7 +39,7 @@ def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    common = {"include_dashboard": dashboard, "log_to_driver": False, "logging_level": logging.ERROR}
+    common: dict[str, Any] = {"include_dashboard": dashboard, "log_to_driver": False, "logging_level": logging.ERROR}
     variables = {"PYTHONPATH": path, **{key: os.environ[key] for key in ENVIRONMENT}}
     before = os.environ.get("PYTHONPATH")
     try:
@@ -88,7 +88,8 @@ class Room:
 
     @property
     def own(self) -> dict[str, float]:
-        return {"cpu": self.cpus, "gpu": self.gpus} if self.gpus else {"cpu": self.cpus}
+        something = {} if self.cpus or self.gpus else {"memory": 1e6}  # Tune places nothing that takes nothing
+        return {"cpu": self.cpus, "gpu": self.gpus, **something}
 
     @property
     def worker(self) -> dict[str, float]:

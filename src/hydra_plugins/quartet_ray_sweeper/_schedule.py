@@ -28,8 +28,9 @@ def asha(*, time: str, max_time: float | None, grace: float, eta: float) -> Any:
     one in `eta` goes on."""
     if max_time is None:  # nobody reports, or until someone does there is nothing to decide
         return None
-    top = max_time * (1 + BEYOND)
-    return ASHAScheduler(time_attr=time, max_t=top, grace_period=max_time * grace, reduction_factor=eta)
+    top: Any = max_time * (1 + BEYOND)
+    first: Any = max_time * grace  # Tune's annotations ask for whole numbers, its code does not
+    return ASHAScheduler(time_attr=time, max_t=top, grace_period=first, reduction_factor=eta)
 
 
 def hyperband(*, time: str, max_time: float | None, eta: float) -> Any:
@@ -40,11 +41,12 @@ def hyperband(*, time: str, max_time: float | None, eta: float) -> Any:
 
 def median(*, time: str, max_time: float | None, grace: float, least: int) -> Any:
     """Stop what is worse than the median of the others' running means (Golovin et al. 2017), once `least` are known."""
+    never: Any = inf
     return MedianStoppingRule(
         time_attr=time,
         grace_period=_needed(max_time) * grace,
         min_samples_required=least,
-        min_time_slice=inf,  # never pause one trial for another
+        min_time_slice=never,  # pause one trial for another
         hard_stop=True,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from omegaconf import DictConfig
 
@@ -32,7 +32,7 @@ class Study:
     modes: tuple[str, ...]
     clock: str
     max_time: float | None
-    options: Mapping[str, object]
+    options: Mapping[str, Any]
 
     @property
     def trials(self) -> list[Record]:
@@ -59,8 +59,8 @@ class Study:
         """The best trial, or with several metrics all that no other betters. Of trials that have run to their end, if
         there are any: a number from halfway does not compare with one from the end."""
         for status in (FINISHED, STOPPED):
-            known = [(trial, self.scores(trial)) for trial in self.trials if trial.status == status]
-            known = [(trial, scores) for trial, scores in known if scores is not None]
+            those = [trial for trial in self.trials if trial.status == status]
+            known = [(trial, scores) for trial in those if (scores := self.scores(trial)) is not None]
             if known:
                 front = [trial for trial, mine in known if not any(self.better(its, mine) for _, its in known)]
                 return front[:1] if len(self.metrics) == 1 else front

@@ -68,7 +68,7 @@ class Composer:
 
 def _resolve(job: DictConfig) -> None:
     """Replace the interpolations of everything but Hydra's own node, which is read-only."""
-    for key in job:
+    for key in map(str, job):
         if key == "hydra" or OmegaConf.is_missing(job, key):
             continue
         if OmegaConf.is_config(job[key]):

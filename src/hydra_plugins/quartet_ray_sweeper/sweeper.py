@@ -5,10 +5,11 @@ No `from __future__ import annotations` here: OmegaConf reads the types of these
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional  # noqa: UP035
+from typing import Any, Dict, List, Optional, cast  # noqa: UP035
 
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.sweeper import Sweeper
+from omegaconf import DictConfig
 
 HERE = "hydra_plugins.quartet_ray_sweeper"
 OURS = {"time": "${hydra.sweeper.time}", "max_time": "${hydra.sweeper.max_time}"}
@@ -67,7 +68,7 @@ class RaySweeperConf:
     check: Any = None
 
 
-SEARCHES = {
+SEARCHES: Dict[str, Dict[str, Any]] = {  # noqa: UP006
     "auto": {},  # a grid where every parameter has a list of values and no number of trials is given, else TPE
     "grid": {"_target_": f"{HERE}._search.Grid"},
     "random": {"_target_": f"{HERE}._search.Random", "seed": SEED},
@@ -75,7 +76,7 @@ SEARCHES = {
     "hyperopt": {"_target_": "ray.tune.search.hyperopt.HyperOptSearch", "random_state_seed": SEED},
 }
 # `grace`, `interval`: fractions of max_time.
-SCHEDULERS = {
+SCHEDULERS: Dict[str, Dict[str, Any]] = {  # noqa: UP006
     "fifo": {"_target_": "ray.tune.schedulers.FIFOScheduler"},
     "asha": {"_target_": f"{HERE}._schedule.asha", **OURS, "grace": 0.1, "eta": 3.0},
     "hyperband": {"_target_": f"{HERE}._schedule.hyperband", **OURS, "eta": 3.0},
@@ -85,7 +86,7 @@ SCHEDULERS = {
 
 _STORE = ConfigStore.instance()
 _STORE.store(group="hydra/sweeper", name="ray", node=RaySweeperConf, provider="quartet_ray_sweeper")
-for _group, _options in {"search": SEARCHES, "scheduler": SCHEDULERS}.items():
+for _group, _options in (("search", SEARCHES), ("scheduler", SCHEDULERS)):
     for _name, _node in _options.items():
         _STORE.store(group=f"hydra/sweeper/{_group}", name=_name, node=_node, provider="quartet_ray_sweeper")
 
@@ -105,7 +106,7 @@ class RaySweeper(Sweeper):
         return sweep(
             arguments,
             options=self.options,
-            config=self.config,
+            config=cast(DictConfig, self.config),
             hydra_context=self.hydra_context,
             task_function=self.task_function,
         )
