@@ -47,7 +47,7 @@ class StudyRun:
     def begin(self, study: Study) -> Mapping[str, str]:
         self.tracker: Tracker = instantiate(OmegaConf.to_container(study.config.tracking, resolve=True))
         memory = study.folder / MEMORY
-        known = json.loads(memory.read_text()) if memory.exists() else {}
+        known = json.loads(memory.read_text()) if memory.exists() and study.journal.records else {}
         self.run = self.tracker.start(
             name=f"sweep {study.folder.name}",
             params={"space": study.space.described(), "constants": study.space.constants, "sweeper": options(study)},

@@ -175,8 +175,8 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a sweep's trial: only
-    the main thread may ask for signals, and a trial is in another."""
+    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a trial's: only the
+    main thread may ask for signals, and a trial is in another."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

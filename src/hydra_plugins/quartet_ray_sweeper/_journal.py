@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,14 +111,22 @@ def settle(folder: Path, study: Mapping[str, Any]) -> None:
             lines = [f"  {key}: {before.get(key, 'absent')} → {now.get(key, 'absent')}" for key in changed[:SHOWN]]
             more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
             raise Refused(
-                f"{folder} holds another sweep; for a new one give another hydra.sweep.dir. What differs:\n"
-                + "\n".join(lines)
-                + more
+                f"{folder} holds another sweep; for a new one give another hydra.sweep.dir,"
+                " or hydra.sweeper.resume=false to delete this one. What differs:\n" + "\n".join(lines) + more
             )
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def forget(folder: Path) -> None:
+    """Delete a sweep from its folder: its trials' folders and its own files, and nothing else."""
+    for record in Journal(folder).records.values():
+        if record.folder and Path(record.folder).parent == folder:
+            shutil.rmtree(record.folder, ignore_errors=True)
+    for name in (TRIALS, STUDY):
+        (folder / name).unlink(missing_ok=True)
 
 
 def same(folder: Path, study: Mapping[str, Any]) -> bool:

@@ -165,8 +165,9 @@ def parse(
             if key in items:
                 raise Refused(f"hydra.sweeper.when: {condition}: {key} is given without this condition too")
             item = _item(one, conditions)
-            text = str(one.get_value_element_as_str())
-            items[key] = item if isinstance(item, Parameter) else Parameter(key, text, (text,), when=conditions)
+            if isinstance(item, Constant):
+                item = Parameter(key, item.value, (item.value,), when=conditions)
+            items[key] = item
     return Space(tuple(items.values()))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.quartet_ray_sweeper._journal import STUDY, Journal, same, settle
+from hydra_plugins.quartet_ray_sweeper._journal import STUDY, Journal, forget, same, settle
 from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, parse
 from hydra_plugins.quartet_ray_sweeper._study import Study
 
@@ -78,10 +78,12 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _folder(config: DictConfig, asked: dict[str, Any], *, resume: bool) -> Path:
+def _folder(config: DictConfig, asked: dict[str, Any], *, resume: bool | None) -> Path:
     """Where the sweep lies. To resume is to take the newest beside it that is the same, or whatever is the newest,
     so that the refusal shows what differs."""
     folder = Path(str(config.hydra.sweep.dir)).absolute()
+    if resume is False:
+        forget(folder)
     if not resume or (folder / STUDY).exists():
         return folder
     sweeps = sorted(folder.parent.glob(f"*/{STUDY}"), key=lambda path: path.stat().st_mtime)

@@ -1,0 +1,87 @@
+"""A job waits at its reports, is told to end, and is waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hydra_plugins.quartet_ray_sweeper import Trial, report, trial
+from hydra_plugins.quartet_ray_sweeper._job import Ended, Job, Report
+
+
+def job(function: Callable[[], Any], folder: Path) -> Job:
+    return Job(function, trial=Trial(number=3, folder=folder), log=folder / "trial.log")
+
+
+def test_outside_a_sweep_a_report_is_nothing() -> None:
+    assert report({"objective": 1.0}) is False
+    assert trial() is None
+
+
+def test_a_job_reports_waits_and_returns(tmp_path: Path) -> None:
+    steps = []
+
+    def work() -> str:
+        assert trial() == Trial(number=3, folder=tmp_path)
+        for step in range(2):
+            steps.append(step)
+            assert report({"objective": step}, checkpoint=tmp_path / "last") is False
+        print("said")
+        return "done"
+
+    one = job(work, tmp_path)
+    assert one.next() == Report({"objective": 0.0}, tmp_path / "last")
+    time.sleep(0.05)
+    assert steps == [0]  # it waits for the decision
+    assert one.next() == Report({"objective": 1.0}, tmp_path / "last")
+    assert one.next() == Ended(value="done")
+    assert one.end() == Ended()
+    assert (tmp_path / "trial.log").read_text() == "said\n"
+
+
+def test_a_job_that_is_told_to_end_is_waited_for(tmp_path: Path) -> None:
+    def work() -> str:
+        while not report({"objective": 1.0}):
+            pass
+        time.sleep(0.3)
+        (tmp_path / "cleaned").touch()
+        return "ended early"
+
+    one = job(work, tmp_path)
+    one.next()
+    assert one.end() == Ended(value="ended early")
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_a_job_that_does_not_listen_is_ended(tmp_path: Path) -> None:
+    def work() -> None:
+        try:
+            while True:
+                report({"objective": 1.0})
+        finally:
+            (tmp_path / "cleaned").touch()
+
+    one = job(work, tmp_path)
+    one.next()
+    assert one.end() == Ended()
+    assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.parametrize("error", [ValueError("broke"), SystemExit(3)])
+def test_a_failure_is_told_with_its_traceback(tmp_path: Path, error: BaseException) -> None:
+    def work() -> None:
+        raise error
+
+    ended = job(work, tmp_path).next()
+    assert isinstance(ended, Ended)
+    assert ended.error is error
+    assert "in work" in ended.trace
+    assert "in work" in (tmp_path / "trial.log").read_text()
+
+
+def test_a_job_that_was_never_started_ends_at_once(tmp_path: Path) -> None:
+    assert job(lambda: None, tmp_path).end() == Ended()

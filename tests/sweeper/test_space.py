@@ -1,0 +1,98 @@
+"""The search space in Hydra's grammar: what is swept, in which order, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, parse
+
+
+def space(*arguments: str, params: dict[str, Any] | None = None, when: dict[str, Any] | None = None) -> Space:
+    return parse(arguments, params=params or {}, when=when or {}, config_loader=None)
+
+
+def test_a_grid_is_in_hydras_order() -> None:
+    found = space("net=a,b", "seed=3", "lr=choice(0.1, 0.2)")
+    assert [found.overrides(point) for point in found.grid()] == [
+        ["net=a", "seed=3", "lr=0.1"],
+        ["net=a", "seed=3", "lr=0.2"],
+        ["net=b", "seed=3", "lr=0.1"],
+        ["net=b", "seed=3", "lr=0.2"],
+    ]
+
+
+def test_the_command_line_wins_over_params() -> None:
+    found = space("lr=0.5", params={"lr": "choice(1, 2)", "width": "range(1, 4)"})
+    assert found.constants == {"lr": "0.5"}
+    assert [one.key for one in found.parameters] == ["width"]
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "log", "whole"),
+    [
+        ("lr=interval(0.1, 1)", 0.1, 1.0, False, False),
+        ("lr=tag(log, interval(1e-4, 1e-1))", 1e-4, 1e-1, True, False),
+        ("n=int(interval(1, 64))", 1, 64, False, True),
+        ("n=tag(log, int(interval(1, 64)))", 1, 64, True, True),
+        ("n=range(3, 9)", 3, 8, False, True),
+    ],
+)
+def test_intervals_and_ranges_keep_their_ends(text: str, low: float, high: float, log: bool, whole: bool) -> None:
+    (one,) = space(text).parameters
+    assert (one.low, one.high, one.log, one.whole) == (low, high, log, whole)
+
+
+def test_a_range_with_gaps_is_a_list() -> None:
+    (one,) = space("n=range(1, 10, 3)").parameters
+    assert (one.values, one.whole) == (("1", "4", "7"), False)
+
+
+def test_quotes_lists_and_signs_survive() -> None:
+    found = space("+name='a,b','c d'", "sizes=choice([1,2],[3])", "~extra")
+    assert found.overrides(found.grid()[0]) == ["+name='a,b'", "sizes=[1,2]", "~extra"]
+
+
+def test_a_parameter_exists_only_where_its_condition_holds() -> None:
+    found = space("net=a,b", when={"net=b": {"heads": "choice(1, 2)"}})
+    assert [found.overrides(point) for point in found.grid()] == [["net=a"], ["net=b", "heads=1"], ["net=b", "heads=2"]]
+
+
+def test_conditions_follow_one_another() -> None:
+    found = space("net=a,b", when={"net=b": {"kind": "x,y", "fixed": "7"}, "kind=y": {"depth": "1,2"}})
+    assert [found.overrides(point) for point in found.grid()] == [
+        ["net=a"],
+        ["net=b", "kind=x", "fixed=7"],
+        ["net=b", "kind=y", "fixed=7", "depth=1"],
+        ["net=b", "kind=y", "fixed=7", "depth=2"],
+    ]
+
+
+def test_probes_meet_every_value_and_both_ends() -> None:
+    found = space("net=a,b", "lr=interval(0, 1)", when={"net=b": {"heads": "choice(1, 2)"}})
+    met = {line for point in found.probes() for line in found.overrides(point)}
+    assert met == {"net=a", "net=b", "lr=0.0", "lr=1.0", "heads=1", "heads=2"}
+    assert all(("heads" in point) == (point["net"] == "b") for point in found.probes())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "when", "said"),
+    [
+        (["lr=tag(foo, interval(0, 1))"], {}, ("lr=tag(foo, interval(0, 1))", "'foo'", "tag(log")),
+        (["lr=tag(log, interval(0, 1))"], {}, ("lr=", "above 0")),
+        (["lr=interval(1, 0)"], {}, ("lr=interval(1, 0)", "lower end first")),
+        (["lr=tag(log, choice(1, 2))"], {}, ("lr=", "this is a list")),
+        (["n=tag(log, range(0, 5))"], {}, ("n=", "above 0")),
+        (["net=a,b"], {"nett=b": {"x": "1,2"}}, ("nett=b", "net")),
+        (["net=a,b"], {"net=c": {"x": "1,2"}}, ("net=c", "never c", "a, b")),
+        (["net=a,b", "x=1"], {"net=b": {"x": "1,2"}}, ("net=b", "x is given without")),
+        (["net=a,b"], {"net=b": 3}, ("net=b", "needs a mapping")),
+    ],
+)
+def test_what_cannot_be_swept_is_named(arguments: list[str], when: dict[str, Any], said: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as refusal:
+        space(*arguments, when=when)
+    for words in said:
+        assert words in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) <= 2
