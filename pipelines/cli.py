@@ -57,7 +57,11 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
 def _dispatch(task: Task, arguments: list[str]) -> None:
     if {"--help", "-h"} & set(arguments):
         print(help_text(Path(sys.argv[0]), task))
-    elif any(argument.startswith(("-", "hydra")) for argument in arguments):
+        return
+    sweep = next((argument for argument in arguments if argument.startswith("sweep=")), None)
+    if sweep is not None and not {"--multirun", "-m", "--cfg", "-c"} & set(arguments):
+        raise QuartetError(f"{sweep}: a sweep is many runs; add --multirun")
+    if any(argument.startswith(("-", "hydra")) for argument in arguments):
         _run_hydra(task, arguments)
     else:
         _run_once(task, arguments)

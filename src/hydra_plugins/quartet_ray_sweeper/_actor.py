@@ -76,6 +76,8 @@ class TrialActor(tune.Trainable):
         if isinstance(job, JobReturn) and job.status is JobStatus.FAILED:
             error = job._return_value
             trace = "".join(traceback.format_exception(error))
+            with (Path(self.hydra_config.hydra.runtime.output_dir) / LOG).open("a", encoding="utf-8") as log:
+                log.write(trace)
         if error is not None:
             return {ERROR: f"{type(error).__name__}: {error}", TRACE: trace}
         value = job.return_value if isinstance(job, JobReturn) else None

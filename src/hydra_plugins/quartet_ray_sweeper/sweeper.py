@@ -32,8 +32,8 @@ class RaySweeperConf:
         cpus, gpus: of a trial's own process; fractions share a device. None: one processor, and a GPU if there is one.
         workers, worker_cpus, worker_gpus: processes that each trial starts by itself, by Ray Train.
         address: of a running cluster, or "auto"; None starts Ray on this machine, for this sweep.
-        resume: None goes on with a sweep that `hydra.sweep.dir` holds; True also with the newest beside it; False deletes
-            what it holds and starts anew.
+        resume: None goes on with a sweep that `hydra.sweep.dir` holds, True also with the newest beside it; False
+            deletes what it holds and starts anew.
         fail_fast: end the sweep with the first trial that fails.
         retries: how often a trial goes on whose process or machine was lost.
         dashboard: Ray's web page, on 127.0.0.1.

@@ -1,0 +1,229 @@
+"""Sweeps of real training on real Ray: each trial a run like any other, in MLflow under its study, the winner a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import running
+
+from pipelines.configuration import CONF, compose
+
+TRAIN = running.ROOT / "pipelines" / "train.py"
+Small = Callable[..., list[str]]
+
+
+@pytest.fixture
+def words(small: Small, here: Path) -> Callable[..., list[str]]:
+    """The command line of a sweep of a tiny run, tracked in a database of its own."""
+
+    def made(*more: str, experiment: str = "mnist1d_cnn", steps: int = 60) -> list[str]:
+        tiny = [word for word in small(experiment, steps=steps) if not word.startswith(("tracking", "validate"))]
+        return [
+            "-m", "hydra/sweeper=ray", *tiny, "hydra.sweep.dir=sweep", f"hydra.sweeper.observer.tuned={here}/tuned",
+            "tracking.system_metrics=false", f"validate_every='{steps // 5} steps'", *more,
+        ]  # fmt: skip
+
+    return made
+
+
+def begun(words: list[str], cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(TRAIN), *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def journal(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def statuses(folder: Path) -> dict[int, str]:
+    return {one["trial"]: one["status"] for one in journal(folder) if one["event"] == "end"}
+
+
+def tracked(here: Path) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{here}/mlflow.db")
+    experiment = client.get_experiment_by_name("quartet")
+    return client.search_runs([experiment.experiment_id])
+
+
+def test_each_trial_is_a_run_under_its_study(here: Path, words: Any) -> None:
+    # One rate learns, two do not: what comes after the first is stopped early.
+    done = running.command("train.py", *words("optimizer.lr=0.01,1e-9,2e-9", "net.width=choice(8)"), cwd=here)
+    folder = here / "sweep"
+    assert statuses(folder)[0] == "finished"
+    assert "stopped" in statuses(folder).values()
+
+    runs = {run.data.tags.get("trial", "study"): run for run in tracked(here)}
+    assert set(runs) == {"study", "0", "1", "2"}
+    study = runs.pop("study")
+    assert study.info.status == "FINISHED"
+    assert study.data.tags["winner"] == runs["0"].info.run_id
+    figures = here / "mlruns" / study.info.run_id / "artifacts" / "figures"
+    assert {path.name for path in figures.iterdir()} == {"learning_curves.png", "parallel_coordinates.png"}
+    for number, run in runs.items():
+        mine = folder / number
+        stopped = statuses(folder)[int(number)] == "stopped"
+        assert run.data.tags["mlflow.parentRunId"] == study.info.run_id
+        assert run.info.status == ("KILLED" if stopped else "FINISHED")
+        assert run.data.tags["stopped_early"] == ("true" if stopped else "false")
+        assert run.data.tags["winner"] == ("true" if number == "0" else "false")
+        # Whether it was stopped or not, all that it did is there: files, weights, curves, metrics.
+        facts = running.facts(mine)
+        assert facts["mlflow_run_id"] == run.info.run_id
+        assert facts["config_hash"] == run.data.tags["config_hash"]
+        assert facts["samples_seen"] == int(running.curve(mine, "val")[-1]["samples"])
+        assert (facts["samples_seen"] < running.facts(folder / "0")["samples_seen"]) == stopped
+        assert running.weights(mine)
+        assert not any(name.startswith("test") for name in run.data.metrics)
+        reports = [
+            one["metrics"] for one in journal(folder) if one["event"] == "report" and one["trial"] == int(number)
+        ]
+        assert [row["samples"] for row in reports] == [float(row["samples"]) for row in running.curve(mine, "val")]
+
+    assert "best: trial 0 · optimizer.lr=0.01" in done.stdout
+    text = (here / "tuned" / "mnist1d_cnn.yaml").read_text()
+    assert "3 trials" in text
+    assert "val/accuracy" in text
+    assert "lr: 0.01" in text
+
+
+def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace as Namespace
+
+    from pipelines.configuration import save
+    from pipelines.study import write_tuned
+
+    tried = ["experiment=cnn", "net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.clip=null",
+             "budget='3 epochs'", "seed=4", "trainer.devices=2"]  # fmt: skip
+    save(compose(tried), here / "7" / "config.yaml")
+    (here / "7" / "run.json").write_text(
+        json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
+    )
+    best = Namespace(folder=str(here / "7"), overrides=tried, number=7)
+    study = Namespace(folder=here, trials=[best], count=lambda status: int(status == "finished"))
+    path = write_tuned(study, best, CONF / "tuned")  # type: ignore[arg-type]
+    try:
+        tuned, plain, won = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"]), compose(tried)
+    finally:
+        path.unlink()
+    for part in ("net", "optimizer", "method", "data", "task"):
+        assert tuned[part] == won[part]
+    for part in ("budget", "seed", "trainer"):
+        assert tuned[part] == plain[part]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["-m", "hydra/sweeper=ray", "experiment=cnn,rnn"], ("accuracy", "loss", "plain multirun")),
+        (["sweep=cnn"], ("--multirun",)),
+        (["-m", "sweep=cnn", "net.widht=choice(1,2)"], ("net.widht",)),
+        (["-m", "sweep=cnnn"], ("sweep=cnn",)),
+        (["-m", "hydra/sweeper=ray", "net.width=8,16"], ("experiment", "not given")),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused_in_a_line(here: Path, typed: list[str], said: tuple[str, ...]) -> None:
+    done = running.command("train.py", *typed, cwd=here, check=False)
+    assert done.returncode == 2
+    for expected in said:
+        assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert not (here / "runs" / "multirun").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sweep", ["cnn", "rnn", "transformer", "gan"])
+def test_every_shipped_sweep_runs(here: Path, small: Small, sweep: str) -> None:
+    tiny = [word for word in small(sweep) if not word.startswith(("experiment", "net."))]
+    done = running.command(
+        "train.py", "-m", f"sweep={sweep}", *tiny, "hydra.sweeper.trials=3", "hydra.sweep.dir=sweep",
+        f"hydra.sweeper.observer.tuned={here}/tuned", cwd=here,
+    )  # fmt: skip
+    assert "3/3 trials" in done.stdout
+    assert set(statuses(here / "sweep").values()) <= {"finished", "stopped"}
+
+
+@pytest.mark.slow
+def test_ddp_in_every_trial_leaves_nothing_behind(here: Path, words: Any) -> None:
+    # The first is good, the second is stopped, the third must still find its place.
+    rates = "optimizer.lr=0.01,1e-9,0.02"
+    done = running.command("train.py", *words(rates, "trainer.devices=2", "trainer.sync_batch_norm=true"), cwd=here)
+    folder = here / "sweep"
+    assert statuses(folder)[1] == "stopped", done.stdout
+    assert set(statuses(folder)) == {0, 1, 2}
+    for number in range(3):
+        assert running.facts(folder / str(number))["devices"] == 2
+    assert not subprocess.run(["pgrep", "-f", str(here)], capture_output=True, text=True, check=False).stdout
+    # What DDP trained in a trial is what one process trains.
+    alone = running.command(
+        "train.py", *[word for word in words("optimizer.lr=0.01")[2:] if "hydra." not in word], cwd=here
+    )
+    assert alone.returncode == 0
+    (run,) = running.runs(here)
+    for name, weights in running.weights(run).items():
+        np.testing.assert_allclose(weights, running.weights(folder / "0")[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_killed_trial_ends_as_if_it_had_not_been(here: Path, words: Any) -> None:
+    given = words("optimizer.lr=0.01,0.02", "hydra/sweeper/scheduler=fifo", steps=120)
+    folder = here / "sweep"
+    process = begun(given, here)
+    ready = folder / "0" / "checkpoints" / "last.ckpt"
+    end = time.monotonic() + 120
+    while not ready.exists():
+        assert time.monotonic() < end
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    time.sleep(3)
+    assert statuses(folder) == {}
+    running.command("train.py", *given, cwd=here)
+    assert statuses(folder) == {0: "finished", 1: "finished"}
+    assert {run.info.status for run in tracked(here)} == {"FINISHED"}
+    assert len(tracked(here)) == 3  # a study and two trials, none begun twice
+
+    running.command("train.py", *[w for w in words("optimizer.lr=0.01", steps=120)[2:] if "hydra." not in w], cwd=here)
+    (alone,) = running.runs(here)
+    for name, weights in running.weights(alone).items():
+        np.testing.assert_array_equal(weights, running.weights(folder / "0")[name])
+
+
+@pytest.mark.slow
+def test_a_plain_run_on_ray_goes_on_when_a_worker_is_lost(here: Path, small: Small) -> None:
+    tiny = small("mnist1d_cnn", "trainer.devices=2", steps=400)
+    process = begun([*tiny, "launcher=ray"], here)
+    run = wait_for_checkpoint(here, process)
+    found = subprocess.run(["pgrep", "-f", "ray::.*TrainWorker"], capture_output=True, text=True, check=False).stdout
+    os.kill(int(found.split()[0]), signal.SIGKILL)
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    assert "a worker was lost; going on" in out
+    # … and is what torch's launcher makes of it.
+    weights = running.weights(run)
+    running.command("train.py", *tiny, cwd=here)
+    for name, other in running.weights(run).items():
+        np.testing.assert_array_equal(weights[name], other)
+
+
+def wait_for_checkpoint(here: Path, process: subprocess.Popen[str]) -> Path:
+    end = time.monotonic() + 180
+    while not (found := list((here / "runs").glob("*/checkpoints/last.ckpt"))):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found[0].parent.parent

@@ -1,0 +1,111 @@
+"""A small Hydra application, unlike Quartet in all but that it reports, and how a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+APP = """
+import json, os, time
+import hydra
+from hydra_plugins.quartet_ray_sweeper import report, trial
+
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(config):
+    mine = trial()
+    state = mine.folder / "state.json" if mine else None
+    source = mine.checkpoint if mine and mine.checkpoint else state
+    start = json.loads(source.read_text())["step"] if source and source.exists() else 0
+    print("started at", start, "pid", os.getpid(), flush=True)
+    score = None
+    for step in range(start + 1, config.steps + 1):
+        time.sleep(config.slow)
+        if config.fail and step == 2:
+            raise ValueError("broke")
+        score = (config.lr - 0.1) ** 2 + (1.0 if config.net.kind == "b" else 0.0) + 1 / step
+        if state:
+            state.write_text(json.dumps({"step": step}))
+        if report({"objective": score, "time": step, "cost": config.lr}, checkpoint=state):
+            time.sleep(0.5)
+            (mine.folder / "cleaned").write_text(str(step))
+            return score
+    return score
+
+if __name__ == "__main__":
+    main()
+"""
+CONFIG = "defaults: [_self_, net: a]\nlr: 0.1\nheads: null\nsteps: 9\nslow: 0.02\nfail: false\n"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """`app.py` with its conf/, in a folder of its own."""
+    (tmp_path / "conf" / "net").mkdir(parents=True)
+    (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
+    for name in "ab":
+        (tmp_path / "conf" / "net" / f"{name}.yaml").write_text(f"kind: {name}\n")
+    (tmp_path / "app.py").write_text(APP)
+    return tmp_path / "app.py"
+
+
+Sweep = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(app: Path) -> Sweep:
+    """`start("lr=1,2")`: the application swept on Ray in the folder `sweep`, as a process under way."""
+
+    def begin(*arguments: str, **env: str) -> subprocess.Popen[str]:
+        words = ["-m", "hydra/sweeper=ray", "hydra.sweeper.max_time=9", "hydra.sweep.dir=sweep", *arguments]
+        return subprocess.Popen(
+            [sys.executable, str(app), *words],
+            cwd=app.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        )  # fmt: skip
+
+    return begin
+
+
+@pytest.fixture
+def sweep(start: Sweep) -> Callable[..., tuple[int, str, str]]:
+    """The same, waited for: its exit code and what it said."""
+
+    def run(*arguments: str, **env: str) -> tuple[int, str, str]:
+        process = start(*arguments, **env)
+        out, err = process.communicate(timeout=240)
+        return process.returncode, out, err
+
+    return run
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def statuses(folder: Path) -> dict[int, str]:
+    return {one["trial"]: one["status"] for one in events(folder) if one["event"] == "end"}
+
+
+def logged(folder: Path, trial: int) -> str:
+    return (folder / str(trial) / "trial.log").read_text()
+
+
+def pids(folder: Path) -> set[int]:
+    """The processes that the trials ran in."""
+    words = [word.split() for log in folder.glob("*/trial.log") for word in log.read_text().splitlines()]
+    return {int(line[-1]) for line in words if line[:1] == ["started"]}
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

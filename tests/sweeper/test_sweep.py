@@ -1,0 +1,212 @@
+"""Sweeps of a small application with real Ray: stopped early, killed, gone on with, refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweeper.conftest import alive, events, logged, pids, statuses
+
+LR = "lr=tag(log, interval(1e-3, 1))"
+
+
+def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: Callable[..., Any]) -> None:
+    code, out, err = sweep("lr=0.1,0.9,2", "net=a,b")
+    folder = app.parent / "sweep"
+    assert code == 0, err
+    found = statuses(folder)
+    assert found[0] == "finished"
+    assert "stopped" in found.values()
+    for number, status in found.items():
+        assert (folder / str(number) / "cleaned").exists() == (status == "stopped")
+    for number, overrides in enumerate(["lr=0.1 net=a", "lr=0.1 net=b", "lr=0.9 net=a"]):
+        assert (folder / str(number) / ".hydra" / "overrides.yaml").read_text().split("- ")[1:] == [
+            f"{word}\n" for word in overrides.split()
+        ]
+    assert "best: trial 0 · lr=0.1 net=a" in out
+    assert "6/6 trials" in out
+    assert len(pids(folder)) <= 2  # processes are used again
+    assert not any(alive(pid) for pid in pids(folder))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([LR], ("hydra.sweeper.trials: not given",)),
+        (["lr=tag(lin, interval(0, 1))", "hydra.sweeper.trials=3"], ("lr=tag(lin, interval(0, 1))", "'lin'")),
+        (["lr=interval(0, 1)", "hydra/sweeper/search=grid"], ("lr=interval(0, 1)", "grid")),
+        (["net=a,c"], ("net/c",)),
+        (["lrr=1,2"], ("lrr",)),
+        (["lr=1,2", "hydra.sweeper.mode=up"], ("hydra.sweeper.mode", "'up'", "min or max")),
+        (["lr=1,2", "hydra.sweeper.metric=[objective,cost]"], ("hydra.sweeper.metric", "fifo")),
+        (["lr=1,2", "hydra.sweeper.max_time=null", "hydra/sweeper/scheduler=median"], ("hydra.sweeper.max_time",)),
+        (["lr=1,2", "hydra.sweeper.search={_target_: ray.tune.search.ax.AxSearch}", "hydra.sweeper.trials=2"], ("Ax",)),
+    ],
+)
+def test_what_cannot_be_is_refused_before_ray_starts(
+    app: Path, sweep: Callable[..., Any], arguments: list[str], said: tuple[str, ...]
+) -> None:
+    code, _, err = sweep(*arguments)
+    assert code == 1
+    for words in said:
+        assert words in err
+    assert "Traceback" not in err
+    assert not (app.parent / "sweep" / "trials.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on(app: Path, start: Callable[..., Any], sweep: Callable[..., Any]) -> None:
+    arguments = [LR, "net=a,b", "slow=0.4", "hydra/sweeper/search=tpe"]
+    folder = app.parent / "sweep"
+    process = start(*arguments, "hydra.sweeper.trials=6")
+    wait_until(lambda: (folder / "trials.jsonl").exists() and len(statuses(folder)) >= 2)
+    process.kill()
+    process.communicate()
+    before = events(folder)
+    running = {one["trial"] for one in before} - set(statuses(folder))
+    assert running
+    wait_until(lambda: not any(alive(pid) for pid in pids(folder)))  # Ray ends with its driver
+    steps = {number: max([0, *(e["metrics"]["time"] for e in before if e["event"] == "report" and e["trial"] == number)])
+             for number in running}  # fmt: skip
+
+    code, _, err = sweep("lr=0.1,0.2", "net=a,b")
+    assert code == 1
+    for words in ("holds another sweep", "space.lr", "hydra.sweep.dir"):
+        assert words in err
+
+    code, out, err = sweep(*arguments, "hydra.sweeper.trials=8")
+    assert code == 0, err
+    assert "8/8 trials" in out
+    after = events(folder)
+    assert after[: len(before)] == before
+    started = [one["trial"] for one in after if one["event"] == "start"]
+    assert started == list(range(8))  # a total, and the numbers go on
+    assert {one["trial"] for one in after[len(before) :]} == running | set(range(max(started_in(before)) + 1, 8))
+    for number in running:
+        assert int(logged(folder, number).splitlines()[-1].split()[2]) >= steps[number]
+
+    code, out, err = sweep(*arguments, "hydra.sweeper.trials=8")  # all is done: nothing runs
+    assert (code, events(folder)) == (0, after)
+
+
+def started_in(of: list[dict[str, Any]]) -> list[int]:
+    return [one["trial"] for one in of if one["event"] == "start"]
+
+
+@pytest.mark.slow
+def test_resume_finds_the_newest_sweep_of_its_kind(app: Path, sweep: Callable[..., Any]) -> None:
+    assert sweep("lr=0.1,0.2")[0] == 0
+    code, out, err = sweep("lr=0.1,0.2", "hydra.sweep.dir=other", "hydra.sweeper.resume=true")
+    assert (code, "2/2 trials" in out) == (0, True), err
+    assert not (app.parent / "other").exists()
+    code, _, err = sweep("lr=0.1,0.3", "hydra.sweep.dir=other", "hydra.sweeper.resume=true")
+    assert (code, "space.lr: 0.1,0.2 → 0.1,0.3" in err) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_lost_process_is_tried_again_from_its_checkpoint(app: Path, start: Callable[..., Any]) -> None:
+    process = start("lr=0.1,0.2", "slow=0.5", "hydra/sweeper/scheduler=fifo")
+    folder = app.parent / "sweep"
+    wait_until(
+        lambda: (folder / "0" / "state.json").exists() and '"step": 3' in (folder / "0" / "state.json").read_text()
+    )
+    os.kill(next(iter(pids_of(folder, 0))), signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert statuses(folder) == {0: "finished", 1: "finished"}
+    starts = [line for line in logged(folder, 0).splitlines() if line.startswith("started")]
+    assert len(starts) == 2
+    assert int(starts[1].split()[2]) >= 3
+
+
+def pids_of(folder: Path, trial: int) -> set[int]:
+    return {int(line.split()[-1]) for line in logged(folder, trial).splitlines() if line.startswith("started")}
+
+
+@pytest.mark.slow
+def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any]) -> None:
+    code, out, err = sweep("fail=true,false", "lr=0.1,0.2", "hydra/sweeper/scheduler=fifo")
+    folder = app.parent / "sweep"
+    assert code == 0, err
+    assert sorted(statuses(folder).values()) == ["failed", "failed", "finished", "finished"]
+    assert "trial 0 failed: ValueError: broke" in out
+    assert "in main" in logged(folder, 0)
+    code, _, err = sweep("fail=true", "lr=0.1,0.2", "hydra.sweep.dir=all")
+    assert (code, "all 2 trials failed" in err) == (1, True)
+    code, _, err = sweep("fail=true,false", "lr=0.1,0.2", "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
+    assert (code, "ValueError: broke" in err) == (1, True)
+    assert len(statuses(app.parent / "fast")) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("search", "scheduler"),
+    [("tpe", "asha"), ("random", "hyperband"), ("hyperopt", "median"), ("random", "fifo"), ("grid", "asha")],
+)
+def test_searches_and_schedulers(app: Path, sweep: Callable[..., Any], search: str, scheduler: str) -> None:
+    lr = "lr=0.01,0.1,0.5,0.9" if search == "grid" else LR
+    if search == "hyperopt":
+        pytest.importorskip("hyperopt")
+    (app.parent / "conf" / "when.yaml").write_text(
+        "# @package _global_\ndefaults: [config, override hydra/sweeper: ray]\n"
+        'hydra: {sweeper: {when: {net=b: {heads: "choice(2, 4)"}}}}\n'
+    )
+    code, _, err = sweep(
+        lr, "net=a,b", "hydra.sweeper.trials=8", f"hydra/sweeper/search={search}",
+        f"hydra/sweeper/scheduler={scheduler}", "--config-name=when",
+    )  # fmt: skip
+    assert code == 0, err
+    folder = app.parent / "sweep"
+    trials = [one for one in events(folder) if one["event"] == "start"]
+    assert len(trials) == 8
+    assert {one["values"]["net"] for one in trials} == {"a", "b"}
+    assert all(("heads" in one["values"]) == (one["values"]["net"] == "b") for one in trials)
+    assert set(statuses(folder).values()) <= {"finished", "stopped"}
+    assert len(statuses(folder)) == 8
+
+
+@pytest.mark.slow
+def test_pbt_hands_weights_and_changed_values_on(app: Path, sweep: Callable[..., Any]) -> None:
+    code, _, err = sweep(
+        "lr=interval(0, 1)", "slow=0.2", "hydra.sweeper.trials=4", "hydra/sweeper/search=random",
+        "hydra/sweeper/scheduler=pbt",
+    )  # fmt: skip
+    assert code == 0, err
+    folder = app.parent / "sweep"
+    changes = [one for one in events(folder) if one["event"] == "change"]
+    assert changes
+    assert set(statuses(folder).values()) == {"finished"}
+    for change in changes:
+        assert 0 <= change["values"]["lr"] <= 1
+        assert (folder / str(change["trial"]) / "checkpoint").exists()
+        assert logged(folder, change["trial"]).count("started at") >= 2
+
+
+@pytest.mark.slow
+def test_two_objectives_give_a_front(app: Path, sweep: Callable[..., Any]) -> None:
+    code, out, err = sweep(
+        "lr=0.1,0.05,0.2", "hydra.sweeper.metric=[objective,cost]", "hydra.sweeper.mode=[min,min]",
+        "hydra/sweeper/scheduler=fifo",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "best: trial 0, 1 ·" in out  # 0.2 is worse in both
+
+
+@pytest.mark.slow
+def test_what_cannot_be_placed_is_said(app: Path, sweep: Callable[..., Any]) -> None:
+    code, _, err = sweep("lr=0.1,0.2", "hydra.sweeper.workers=400")
+    assert code == 1
+    for words in ("400 workers", "hydra.sweeper.address", "none would ever start"):
+        assert words in err
+
+
+def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)
