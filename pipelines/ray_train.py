@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
     from pipelines.run import Run
 
+HUNG_UP = ("Connection closed by peer", "Connection reset by peer", "NCCL")  # what the others say of one that is lost
 Tell = Callable[[Mapping[str, float], Path | None], bool]
 
 
@@ -75,6 +76,7 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
 
     Raises as `Launcher.launch`.
     """
+    from ray.exceptions import RayActorError
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -103,7 +105,7 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
                 trainer.fit()
                 shutil.rmtree(run.folder / "ray", ignore_errors=True)
                 return
-            except TrainingFailedError as error:
+            except (TrainingFailedError, RayActorError) as error:
                 own = own_errors(error)
                 if own is not None:
                     raise own from None
@@ -115,14 +117,16 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
 def own_errors(error: Any) -> Exception | None:
     """What a worker raised itself; None where it, or its machine, was lost."""
     from ray.exceptions import RayError
+    from ray.train.v2._internal.exceptions import RayTrainError
 
-    for failure in getattr(error, "worker_failures", {}).values():
-        cause = getattr(failure, "_base_exc", failure)
-        if isinstance(cause, QuartetError):
-            return cause
-        if not isinstance(cause, RayError):
-            return RuntimeError(f"a worker failed: {failure}")
-    return None
+    failures = list(getattr(error, "worker_failures", {}).values())
+    refusal = next((one for one in failures if isinstance(one, QuartetError)), None)
+    if refusal is not None or not failures:
+        return refusal
+    lost = any(
+        isinstance(one, RayError | RayTrainError) or any(word in str(one) for word in HUNG_UP) for one in failures
+    )
+    return None if lost else RuntimeError(f"a worker failed: {failures[0]}")
 
 
 def loop(given: dict[str, Any]) -> None:

@@ -71,8 +71,8 @@ def test_a_killed_sweep_goes_on(app: Path, start: Callable[..., Any], sweep: Cal
     running = {one["trial"] for one in before} - set(statuses(folder))
     assert running
     wait_until(lambda: not any(alive(pid) for pid in pids(folder)))  # Ray ends with its driver
-    steps = {number: max([0, *(e["metrics"]["time"] for e in before if e["event"] == "report" and e["trial"] == number)])
-             for number in running}  # fmt: skip
+    reports = [(one["trial"], one["metrics"]["time"]) for one in before if one["event"] == "report"]
+    steps = {number: max([0, *(step for trial, step in reports if trial == number)]) for number in running}
 
     code, _, err = sweep("lr=0.1,0.2", "net=a,b")
     assert code == 1
@@ -116,7 +116,7 @@ def test_a_lost_process_is_tried_again_from_its_checkpoint(app: Path, start: Cal
         lambda: (folder / "0" / "state.json").exists() and '"step": 3' in (folder / "0" / "state.json").read_text()
     )
     os.kill(next(iter(pids_of(folder, 0))), signal.SIGKILL)
-    out, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert statuses(folder) == {0: "finished", 1: "finished"}
     starts = [line for line in logged(folder, 0).splitlines() if line.startswith("started")]

@@ -26,13 +26,21 @@ ENVIRONMENT = {
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1e9",  # said by `Room`, sooner
 }
 LOCALHOST = "127.0.0.1"
+LOOPBACK = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"
+}  # whatever the system: a Ray of this machine alone listens to it alone
+
+
+def settle_environment(*, address: str | None) -> None:
+    """What Ray reads while it is imported."""
+    for key, value in {**ENVIRONMENT, **(LOOPBACK if address is None else {})}.items():
+        os.environ.setdefault(key, value)
 
 
 @contextmanager
 def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
     """Ray on this machine until the end of the block, or a running cluster's, or what the process has already."""
-    for key, value in ENVIRONMENT.items():
-        os.environ.setdefault(key, value)
+    settle_environment(address=address)
     path = os.pathsep.join(dict.fromkeys([part for part in sys.path if part] + [os.environ.get("PYTHONPATH", "")]))
     import ray
 

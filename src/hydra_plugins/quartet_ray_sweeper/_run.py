@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import shutil
 import tempfile
 import warnings
@@ -13,7 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.utils import get_method, instantiate
 
-from hydra_plugins.quartet_ray_sweeper._cluster import ENVIRONMENT, Room, alive, offered, ray_running
+from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running, settle_environment
 from hydra_plugins.quartet_ray_sweeper._display import Display
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Record
 from hydra_plugins.quartet_ray_sweeper._space import Refused
@@ -25,8 +24,7 @@ TUNE = ".tune-"  # Tune's own files in the sweep's folder, while it runs
 def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[JobReturn]]:
     """Run what is left of the study; returns all its jobs."""
     options = study.options
-    for key, value in ENVIRONMENT.items():  # before Ray is imported
-        os.environ.setdefault(key, value)
+    settle_environment(address=options["address"])
     for package in ("ray", "ray.tune", "ray.train", "optuna"):
         logging.getLogger(package).setLevel(logging.ERROR)
     search, trials = (importlib.import_module(f"{__package__}.{name}") for name in ("_search", "_trials"))

@@ -1,0 +1,69 @@
+"""A sweep on a cluster of two machines, both of them here, one of which is lost in the middle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweeper.conftest import events, logged, statuses
+from sweeper.test_sweep import wait_until
+
+from hydra_plugins.quartet_ray_sweeper._cluster import Room, settle_environment
+
+
+def test_room_is_counted_machine_by_machine() -> None:
+    def nodes(*cpus: float) -> list[dict[str, Any]]:
+        return [{"Resources": {"CPU": count}} for count in cpus]
+
+    def room(**asked: Any) -> Room:
+        options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
+        return Room.of({**options, **asked}, nodes(2, 2))
+
+    assert room().at_once(nodes(2, 2)) == 4
+    assert room(cpus=1.5).at_once(nodes(2, 2)) == 2  # halves of two machines make no whole
+    assert room(cpus=0.5).at_once(nodes(1)) == 2
+    assert room(workers=3).at_once(nodes(2, 2)) == 1  # workers may be parted
+    assert room(workers=2, worker_cpus=2).at_once(nodes(2, 1)) == 0
+
+
+def test_a_gpu_is_taken_where_there_are_any() -> None:
+    nodes = [{"Resources": {"CPU": 16, "GPU": 8}}]
+    options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
+    assert Room.of(options, nodes).at_once(nodes) == 8
+    assert Room.of({**options, "gpus": 0.5}, nodes).at_once(nodes) == 16
+    assert Room.of({**options, "workers": 4}, nodes).at_once(nodes) == 2
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    settle_environment(address="two machines")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield made
+    made.shutdown()
+
+
+@pytest.mark.slow
+def test_a_lost_machine_costs_no_trial(app: Path, start: Callable[..., Any], cluster: Any) -> None:
+    other = cluster.add_node(num_cpus=1)
+    folder = app.parent / "sweep"
+    process = start(
+        "lr=0.1,0.11,0.12,0.13", "slow=0.4", "hydra/sweeper/scheduler=fifo", f"hydra.sweeper.address={cluster.address}",
+        **{key: value for key, value in os.environ.items() if key.startswith("RAY_AUTH")},
+    )  # fmt: skip
+    reported = lambda: {one["trial"] for one in events(folder) if one["event"] == "report"}  # noqa: E731
+    wait_until(lambda: process.poll() is not None or ((folder / "trials.jsonl").exists() and {0, 1} <= reported()))
+    cluster.remove_node(other, allow_graceful=False)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert set(statuses(folder).values()) == {"finished"}, out
+    assert len(statuses(folder)) == 4
+    starts = [
+        [int(line.split()[2]) for line in logged(folder, i).splitlines() if line.startswith("started")] for i in (0, 1)
+    ]
+    (again,) = [steps for steps in starts if len(steps) > 1]  # one of the two was on the machine that was lost
+    assert again[1] > 0
