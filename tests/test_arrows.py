@@ -15,6 +15,7 @@ from quartet.data.store import READERS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "quartet").rglob("*.py"))
+PLUGIN = sorted((ROOT / "src" / "hydra_plugins").rglob("*.py"))
 # What a room may import of quartet beside itself.
 ARROWS = {
     "nets": {"types"},
@@ -69,8 +70,14 @@ def test_every_room_has_its_arrows() -> None:
     assert {room(path) for path in SOURCES} - {"__init__"} <= set(ARROWS)
 
 
+@pytest.mark.parametrize("path", PLUGIN, ids=lambda path: path.name)
+def test_the_sweeper_stands_on_its_own(path: Path) -> None:
+    for module in imports(path):
+        assert module.split(".")[0] not in {"quartet", "pipelines", "mlflow", "torch"}, f"{path} imports {module}"
+
+
 def test_no_module_is_called_utils() -> None:
-    for path in [*SOURCES, *(ROOT / "pipelines").glob("*.py")]:
+    for path in [*SOURCES, *PLUGIN, *(ROOT / "pipelines").glob("*.py")]:
         assert path.stem not in {"utils", "util", "helpers", "misc", "common"}
 
 
@@ -82,6 +89,8 @@ def test_no_module_is_called_utils() -> None:
         ("import quartet.tracking", {"mlflow", "torch"}),
         ("import quartet.report", {"torch", "matplotlib", "mlflow"}),
         ("import quartet.methods", {"mlflow", "ray", "dvc", "hydra"}),
+        ("import hydra_plugins.quartet_ray_sweeper", {"ray", "hydra", "omegaconf", "optuna"}),
+        ("from hydra.core.plugins import Plugins; Plugins.instance()", {"ray", "optuna", "torch", "quartet"}),
         ("import pipelines.train, pipelines.prepare, pipelines.compose", {"torch", "mlflow", "ray", "dvc", "numpy"}),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.compose import build, read_params
-from pipelines.configuration import compose, load
+from pipelines.configuration import CONF, compose, load
 from quartet.types import QuartetError
 
 PARAMS = "experiments: [{experiments}]\nseeds: [0]\nprofile: laptop\noverrides: {overrides}\n"
@@ -56,6 +56,22 @@ def test_an_override_changes_its_own_experiment_alone(tmp_path: Path, overrides:
     assert load(tmp_path / "changed" / "cnn.yaml")["net"]["width"] == 24
     plain, changed = contents(tmp_path / "plain"), contents(tmp_path / "changed")
     assert [name for name in plain if plain[name] != changed[name]] == ["cnn.yaml"]
+
+
+def test_what_a_sweep_found_is_taken_up(tmp_path: Path) -> None:
+    found = CONF / "tuned" / "cnn.yaml"
+    found.parent.mkdir(exist_ok=True)
+    assert not found.exists()
+    try:
+        found.write_text("# @package _global_\nnet: {width: 24}\n", encoding="utf-8")
+        build(write(tmp_path), tmp_path / "tuned")
+        build(write(tmp_path, overrides="{cnn: [~tuned]}"), tmp_path / "plain")
+    finally:
+        found.unlink()
+    build(write(tmp_path), tmp_path / "without")
+    assert load(tmp_path / "tuned" / "cnn.yaml")["net"]["width"] == 24
+    for folder in ("plain", "without"):
+        assert load(tmp_path / folder / "cnn.yaml")["net"]["width"] == 16
 
 
 def test_overrides_given_as_a_mapping_keep_their_types(tmp_path: Path) -> None:
