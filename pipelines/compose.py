@@ -32,8 +32,8 @@ class Params:
     overrides: dict[str, list[str]]
 
     def words(self, experiment: str) -> list[str]:
-        """The command line that makes this experiment's tree. What a sweep has found for it is taken up, where conf/tuned/
-        holds it; an override `~tuned` leaves it out."""
+        """The command line that makes this experiment's tree. What a sweep found for it is taken up where conf/tuned/
+        has it; an override `~tuned` leaves it out."""
         own = self.overrides.get(experiment, [])
         found = experiment in options("tuned") and not any(word.startswith(("tuned=", "~tuned")) for word in own)
         return [f"experiment={experiment}", f"profile={self.profile}", *[f"tuned={experiment}"] * found, *own]

@@ -3,6 +3,8 @@ winner as a file that `tuned=` takes."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,7 @@ from omegaconf import OmegaConf
 
 from pipelines.configuration import CONF, groups, load
 from pipelines.run import git_commit, write
-from quartet.report.study import Trial, learning_curves, parallel_coordinates
+from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper._journal import Record
@@ -101,6 +103,10 @@ class StudyRun:
             return
         mode, objective = study.modes[0], study.metrics[0]
         trials = [drawn(study, trial) for trial in study.trials]
+        text = io.StringIO(newline="")
+        header, rows = table(trials, mode=mode)  # type: ignore[arg-type]
+        csv.writer(text).writerows([header, *rows])
+        self.tracker.text(self.run, "study/trials.csv", text.getvalue())
         log = [one.key for one in study.space.parameters if one.log]
         figures = {
             "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log),  # type: ignore[arg-type]

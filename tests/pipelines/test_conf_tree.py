@@ -49,7 +49,7 @@ def test_every_experiment_composes_and_passes_the_check(experiment: str, profile
     assert "???" not in str(tree)
 
 
-@pytest.mark.parametrize("group", [group for group in groups() if group not in ("experiment", "profile", "sweep", "tuned")])
+@pytest.mark.parametrize("group", sorted({*groups()} - {"experiment", "profile", "sweep", "tuned"}))
 def test_every_option_of_every_group_composes(group: str) -> None:
     assert options(group)
     for option in options(group):

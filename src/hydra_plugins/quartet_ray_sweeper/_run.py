@@ -45,12 +45,7 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
         mode=list(study.modes) if several else study.modes[0],
         endless=options["trials"] is None,
     )
-    scheduler = instantiate(options["scheduler"]) if options["scheduler"] else None
-    if several and scheduler is not None and type(scheduler).__name__ != "FIFOScheduler":
-        raise Refused(
-            f"hydra.sweeper.metric: {', '.join(study.metrics)} are several, {type(scheduler).__name__} decides by one;"
-            " take hydra/sweeper/scheduler=fifo"
-        )
+    scheduler = _scheduler(study)
     observer = instantiate(options["observer"]) if options["observer"] else None
     total = options["trials"] if options["trials"] is not None else len(study.space.grid())
     with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
@@ -74,7 +69,28 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
             if observer is not None:
                 lines = list(observer.end(study))
             display.summary(lines)
+    if study.journal.unfinished:  # Tune takes Ctrl-C for itself, stops its trials and returns
+        print(f"interrupted; the same command with hydra.sweep.dir={study.folder} goes on", flush=True)
+        raise KeyboardInterrupt
     return _jobs(study, watch.returns)
+
+
+def _scheduler(study: Study) -> Any:
+    """The scheduler that is asked for; None for Tune's own, which lets every trial run to its end."""
+    given = study.options["scheduler"]
+    try:
+        scheduler = instantiate(given) if given else None
+    except Refused:
+        raise
+    except Exception as error:  # no such class, an option that it does not know
+        root = str(error.__cause__ or error).strip().splitlines()[0]
+        raise Refused(f"hydra.sweeper.scheduler: {given.get('_target_')} cannot be made: {root}") from error
+    if scheduler is not None and len(study.metrics) > 1 and type(scheduler).__name__ != "FIFOScheduler":
+        raise Refused(
+            f"hydra.sweeper.metric: {', '.join(study.metrics)} are several, {type(scheduler).__name__} decides by one;"
+            " take hydra/sweeper/scheduler=fifo"
+        )
+    return scheduler
 
 
 def _fit(
