@@ -87,7 +87,8 @@ class Watch(tune.Callback):
         """Its process was lost, more often than `retries`."""
         number = int(trial.trial_id)
         seconds = time.monotonic() - self.began.get(number, time.monotonic())
-        error = "its process was lost: " + str(trial.get_error() or "").strip().splitlines()[-1:][0]
+        said = str(trial.get_error() or "").strip().splitlines() or ["nothing is known of it"]
+        error = f"its process was lost: {said[-1]}"
         self.journal.end(number, FAILED, result=None, error=error, seconds=seconds)
         self.failure = self.failure or error
         self.display.ended(self.journal.records[number])
