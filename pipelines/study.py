@@ -51,7 +51,7 @@ class StudyRun:
         memory = study.folder / MEMORY
         known = json.loads(memory.read_text()) if memory.exists() and study.journal.records else {}
         self.run = self.tracker.start(
-            name=f"sweep {study.folder.name}",
+            name=f"sweep {experiment(study)} {study.folder.name}",
             params={"space": study.space.described(), "constants": study.space.constants, "sweeper": options(study)},
             tags={"kind": "study", "study": study.folder.name, "folder": str(study.folder), "git_commit": git_commit()},
             resume=known.get("run"),
@@ -101,7 +101,7 @@ class StudyRun:
                 self.tracker.artifact(self.run, study.folder / name, folder="study")
         if not self.tracker.uri or not study.trials:
             return
-        mode, objective = study.modes[0], study.metrics[0]
+        mode, objective = study.modes[0], monitor(study) or study.metrics[0]
         trials = [drawn(study, trial) for trial in study.trials]
         text = io.StringIO(newline="")
         header, rows = table(trials, mode=mode)  # type: ignore[arg-type]
@@ -116,10 +116,22 @@ class StudyRun:
             self.tracker.figure(self.run, f"figures/{name}.png", figure)
 
 
+def experiment(study: Study) -> str:
+    """What is swept, "several" where that is swept too."""
+    given = study.config.get("experiment")
+    return str(given) if given and not OmegaConf.is_missing(study.config, "experiment") else "several"
+
+
 def options(study: Study) -> dict[str, Any]:
     """How it searches, as plain data."""
     kept = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
     return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := study.options[key]) else v for key in kept}
+
+
+def monitor(study: Study) -> str:
+    """The validation metric that the objective is the best of; "" before a trial has come so far."""
+    path = Path(study.best[0].folder) / "run.json" if study.best else None
+    return f"best {json.loads(path.read_text())['monitor']}" if path is not None and path.exists() else ""
 
 
 def trial_state(trial: Record) -> dict[str, Any]:
