@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 # The parts in order, and how often each side is measured.
-PARTS = {"startup": 5, "input": 5, "overhead": 3, "processes": 5, "shakespeare": 3, "gpu": 3}
+PARTS = {"startup": 5, "input": 5, "overhead": 3, "processes": 5, "shakespeare": 3, "gpu": 3, "sweeps": 5}
 MODULES = {"input": "input_path"}
 
 

@@ -17,12 +17,15 @@ sys.path.append(str(ROOT / "benchmarks"))  # its files import each other as a sc
 
 import measure  # noqa: E402
 import nanogpt  # noqa: E402
+import sweep_cost  # noqa: E402
+import sweep_memory  # noqa: E402
+import sweep_race  # noqa: E402
 
 
-def bench(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def bench(folder: Path, *arguments: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "bench.py"), *arguments],
-        cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=300,
+        cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=timeout,
     )  # fmt: skip
 
 
@@ -89,3 +92,47 @@ def test_the_recipe_is_the_published_one_and_learns() -> None:
         for _ in range(10):
             training.step()
     assert losses[1] < 0.5 * losses[0] < 0.5 * 3
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_sweeps_are_measured(tmp_path: Path) -> None:
+    done = bench(tmp_path, "--only", "sweeps", "--quick", timeout=540)
+    assert done.returncode == 0, done.stderr
+    race, cost, server, memory = report(tmp_path)
+    for line in (race, cost, server, memory):
+        assert line["value"] is not None, line["note"]
+        assert line["met"] is not None
+        assert "hydra/sweeper=ray" in line["command"]
+    assert len(race["more"]["seeds"]) == len(race["ours"]) == len(race["theirs"]) == 1
+    assert cost["ours"] == [cost["value"]]
+    assert server["value"] == 0, server["more"]
+    assert server["more"]["together"] == [4]
+    if sys.platform == "linux":
+        assert 0.9 < memory["value"] < 4.1
+
+
+def test_a_sweep_is_as_good_once_a_trial_near_the_best_has_ended() -> None:
+    ended = [(10.0, 0.5), (20.0, 0.895), (30.0, 0.9)]
+    assert sweep_race.found(ended, best=0.9) == 20.0
+    assert sweep_race.found(ended, best=0.92) is None
+
+
+def test_both_sides_try_the_same_in_the_same_order() -> None:
+    first, again, other = (sweep_race.words(sweep_race.GRID, epochs=2, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert sorted(first) != sorted(other)
+
+
+def test_the_first_trial_and_training_are_left_out_of_a_trials_cost() -> None:
+    runs = [(100.0, {"train_seconds": 50.0}), (103.0, {"train_seconds": 2.0}), (107.0, {"train_seconds": 3.5})]
+    assert sweep_cost.beyond(runs) == [1.0, 0.5]
+
+
+def test_a_copy_is_what_is_mapped_together_or_read_apart(tmp_path: Path) -> None:
+    mapped, read = tmp_path / "x_train.npy", tmp_path / "y_train.npy"
+    mapped.write_bytes(bytes(1000))
+    assert sweep_memory.copies([{mapped: (250, 1000)}] * 4, [mapped]) == (1.0, ["x_train.npy"])
+    read.write_bytes(bytes(1000))
+    assert sweep_memory.copies([{}] * 4, [read]) == (4.0, [])
+    assert sweep_memory.copies([{mapped: (250, 1000)}] * 4, [mapped, read]) == (2.5, ["x_train.npy"])
