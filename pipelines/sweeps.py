@@ -3,6 +3,8 @@ where the clock ends, how many workers a trial starts."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,21 +89,25 @@ def _devices(overrides: Sequence[Override], tree: Tree) -> int:
 
 
 def samples(tree: Tree) -> int:
-    """The budget in samples, the unit of every sweep's clock. Data is prepared where the budget is not in samples, and
-    the net is built where it is in flops."""
+    """The budget in samples, the unit of every sweep's clock. Prepares the data, here and not in each trial. Texts are
+    opened to count what an epoch or a step has of them, and the net is built where the budget is in flops."""
     from pipelines.prepare import ensure
 
-    folder = ensure(tree["data"])  # here and not in each trial
-    budget = Budget.parse(tree["budget"])
+    folder = ensure(tree["data"])
+    budget, loading = Budget.parse(tree["budget"]), tree["data"]["loading"]
+    manifest = json.loads((folder / "manifest.json").read_text())
     if budget.unit == "samples":
         return round(budget.amount)
+    if manifest["kind"] in ("images", "series") and budget.unit != "flops":
+        examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
+        return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
     from pipelines.build import build_data, build_method
 
     data = build_data(tree, folder)
-    batch = next(iter(data.batches("train", seed=tree["seed"])))
-    flops = build_method(tree, data).count_flops(batch) if budget.unit == "flops" else 1.0
-    one = Spent(int(batch["samples"]), 1, data.examples["train"], flops)
-    return round(one.samples / budget.used(one))
+    batches, examples = data.batches("train", seed=tree["seed"]), data.examples["train"]
+    flops = build_method(tree, data).count_flops(next(iter(batches))) if budget.unit == "flops" else 1.0
+    epoch = Spent(samples=examples, steps=batches.per_epoch, samples_per_epoch=examples, flops_per_sample=flops)
+    return round(examples / budget.used(epoch))
 
 
 def check_job(config: Any) -> None:

@@ -125,6 +125,21 @@ def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.Monk
         assert tuned[part] == plain[part]
 
 
+@pytest.mark.parametrize("experiment", ["mnist1d_cnn", "rnn", "transformer"])
+def test_a_sweeps_clock_ends_where_training_does(here: Path, small: Small, experiment: str) -> None:
+    from pipelines.sweeps import samples
+
+    run = [*small(experiment, steps=7), "data.loading.limit_train=90"]
+    running.command("train.py", *run, cwd=here)
+    facts = running.facts(running.only_run(here))
+    tree = compose(run)
+    assert samples(tree) == pytest.approx(facts["samples_seen"], rel=0.2)  # a batch of pairs varies
+    flops = facts["flops"] * facts["samples_seen"]
+    assert samples({**tree, "budget": f"{flops} flops"}) == pytest.approx(facts["samples_seen"], rel=0.2)
+    epochs = {**tree, "budget": "2 epochs"}
+    assert samples(epochs) == 180 if experiment != "rnn" else samples(epochs) > 100
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

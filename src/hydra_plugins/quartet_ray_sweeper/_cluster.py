@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra_plugins.quartet_ray_sweeper._space import Refused
@@ -49,11 +50,12 @@ def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
         return
     common: dict[str, Any] = {"include_dashboard": dashboard, "log_to_driver": False, "logging_level": logging.ERROR}
     variables = {"PYTHONPATH": path, **{key: os.environ[key] for key in ENVIRONMENT}}
-    before = os.environ.get("PYTHONPATH")
+    before, stack = os.environ.get("PYTHONPATH"), ExitStack()
     try:
         if address is None:
             os.environ["PYTHONPATH"] = path  # what Ray starts inherits it: quicker than an environment of its own
-            ray.init("local", _node_ip_address=LOCALHOST, dashboard_host=LOCALHOST, **common)
+            folder = stack.enter_context(TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
+            ray.init("local", _node_ip_address=LOCALHOST, dashboard_host=LOCALHOST, _temp_dir=folder, **common)
         else:
             common.pop("include_dashboard")
             ray.init(address, runtime_env={"env_vars": variables}, **common)
@@ -63,10 +65,11 @@ def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
         os.environ.pop("PYTHONPATH", None)
         if before is not None:
             os.environ["PYTHONPATH"] = before
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    with stack:
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import shutil
 import tempfile
+import time
 import warnings
+from math import inf
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,6 +21,7 @@ from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING
 from hydra_plugins.quartet_ray_sweeper._space import Refused
 from hydra_plugins.quartet_ray_sweeper._study import Study
 
+SECONDS_BETWEEN_LOOKS = 5.0
 TUNE = ".tune-"  # Tune's own files in the sweep's folder, while it runs
 
 
@@ -102,8 +106,9 @@ def _fit(
     from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _trials, _watch
 
     options = study.options
-    limit = options["max_batch_size"]
-    at_once = min(filter(None, (limit, room.at_once(alive(ray)) if room.workers else None)), default=None)
+    at_once = AtOnce(ray, room, limit=options["max_batch_size"])
+    # Tune's default is one, whose start it waits for before it asks for the next.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once())
     generator = _trials.Trials(
         searcher,
         journal=study.journal,
@@ -165,6 +170,22 @@ def _fit(
                 f"the same command with hydra.sweep.dir={study.folder} goes on"
             ) from None
     return watch
+
+
+class AtOnce:
+    """How many trials may be drawn and not ended: as many as there is room for, and one to come, so that a searcher
+    knows as much as can be known and no machine waits for a composition. One to come would start at once where Tune
+    does not see what a trial takes (its workers), or where fewer are wanted."""
+
+    def __init__(self, ray: Any, room: Room, *, limit: int | None) -> None:
+        self.ray, self.room, self.limit = ray, room, limit
+        self.looked, self.held = -inf, 1
+
+    def __call__(self) -> int:
+        if time.monotonic() - self.looked > SECONDS_BETWEEN_LOOKS:  # a cluster may grow
+            self.looked, self.held = time.monotonic(), max(1, self.room.at_once(alive(self.ray)))
+        waiting = 0 if self.room.workers else 1
+        return min(self.held + waiting, self.limit or self.held + waiting)
 
 
 def _prepare(scheduler: Any, study: Study, composer: Any) -> None:

@@ -91,8 +91,8 @@ class Trials(SearchAlgorithm):
     which it would refuse PBT.
 
     Args:
-        total: of the whole sweep, trials of earlier attempts included; None for as many as the searcher has.
-        at_once: how many may be under way.
+        total: of the whole sweep, trials of earlier attempts included.
+        at_once: how many may be drawn and not ended.
         scheduler: the one to be told of earlier attempts.
     """
 
@@ -102,8 +102,8 @@ class Trials(SearchAlgorithm):
         *,
         journal: Journal,
         composer: Composer,
-        total: int | None,
-        at_once: int | None,
+        total: int,
+        at_once: Callable[[], int],
         scheduler: Any,
     ) -> None:
         self.searcher = searcher
@@ -122,14 +122,13 @@ class Trials(SearchAlgorithm):
         return True  # the searcher was told when it was made
 
     def is_finished(self) -> bool:
-        drawn = self.total is not None and len(self.journal.records) >= self.total
-        return not self.left and (self._finished or drawn)
+        return not self.left and (self._finished or len(self.journal.records) >= self.total)
 
     def next_trial(self) -> Trial | None:
         if self.scheduler is not None:  # only now has Tune told it what is sought
             replay(self.journal, self.scheduler)
             self.scheduler = None
-        if self.is_finished() or (self.at_once is not None and len(self.live) >= self.at_once):
+        if self.is_finished() or len(self.live) >= self.at_once():
             return None
         if self.left:
             record = self.left.pop(0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from quartet.types import QuartetError
 
-SMALL = 1 << 28  # bytes
+SMALL = 1 << 20  # bytes: less is not worth the pages of a map
 SPLITS = ("train", "val", "test")
 
 
