@@ -31,7 +31,7 @@ def new_line() -> Line:
 
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     data = prepared(EXPERIMENT)
-    grid, epochs = (SMALL_GRID, 4) if quick else (GRID, 20)
+    grid, epochs = (SMALL_GRID, 4) if quick else (GRID, 10)
     bests: list[float] = []
     sweeps: list[list[tuple[float, float]]] = []  # of each seed: when a trial had run to its end, what it reached
     with workplace() as folder:
@@ -78,4 +78,4 @@ def words(grid: Grid, *, epochs: int, seed: int) -> list[str]:
     """The command line of a seed's sweep, on either side: the same points in the same order."""
     draw = random.Random(seed)
     order = [choice(key, draw.sample(grid[key], len(grid[key]))) for key in draw.sample(list(grid), len(grid))]
-    return [*tiny(epochs=epochs, every=2), "tracking=none", f"seed={seed}", *order]
+    return [*tiny(epochs=epochs, every=1), "tracking=none", f"seed={seed}", *order]

@@ -186,6 +186,8 @@ def _put_off(one: Override, overrides: Sequence[Override]) -> str:
     swept = any(other.is_sweep_override() and other.key_or_group in groups() for other in overrides)
     plain = one.type is OverrideType.CHANGE and not one.is_sweep_override() and not one.is_hydra_override()
     key, _, value = line.partition("=")
+    always = key.split(".")[0] in ("tracking", "launcher", "seed", "budget", "validate_every", "out")
+    plain = plain and not always  # whatever is chosen, these are there
     return f"{key}=choice({value})" if swept and plain and value else line
 
 

@@ -38,7 +38,10 @@ def launch(run: Run, trial: Trial | None) -> None:
 
         fit_in_trial(run, trial)
     elif trial is not None:
-        alone(run, start=start)
+        try:
+            alone(run, start=start)
+        finally:
+            tidy()
     else:
         launcher: Launcher = instantiate(run.tree["launcher"])
         launcher.launch(run)
@@ -48,6 +51,19 @@ def alone(run: Run, *, start: Path | None = None) -> None:
     from pipelines.worker import fit
 
     fit(run.folder, run.data, run.config_hash, start=start)
+
+
+def tidy() -> None:
+    """Leave nothing to the next trial of this process: what was compiled (torch gives up after eight recompilations),
+    and the GPU's memory."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    torch._dynamo.reset()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 class Local:

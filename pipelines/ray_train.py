@@ -43,7 +43,7 @@ class Cluster:
         from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running
 
         devices = run.tree["trainer"]["devices"]
-        with ray_running(address=self.address, dashboard=False) as ray:
+        with explained(), ray_running(address=self.address, dashboard=False, key="launcher.address") as ray:
             asked = {"cpus": 0.0, "gpus": 0.0, "workers": devices, "worker_cpus": self.cpus, "worker_gpus": self.gpus}
             room = Room.of(asked, alive(ray))
             if not room.at_once(alive(ray)):
@@ -54,13 +54,24 @@ class Cluster:
             fit_on_ray(run, worker=room.worker, start=None, retries=self.retries, tell=partial(show, run))
 
 
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """The plugin's refusals as the pipeline's."""
+    from hydra_plugins.quartet_ray_sweeper._space import Refused
+
+    try:
+        yield
+    except Refused as refusal:
+        raise QuartetError(str(refusal)) from refusal
+
+
 def fit_in_trial(run: Run, trial: Trial) -> None:
-    """The workers of a sweep's trial. The sweep hears of them, and tries a trial again that was lost."""
+    """The workers of a sweep's trial; the sweep hears of them."""
 
     def tell(metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
         return report(metrics, checkpoint=checkpoint)
 
-    fit_on_ray(run, worker=dict(trial.worker), start=trial.checkpoint, retries=0, tell=tell)
+    fit_on_ray(run, worker=dict(trial.worker), start=trial.checkpoint, retries=trial.retries, tell=tell)
 
 
 def show(run: Run, metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
@@ -121,12 +132,15 @@ def own_errors(error: Any) -> Exception | None:
 
     failures = list(getattr(error, "worker_failures", {}).values())
     refusal = next((one for one in failures if isinstance(one, QuartetError)), None)
-    if refusal is not None or not failures:
+    if refusal is not None:
         return refusal
-    lost = any(
-        isinstance(one, RayError | RayTrainError) or any(word in str(one) for word in HUNG_UP) for one in failures
-    )
-    return None if lost else RuntimeError(f"a worker failed: {failures[0]}")
+    # One worker's error has the others hang up: its own comes first.
+    own = [one for one in failures if not isinstance(one, RayError | RayTrainError) and not hung_up(one)]
+    return RuntimeError(f"a worker failed: {own[0]}") if own else None
+
+
+def hung_up(error: Exception) -> bool:
+    return any(words in str(error) for words in HUNG_UP)
 
 
 def loop(given: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import CompactHydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -44,6 +44,8 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
 
 
 def _by_type(error: BaseException) -> str:
+    if isinstance(error, CompactHydraException) and type(error).__name__ == "Refused":
+        return str(error)  # the sweeper's own words, for a person already
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):

@@ -79,7 +79,8 @@ class Run:
             and self.state.get("fingerprint", self.fingerprint) != self.fingerprint
         ):
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-            (self.folder / "state.json").unlink()
+            kept = {"mlflow_run_id": self.state.get("mlflow_run_id")}  # it stays one trial, and one run
+            write(self.folder / "state.json", json.dumps(kept))
         if self.state.get("status") == "FINISHED":
             self.close()
             children = [child for child in self.folder.iterdir() if child.name != "lock"]

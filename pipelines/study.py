@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from pipelines.configuration import CONF, groups, load
 from pipelines.run import git_commit, write
+from pipelines.sweeps import sweep_file
 from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class StudyRun:
         best = study.best[0] if study.best else None
         if best is not None:
             self.crown(study, best)
+        if best is not None and not study.count("running") and (Path(best.folder) / "run.json").exists():
             path = write_tuned(study, best, self.tuned)
             lines.append(f"the best as a file: {path}, for tuned={path.stem}")
         self.log(study)
@@ -158,8 +160,16 @@ def typed(key: str, value: object) -> Any:
 def write_tuned(study: Study, best: Record, folder: Path) -> Path:
     """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path."""
     tree = load(Path(best.folder) / "config.yaml")
-    chosen, values = [], {}
-    for one in OverridesParser.create().parse_overrides(best.overrides):
+    given = OverridesParser.create().parse_overrides(best.overrides)
+    file = sweep_file(given)
+    chosen = [
+        f"{key}: {option}"
+        for entry in file.get("defaults", [])
+        for key, option in entry.items()
+        if key not in ("override /experiment", "override /hydra/sweeper")
+    ]
+    values = {key: value for key, value in file.items() if key not in ("defaults", "hydra", *NOT_TUNED)}
+    for one in given:
         key = str(one.key_or_group)
         if key.split(".")[0] in NOT_TUNED or one.is_hydra_override() or one.is_delete():
             continue
@@ -181,7 +191,7 @@ def write_tuned(study: Study, best: Record, folder: Path) -> Path:
     ]
     nested = OmegaConf.create({})
     for key, value in values.items():
-        OmegaConf.update(nested, key, value)
+        OmegaConf.update(nested, key, value, merge=True, force_add=True)
     text = "".join(f"# {line}\n" for line in header)
     text += "defaults:\n" + "".join(f"  - {line}\n" for line in chosen) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if values else ""

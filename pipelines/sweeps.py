@@ -8,8 +8,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
 from pipelines.check import check
-from pipelines.configuration import Tree, compose, resolve
+from pipelines.configuration import CONF, Tree, compose, resolve
 from pipelines.signatures import signature
 from quartet.budget import Budget, Spent
 from quartet.types import QuartetError
@@ -18,11 +21,14 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 SWEEPER = "hydra/sweeper"
-DECIDING = ("experiment", "task")  # the groups that decide what the objective is
+# What decides the objective, how long a trial trains, and how many workers it starts: each of its values is looked at.
+DECIDING = ("experiment", "task", "budget", "data", "trainer")
 
 
 def on_ray(overrides: Sequence[Override]) -> bool:
     """Whether the command line asks for the Ray sweeper: by name, or by a file of conf/sweep/."""
+    if any(one.key_or_group == "sweep" and one.is_sweep_override() for one in overrides):
+        raise QuartetError("sweep: several are given; sweep one at a time")
     chosen = {one.key_or_group: one.value() for one in overrides if not one.is_sweep_override()}
     return chosen.get(SWEEPER) == "ray" or (chosen.get("sweep") is not None and SWEEPER not in chosen)
 
@@ -30,8 +36,13 @@ def on_ray(overrides: Sequence[Override]) -> bool:
 def completed(overrides: Sequence[Override]) -> list[str]:
     """What to add to the command line. Composes and checks the first of the runs, prepares its data, refuses runs whose
     objectives do not compare."""
-    given = {one.key_or_group for one in overrides}
-    trees = _trees(overrides)
+    file = sweep_file(overrides)
+    own = (file.get("hydra") or {}).get("sweeper") or {}
+    given = {one.key_or_group for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
+    params = OverridesParser.create().parse_overrides(
+        [f"{key}={value}" for key, value in own.get("params", {}).items()]
+    )
+    trees = _trees([*params, *overrides])
     goals = {_goal(tree): tree for tree in trees}
     if len(goals) > 1:
         listed = "; ".join(f"{tree['experiment']}: {monitor} ({mode})" for (monitor, mode), tree in goals.items())
@@ -40,7 +51,11 @@ def completed(overrides: Sequence[Override]) -> list[str]:
             "sweep each by itself, or leave hydra/sweeper=ray out for a plain multirun"
         )
     ((_, mode),) = goals
-    devices = max(_devices(overrides, tree) for tree in trees)
+    if "hydra.sweeper.metric" in given and "hydra.sweeper.mode" not in given:
+        raise QuartetError(
+            "hydra.sweeper.mode: not given beside hydra.sweeper.metric; add hydra.sweeper.mode=min or max"
+        )
+    devices = max(tree["trainer"]["devices"] for tree in trees)
     added = {
         "hydra.sweeper.mode": mode,
         "hydra.sweeper.time": "samples",
@@ -55,22 +70,32 @@ def completed(overrides: Sequence[Override]) -> list[str]:
     return [f"{key}={value}" for key, value in added.items() if key not in given]
 
 
+def sweep_file(overrides: Sequence[Override]) -> Tree:
+    """The file of conf/sweep/ that is chosen, {} for none."""
+    name = next((one.value() for one in overrides if one.key_or_group == "sweep"), None)
+    path = CONF / "sweep" / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if name is not None and path.exists() else {}
+
+
 def _trees(overrides: Sequence[Override]) -> list[Tree]:
-    """The first run, and the first for each value of what decides the objective."""
-    plain, first = [], {}
+    """The first run, and one for each other value of what decides, beside the others' first."""
+    plain: list[str] = []
+    swept: dict[str, list[str]] = {}
+    deciding = set()
     for one in overrides:
         if one.is_hydra_override() or str(one.key_or_group).startswith("hydra"):
             continue
+        key = one.get_key_element()
         if not one.is_sweep_override():
             plain.append(str(one.input_line))
+            swept.pop(key, None)
         elif one.is_discrete_sweep():
-            values = list(one.sweep_string_iterator())
-            keep = values if one.key_or_group in DECIDING else values[:1]
-            first[one.get_key_element()] = [f"{one.get_key_element()}={value}" for value in keep]
-    lines: list[list[str]] = [[]]
-    for choices in first.values():
-        lines = [[*line, choice] for line in lines for choice in choices]
-    trees = [compose([*plain, *line]) for line in lines]
+            swept[key] = [f"{key}={value}" for value in one.sweep_string_iterator()]
+            if str(one.key_or_group).split(".")[0] in DECIDING:
+                deciding.add(key)
+    first = {key: lines[0] for key, lines in swept.items()}
+    points = [first] + [{**first, key: line} for key in swept if key in deciding for line in swept[key][1:]]
+    trees = [compose([*plain, *point.values()]) for point in points]
     for tree in trees:
         check(tree)
     return trees
@@ -79,13 +104,6 @@ def _trees(overrides: Sequence[Override]) -> list[Tree]:
 def _goal(tree: Tree) -> tuple[str, str]:
     constants = getattr(signature(tree["task"]["_target_"]), "constants", {})
     return constants.get("MONITOR", ""), constants.get("MODE", "min")
-
-
-def _devices(overrides: Sequence[Override], tree: Tree) -> int:
-    swept = [one for one in overrides if one.key_or_group == "trainer.devices" and one.is_sweep_override()]
-    return max(
-        (int(value) for one in swept for value in one.sweep_string_iterator()), default=tree["trainer"]["devices"]
-    )
 
 
 def samples(tree: Tree) -> int:

@@ -138,7 +138,7 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     from pipelines.run import git_commit, names
 
     sweep = trial.facts if trial is not None else {}
-    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") else {}
+    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.tree["tracking"] else {}
     tracker = instantiate({**run.tree["tracking"], **at})
     tags = {
         **{name: str(value) for name, value in names(run.tree).items()},

@@ -109,20 +109,19 @@ def build_trainer(
     if options["compile"]:
         for network in method.networks():
             network.compile()
-    checkpoints = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="best",
-        monitor=f"val/{method.task.MONITOR}",
-        mode=method.task.MODE,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
+    kept: dict[str, Any] = {
+        "dirpath": folder / "checkpoints",
+        "save_on_train_epoch_end": True,
+        "auto_insert_metric_name": False,
+        "enable_version_counter": False,
+    }
+    best = ModelCheckpoint(filename="best", monitor=f"val/{method.task.MONITOR}", mode=method.task.MODE, **kept)
+    # One of its own: Lightning's `save_last` writes only where there is a new best.
+    last = ModelCheckpoint(filename="last", monitor=None, **kept)
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
     display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
     recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
-    callbacks: list[pl.Callback] = [recorder, checkpoints, reporting]
+    callbacks: list[pl.Callback] = [recorder, best, last, reporting]
     if launched:
         callbacks.append(ShareMemory())
     if launched and not ray:

@@ -71,9 +71,11 @@ def test_conditions_follow_one_another() -> None:
 
 def test_probes_meet_every_value_and_both_ends() -> None:
     found = space("net=a,b", "lr=interval(0, 1)", when={"net=b": {"heads": "choice(1, 2)"}})
-    met = {line for point in found.probes() for line in found.overrides(point)}
+    points = [point for pair in found.probes() for point in pair]
+    met = {line for point in points for line in found.overrides(point)}
     assert met == {"net=a", "net=b", "lr=0.0", "lr=1.0", "heads=1", "heads=2"}
-    assert all(("heads" in point) == (point["net"] == "b") for point in found.probes())
+    assert all(("heads" in point) == (point["net"] == "b") for point in points)
+    assert len(space("seed=range(0, 300)").probes()) == 2
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,16 @@ def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([LR], ("hydra.sweeper.trials: not given",)),
+        (
+            [
+                "lr=1,2",
+                "hydra/sweeper/scheduler=own",
+                "hydra.sweeper.scheduler={_target_: ray.tune.schedulers.PopulationBasedTraining, "
+                "_convert_: all, hyperparam_mutations: {lr: [1, 2]}}",
+            ],
+            ("PopulationBasedTraining", "scheduler=pbt"),
+        ),
+        (["lr=1,2", "hydra.sweeper.address=127.0.0.1:1"], ("hydra.sweeper.address", "no Ray cluster answers")),
         (["lr=tag(lin, interval(0, 1))", "hydra.sweeper.trials=3"], ("lr=tag(lin, interval(0, 1))", "'lin'")),
         (["lr=interval(0, 1)", "hydra/sweeper/search=grid"], ("lr=interval(0, 1)", "grid")),
         (["net=a,c"], ("net/c",)),
@@ -92,6 +101,26 @@ def test_a_killed_sweep_goes_on(app: Path, start: Callable[..., Any], sweep: Cal
 
     code, out, err = sweep(*arguments, "hydra.sweeper.trials=8")  # all is done: nothing runs
     assert (code, events(folder)) == (0, after)
+
+
+@pytest.mark.slow
+def test_hyperband_pauses_and_halves(app: Path, sweep: Callable[..., Any]) -> None:
+    given = ["hydra/sweeper/scheduler=hyperband", "hydra.sweeper.max_time=81", "steps=81", "slow=0"]
+    code, _, err = sweep("lr=range(0, 24)", *given)
+    assert code == 0, err
+    found = list(statuses(app.parent / "sweep").values())
+    assert len(found) == 24
+    assert found.count("stopped") > 5
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_once_at_a_time(app: Path, start: Callable[..., Any], sweep: Callable[..., Any]) -> None:
+    process = start("lr=0.1,0.2", "slow=0.5")
+    wait_until(lambda: (app.parent / "sweep" / "trials.jsonl").exists())
+    code, _, err = sweep("lr=0.1,0.2", "slow=0.5")
+    assert (code, "under way already" in err) == (1, True)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
 
 
 def started_in(of: list[dict[str, Any]]) -> list[int]:
@@ -166,7 +195,7 @@ def test_searches_and_schedulers(app: Path, sweep: Callable[..., Any], search: s
     assert len(trials) == 8
     assert {one["values"]["net"] for one in trials} == {"a", "b"}
     assert all(("heads" in one["values"]) == (one["values"]["net"] == "b") for one in trials)
-    assert set(statuses(folder).values()) <= {"finished", "stopped"}
+    assert set(statuses(folder).values()) == ({"finished"} if scheduler == "fifo" else {"finished", "stopped"})
     assert len(statuses(folder)) == 8
 
 

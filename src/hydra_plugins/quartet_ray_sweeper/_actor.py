@@ -16,9 +16,10 @@ from ray import cloudpickle, tune
 from hydra_plugins.quartet_ray_sweeper._job import Ended, Job
 from hydra_plugins.quartet_ray_sweeper._report import Trial
 from hydra_plugins.quartet_ray_sweeper._schedule import TICK, TICKS
+from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
 
 CONFIG, CHECKPOINT, LOG = "config", "checkpoint", "trial.log"
-RETURN, ERROR, TRACE, REPORTED = "job_return", "job_error", "job_trace", "reported"
+RETURN, ERROR, REPORTED = "job_return", "job_error", "reported"
 
 
 class TrialActor(tune.Trainable):
@@ -56,6 +57,7 @@ class TrialActor(tune.Trainable):
             checkpoint=self.start_from,
             facts=self.sweep["facts"],
             worker=self.sweep["worker"],
+            retries=self.sweep["retries"],
         )
 
         def function() -> JobReturn:
@@ -72,17 +74,19 @@ class TrialActor(tune.Trainable):
 
     def ended(self, said: Ended) -> dict[str, Any]:
         """The result that ends the trial. A failure is told, not raised: Tune would take it for a lost process."""
-        job, error, trace = said.value, said.error, said.trace
+        job, error = said.value, said.error
         if isinstance(job, JobReturn) and job.status is JobStatus.FAILED:
             error = job._return_value
             trace = "".join(traceback.format_exception(error))
             with (Path(self.hydra_config.hydra.runtime.output_dir) / LOG).open("a", encoding="utf-8") as log:
                 log.write(trace)
         if error is not None:
-            return {ERROR: f"{type(error).__name__}: {error}", TRACE: trace}
+            return {ERROR: f"{type(error).__name__}: {error}"}
         value = job.return_value if isinstance(job, JobReturn) else None
         metrics = self.sweep["metrics"]
-        number = {metrics[0]: float(value)} if isinstance(value, int | float) and len(metrics) == 1 else {}
+        counts = isinstance(value, int | float) and len(metrics) == 1
+        counts = counts and (metrics[0] == OBJECTIVE or metrics[0] not in self.last.get(REPORTED, ()))
+        number = {metrics[0]: float(value)} if counts and value is not None else {}
         try:
             returned = cloudpickle.dumps(job)
         except Exception:  # what a task returns need not travel
@@ -126,6 +130,7 @@ def pack(
             "singletons": Singleton.get_state(),
             "facts": facts,
             "worker": worker,
+            "retries": options["retries"],
             "time": options["time"],
             "max_time": options["max_time"],
             "metrics": options["metric"],

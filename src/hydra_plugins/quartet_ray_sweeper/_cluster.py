@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,7 @@ ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1e9",  # said by `Room`, sooner
 }
+REACH_SECONDS = 5.0
 LOCALHOST = "127.0.0.1"
 LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"
@@ -39,8 +41,11 @@ def settle_environment(*, address: str | None) -> None:
 
 
 @contextmanager
-def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
-    """Ray on this machine until the end of the block, or a running cluster's, or what the process has already."""
+def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweeper.address") -> Iterator[Any]:
+    """Ray on this machine until the end of the block, or a running cluster's, or what the process has already.
+
+    Raises `Refused`, naming the option `key`, where no cluster answers at `address`.
+    """
     settle_environment(address=address)
     path = os.pathsep.join(dict.fromkeys([part for part in sys.path if part] + [os.environ.get("PYTHONPATH", "")]))
     import ray
@@ -58,9 +63,10 @@ def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
             ray.init("local", _node_ip_address=LOCALHOST, dashboard_host=LOCALHOST, _temp_dir=folder, **common)
         else:
             common.pop("include_dashboard")
+            reach(address)
             ray.init(address, runtime_env={"env_vars": variables}, **common)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise Refused(f"hydra.sweeper.address: {address}: {str(error).strip().splitlines()[0]}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise Refused(f"{key}: {address}: {str(error).strip().splitlines()[0]}") from error
     finally:
         os.environ.pop("PYTHONPATH", None)
         if before is not None:
@@ -70,6 +76,16 @@ def ray_running(*, address: str | None, dashboard: bool) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def reach(address: str) -> None:
+    """Raise OSError where nothing listens at host:port; Ray itself tries for minutes. Other forms are Ray's matter."""
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in address and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+        except OSError as error:
+            raise ConnectionError(f"no Ray cluster answers there ({error})") from error
 
 
 @dataclass(frozen=True)

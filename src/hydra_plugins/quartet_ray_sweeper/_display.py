@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Record
@@ -28,8 +29,8 @@ WORD = {
 class Display:
     """A context manager that is told what happens."""
 
-    def __init__(self, study: Study, *, total: int | None, at_once: int) -> None:
-        self.study, self.total, self.at_once = study, total, at_once
+    def __init__(self, study: Study, *, total: int) -> None:
+        self.study, self.total = study, total
         self.terminal = sys.stdout.isatty()
         self.console = Console(highlight=False) if self.terminal else Console(highlight=False, width=160)
         self.live = Live(console=self.console, auto_refresh=False, transient=True) if self.terminal else None
@@ -57,8 +58,10 @@ class Display:
         self.tick(now=True)
         if self.live is None:
             self.said = time.monotonic()
-            said = trial.error.splitlines()[0] if trial.error else f"{self.score(trial)} at {self.reached(trial)}"
-            self.console.print(f"trial {trial.number} {WORD[trial.status]} · {said} · {given(trial)}", soft_wrap=True)
+            said = last_line(trial.error) if trial.error else f"{self.score(trial)} at {self.reached(trial)}"
+            self.console.print(
+                f"trial {trial.number} {WORD[trial.status]} · {escape(said)} · {escape(given(trial))}", soft_wrap=True
+            )
 
     def tick(self, *, now: bool = False) -> None:
         if self.live is not None and (now or time.monotonic() - self.looked > REFRESH):
@@ -69,7 +72,7 @@ class Display:
         """How far the sweep is, in a line."""
         counts = {status: self.study.count(status) for status in (FINISHED, STOPPED, FAILED, RUNNING)}
         done = counts[FINISHED] + counts[STOPPED] + counts[FAILED]
-        parts = [f"{done}/{self.total if self.total is not None else '?'} trials"]
+        parts = [f"{done}/{self.total} trials"]
         parts += [f"{counts[FINISHED]} finished", f"{counts[STOPPED]} stopped early"]
         parts += [f"{counts[FAILED]} failed"] * bool(counts[FAILED]) + [f"{counts[RUNNING]} running"]
         if best := self.study.best:
@@ -95,7 +98,7 @@ class Display:
         for trial in trials:
             scores = self.study.scores(trial)
             shown = [f"{score:.4g}" for score in scores] if scores else ["–"] * len(self.study.metrics)
-            values = [_short(trial.values[key]) if key in trial.values else "" for key in keys]
+            values = [escape(_short(trial.values[key])) if key in trial.values else "" for key in keys]
             table.add_row(str(trial.number), WORD[trial.status], *shown, self.reached(trial), *values)
         return table
 
@@ -109,10 +112,10 @@ class Display:
             self.console.print(self.table(shown))
         self.console.print(self.line(), soft_wrap=True)
         for trial in [trial for trial in study.trials if trial.status == FAILED][:TOP]:
-            self.console.print(f"trial {trial.number} failed: {trial.error}", markup=False, soft_wrap=True)
+            self.console.print(f"trial {trial.number} failed: {last_line(trial.error)}", markup=False, soft_wrap=True)
         if best:
             first = study.best[0]
-            self.console.print(f"best: trial {best} · {given(first)} → {first.folder}", soft_wrap=True)
+            self.console.print(f"best: trial {best} · {given(first)} → {first.folder}", markup=False, soft_wrap=True)
         for line in [*lines, f"all trials: {study.folder / 'trials.jsonl'}"]:
             self.console.print(line, markup=False, soft_wrap=True)
 
@@ -121,6 +124,10 @@ class Display:
         sign = -1.0 if self.study.modes[0] == "max" else 1.0
         known = [(trial, scores) for trial in self.study.trials if (scores := self.study.scores(trial)) is not None]
         return [t for t, _ in sorted(known, key=lambda pair: (pair[0].status != FINISHED, sign * pair[1][0]))]
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
 
 
 def given(trial: Record) -> str:

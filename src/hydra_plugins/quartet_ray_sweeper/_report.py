@@ -30,6 +30,7 @@ class Trial:
         checkpoint: what to start from, where the scheduler paused this trial or gave it another's (PBT).
         facts: what the sweep's observer has for all trials, such as the id of a parent run.
         worker: CPUs and GPUs of each process that the task starts by Ray Train: `hydra.sweeper.worker_cpus`, `…_gpus`.
+        retries: how often the task shall go on when such a process is lost, `hydra.sweeper.retries`.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Trial:
     checkpoint: Path | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     worker: Mapping[str, float] = field(default_factory=dict)
+    retries: int = 0
 
 
 _channel: Channel | None = None

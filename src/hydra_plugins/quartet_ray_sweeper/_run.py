@@ -9,6 +9,8 @@ import shutil
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from math import inf
 from typing import Any
 
@@ -22,6 +24,8 @@ from hydra_plugins.quartet_ray_sweeper._space import Refused
 from hydra_plugins.quartet_ray_sweeper._study import Study
 
 SECONDS_BETWEEN_LOOKS = 5.0
+DRAWS = 20  # trials, where nobody says how many
+PATIENCE = 120.0  # seconds that trials may take at the end of a sweep to clean up
 TUNE = ".tune-"  # Tune's own files in the sweep's folder, while it runs
 
 
@@ -48,20 +52,20 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
         metric=list(study.metrics) if several else study.metrics[0],
         mode=list(study.modes) if several else study.modes[0],
         endless=options["trials"] is None,
+        seed=options["seed"],
     )
     scheduler = _scheduler(study)
     observer = instantiate(options["observer"]) if options["observer"] else None
-    total = options["trials"] if options["trials"] is not None else len(study.space.grid())
+    total = options["trials"] or (len(study.space.grid()) if isinstance(searcher, search.Grid) else DRAWS)
     with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
         room = Room.of(dict(options), alive(ray))
-        at_once = room.at_once(alive(ray))
-        if not at_once:
+        if not room.at_once(alive(ray)):
             raise Refused(
                 f"a trial takes {room.described()}, Ray has {offered(alive(ray))}: none would ever start\n"
                 "take fewer (hydra.sweeper.cpus, gpus, workers) or a larger cluster (hydra.sweeper.address)"
             )
         facts = dict(observer.begin(study)) if observer is not None else {}
-        display = Display(study, total=total, at_once=at_once)
+        display = Display(study, total=total)
         lines: list[str] = []
         try:
             with display:
@@ -89,12 +93,25 @@ def _scheduler(study: Study) -> Any:
     except Exception as error:  # no such class, an option that it does not know
         root = str(error.__cause__ or error).strip().splitlines()[0]
         raise Refused(f"hydra.sweeper.scheduler: {given.get('_target_')} cannot be made: {root}") from error
+    _refuse_other_populations(scheduler)
     if scheduler is not None and len(study.metrics) > 1 and type(scheduler).__name__ != "FIFOScheduler":
         raise Refused(
             f"hydra.sweeper.metric: {', '.join(study.metrics)} are several, {type(scheduler).__name__} decides by one;"
             " take hydra/sweeper/scheduler=fifo"
         )
     return scheduler
+
+
+def _refuse_other_populations(scheduler: Any) -> None:
+    from ray.tune.schedulers import PopulationBasedTraining
+
+    from hydra_plugins.quartet_ray_sweeper._schedule import Population
+
+    if isinstance(scheduler, PopulationBasedTraining) and not isinstance(scheduler, Population):
+        raise Refused(
+            f"hydra.sweeper.scheduler: {type(scheduler).__name__} changes values that would not be composed anew;"
+            " take hydra/sweeper/scheduler=pbt"
+        )
 
 
 def _fit(
@@ -141,9 +158,11 @@ def _fit(
     with (
         tempfile.TemporaryDirectory(prefix=TUNE, dir=study.folder, ignore_cleanup_errors=True) as storage,
         warnings.catch_warnings(),
+        ExitStack() as stack,
     ):
         warnings.simplefilter("ignore")
         try:
+            stack.enter_context(patient())
             # Not Tuner, which would pickle all of this for its own way to resume.
             tune.run(
                 tune.with_resources(tune.with_parameters(_actor.TrialActor, sweep=shared), room.own),
@@ -163,13 +182,31 @@ def _fit(
                 trial_dirname_creator=lambda trial: trial.trial_id,
             )
         except _watch.TrialFailed as failure:
-            raise Refused(f"a trial failed, and hydra.sweeper.fail_fast ends the sweep with it:\n{failure}") from None
+            raise Refused(f"{failure}\nhydra.sweeper.fail_fast ends the sweep with it") from None
         except _watch.NoRoom:
             raise Refused(
                 f"a trial takes {room.described()}, Ray has only {offered(alive(ray))} left\n"
                 f"the same command with hydra.sweep.dir={study.folder} goes on"
             ) from None
     return watch
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Have Tune wait at the end of a sweep: it kills after ten seconds what has not ended, and has no option for it."""
+    module = importlib.import_module("ray.tune.tune")
+    usual = module.TuneController
+
+    class Patient(usual):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._actor_force_cleanup_timeout = PATIENCE
+
+    module.TuneController = Patient  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.TuneController = usual  # type: ignore[attr-defined]
 
 
 class AtOnce:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from math import exp, log
+from math import exp, floor, log
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Random(Remembering):
         low, high = (log(one.low), log(one.high + one.whole)) if one.log else (one.low, one.high + one.whole)
         drawn = self.random.uniform(low, high)
         value = exp(drawn) if one.log else drawn
-        return min(int(value), int(one.high)) if one.whole else value
+        return min(floor(value), int(one.high)) if one.whole else value
 
 
 class Define:
@@ -101,20 +101,18 @@ def domains(space: Space) -> dict[str, Any]:
     return found
 
 
-def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool) -> Searcher:
+def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, seed: int) -> Searcher:
     """The searcher that `config` names, knowing the space and what is sought.
 
-    `endless`: whether no number of trials was given, which only a grid can do without.
+    `endless`: whether no number of trials was given; then what is finite is tried whole. `seed`: of the default search.
     """
     target = str((config or {}).get("_target_", ""))
     if not target:
         ours = Grid(space=space) if space.finite and endless else None
         target = "" if ours is not None else "ray.tune.search.optuna.OptunaSearch"
-        config = {"_target_": target, "seed": 0} if target else config
+        config = {"_target_": target, "seed": seed} if target else config
         if ours is not None:
             return ours
-    if endless and not target.endswith(".Grid"):
-        raise Refused(f"hydra.sweeper.trials: not given; {target.rpartition('.')[2]} draws for ever, say how many")
     try:
         if target.startswith(__name__.rpartition(".")[0]):
             return instantiate(config, _partial_=True)(space=space, metric=metric, mode=mode)

@@ -13,6 +13,7 @@ from hydra.errors import CompactHydraException
 
 Value = str | int | float  # a text stands for itself, as the override's right side
 Point = dict[str, Value]  # the values of a trial, by key
+PROBES = 64
 Conditions = tuple[tuple[str, str], ...]
 
 
@@ -44,8 +45,8 @@ class Parameter:
 
     @property
     def some(self) -> tuple[Value, ...]:
-        """All values of a list, both ends of an interval."""
-        return self.values if self.values is not None else (self.low, self.high)
+        """All values of a list, both ends of an interval or of whole numbers."""
+        return self.values if self.values is not None and not self.whole else (self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -104,22 +105,23 @@ class Space:
         """Every point of a finite space, the last parameter changing fastest."""
         points: list[Point] = []
         seen = set()
-        for values in itertools.product(*(parameter.some for parameter in self.parameters)):
+        for values in itertools.product(*(parameter.values or () for parameter in self.parameters)):
             point = self.point(dict(zip((one.key for one in self.parameters), values, strict=True)))
             if tuple(point.items()) not in seen:  # where a condition fails, the others differ in nothing
                 seen.add(tuple(point.items()))
                 points.append(point)
         return points
 
-    def probes(self) -> list[Point]:
-        """A few points in which every value and both ends of every interval occur, to be composed before the start."""
-        first = {one.key: one.some[0] for one in self.parameters}
-        points = [self.point(first)] + [
-            self.point({**first, **self._conditions(one), one.key: value})
-            for one in self.parameters
-            for value in one.some
-        ]
-        return [point for i, point in enumerate(points) if point not in points[:i]]
+    def probes(self) -> list[tuple[Point, Point]]:
+        """Points to be composed before the start, in which values and ends of intervals occur, up to `PROBES`: each
+        beside the others' first values, and beside their last."""
+        first, last = ({one.key: one.some[end] for one in self.parameters} for end in (0, -1))
+        pairs = [(self.point(first), self.point(last))] * (not self.parameters)
+        for one in self.parameters:
+            for value in one.some:
+                mine = {**self._conditions(one), one.key: value}
+                pairs.append((self.point({**first, **mine}), self.point({**last, **mine})))
+        return [pair for i, pair in enumerate(pairs) if pair not in pairs[:i]][:PROBES]
 
     def _conditions(self, parameter: Parameter) -> dict[str, Value]:
         wanted: dict[str, Value] = {}

@@ -13,6 +13,8 @@ from omegaconf import DictConfig
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal, Record
 from hydra_plugins.quartet_ray_sweeper._space import Space
 
+OBJECTIVE = "objective"  # the metric that a task's return value is
+
 
 @dataclass(frozen=True)
 class Study:
@@ -39,12 +41,13 @@ class Study:
         return [self.journal.records[number] for number in sorted(self.journal.records)]
 
     def scores(self, trial: Record) -> tuple[float, ...] | None:
-        """What it reached, by metric: what it returned, else the last that it reported. None without numbers."""
+        """What it reached, by metric: the last that it reported. What it returned is the objective, or stands for the
+        one metric that was never reported. None without numbers."""
         if trial.status == FAILED:
             return None
-        last = trial.reports[-1] if trial.reports else {}
-        if len(self.metrics) == 1 and trial.result is not None:
-            last = {self.metrics[0]: trial.result}
+        last, metric = trial.reports[-1] if trial.reports else {}, self.metrics[0]
+        if trial.result is not None and len(self.metrics) == 1 and (metric == OBJECTIVE or metric not in last):
+            last = {metric: trial.result}
         found = tuple(last.get(metric, float("nan")) for metric in self.metrics)
         return found if all(isfinite(value) for value in found) else None
 

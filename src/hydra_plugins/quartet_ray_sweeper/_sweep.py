@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
@@ -37,16 +39,31 @@ def sweep(
     options = {**options, "metric": metrics, "mode": modes}
     asked = _asked(config, space, options)
     folder = _folder(config, asked, resume=options["resume"])
-    settle(folder, asked)
-    OmegaConf.save(config, folder / "multirun.yaml")
-    study = Study(
-        folder=folder, config=config, space=space, journal=Journal(folder), metrics=metrics, modes=modes,
-        clock=options["time"], max_time=options["max_time"], options=options,
-    )  # fmt: skip
-
     from hydra_plugins.quartet_ray_sweeper import _run
 
-    return _run.run(study, hydra_context=hydra_context, task_function=task_function)
+    with _locked(folder):
+        settle(folder, asked)
+        OmegaConf.save(config, folder / "multirun.yaml")
+        study = Study(
+            folder=folder, config=config, space=space, journal=Journal(folder), metrics=metrics, modes=modes,
+            clock=options["time"], max_time=options["max_time"], options=options,
+        )  # fmt: skip
+        return _run.run(study, hydra_context=hydra_context, task_function=task_function)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two drivers of one sweep would run each trial twice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Refused(f"{folder}: this sweep is under way already; for another give another hydra.sweep.dir") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _sought(options: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from ray import cloudpickle
 from ray.tune.experiment import Trial
 from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal
 from hydra_plugins.quartet_ray_sweeper._schedule import within
-from hydra_plugins.quartet_ray_sweeper._search import point
+from hydra_plugins.quartet_ray_sweeper._search import Grid, point
 from hydra_plugins.quartet_ray_sweeper._space import Point, Space
 
 SEARCHER = "searcher.pkl"
@@ -61,9 +62,15 @@ class Composer:
         return job
 
     def refuse_impossible(self) -> None:
-        """Compose every value once, before anything is started."""
-        for values in self.space.probes():
-            self.compose(0, values)
+        """Compose values once before anything is started. One that fails beside the others' first values may still do
+        beside their last."""
+        for one, other in self.space.probes():
+            try:
+                self.compose(0, one)
+            except Exception:
+                if other == one:
+                    raise
+                self.compose(0, other)
 
 
 def _resolve(job: DictConfig) -> None:
@@ -109,10 +116,13 @@ class Trials(SearchAlgorithm):
         self.searcher = searcher
         self.journal, self.composer, self.total, self.at_once = journal, composer, total, at_once
         self.left, self.scheduler = list(journal.unfinished), scheduler
-        self.live: set[str] = set()
+        self.live: dict[str, Trial] = {}
         self.path = composer.folder / SEARCHER
         if journal.records and self.path.exists():
             searcher.restore(str(self.path))
+        if isinstance(searcher, Grid):  # its memory is one point ahead where the driver was killed between the two
+            tried = [record.values for record in journal.records.values()]
+            searcher.points = [point for point in composer.space.grid() if point not in tried]
 
     def add_configurations(self, experiments: Any) -> None:
         (experiment,) = experiments
@@ -128,7 +138,8 @@ class Trials(SearchAlgorithm):
         if self.scheduler is not None:  # only now has Tune told it what is sought
             replay(self.journal, self.scheduler)
             self.scheduler = None
-        if self.is_finished() or len(self.live) >= self.at_once():
+        under_way = sum(trial.status in (Trial.PENDING, Trial.RUNNING) for trial in self.live.values())  # none paused
+        if self.is_finished() or under_way >= self.at_once():
             return None
         if self.left:
             record = self.left.pop(0)
@@ -158,16 +169,17 @@ class Trials(SearchAlgorithm):
 
     def make(self, number: int, values: Point, job: DictConfig) -> Trial:
         spec = {**self.spec, "config": packed(job, values)}
-        self.live.add(name(number))
-        return _create_trial_from_spec(
+        trial = _create_trial_from_spec(
             spec, _make_parser(), evaluated_params=dict(values), experiment_tag=name(number), trial_id=name(number)
         )
+        self.live[trial.trial_id] = trial
+        return trial
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self.searcher.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self.live.discard(trial_id)
+        self.live.pop(trial_id, None)
         record = self.journal.records[int(trial_id)]
         reported = record.reports[-1] if record.reports else {}
         known = {**reported, **(result or {})}
@@ -198,7 +210,8 @@ def replay(journal: Journal, scheduler: Any) -> None:
         results = [{**metrics, "training_iteration": i + 1} for i, metrics in enumerate(record.reports)]
         scheduler.on_trial_add(Past, trial)
         for result in results:
-            scheduler.on_trial_result(Past, trial, result)
+            if scheduler.on_trial_result(Past, trial, result) == TrialScheduler.STOP:
+                break  # what it knows is another order than it was then; a trial is stopped once
         if record.status in (FINISHED, STOPPED, FAILED) and results:
             scheduler.on_trial_complete(Past, trial, results[-1])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import cloudpickle, tune
 
-from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR, REPORTED, RETURN, TRACE
+from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR, LOG, REPORTED, RETURN
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal
 
 PATIENCE = 60.0  # seconds without room for any trial
@@ -59,17 +59,18 @@ class Watch(tune.Callback):
         self.display.reported(self.journal.records[number])
 
     def end(self, number: int, result: dict[str, Any]) -> None:
+        record = self.journal.records[number]
         seconds = time.monotonic() - self.began.get(number, time.monotonic())
         if ERROR in result:
             self.journal.end(number, FAILED, result=None, error=result[ERROR], seconds=seconds)
-            self.failure = self.failure or result[TRACE]
+            self.failure = self.failure or f"trial {number} failed: {result[ERROR]}; see {record.folder}/{LOG}"
         else:
             returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
             self.returns[number] = returned
             value = getattr(returned, "_return_value", None)
             number_returned = float(value) if isinstance(value, int | float) else None
             self.journal.end(number, FINISHED, result=number_returned, seconds=seconds)
-        self.display.ended(self.journal.records[number])
+        self.display.ended(record)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """Every trial that ends without an error comes here: those that returned have been written down already."""

@@ -23,7 +23,7 @@ class RaySweeperConf:
     Attributes:
         params: the search space, `{optimizer.lr: "tag(log, interval(1e-4, 1e-1))"}`; the command line adds to it.
         when: parameters that exist only where others have a value: `{net=transformer: {net.heads: "choice(2, 4)"}}`.
-        trials: how many, in all; None for each point of a grid.
+        trials: how many, in all; None for each point of a grid, and 20 where the space has no end.
         metric, mode: what a trial reports (or returns) and whether to minimise it, "min" or "max". Lists of both search
             for the best trade-offs.
         time, max_time: the clock that trials report, and where it ends.
@@ -44,8 +44,8 @@ class RaySweeperConf:
     _target_: str = f"{HERE}.sweeper.RaySweeper"
     _recursive_: bool = False
     defaults: List[Any] = field(default_factory=lambda: ["_self_", {"search": "auto"}, {"scheduler": "asha"}])  # noqa: UP006
-    params: Optional[Dict[str, Any]] = None  # noqa: UP006, UP045
-    when: Optional[Dict[str, Any]] = None  # noqa: UP006, UP045
+    params: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
+    when: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
     trials: Optional[int] = None  # noqa: UP045
     metric: Any = "objective"
     mode: Any = "min"
@@ -78,6 +78,7 @@ SEARCHES: Dict[str, Dict[str, Any]] = {  # noqa: UP006
 }
 # `grace`, `interval`: fractions of max_time.
 SCHEDULERS: Dict[str, Dict[str, Any]] = {  # noqa: UP006
+    "own": {},  # to be given as hydra.sweeper.scheduler={_target_: …}
     "fifo": {"_target_": "ray.tune.schedulers.FIFOScheduler"},
     "asha": {"_target_": f"{HERE}._schedule.asha", **OURS, "grace": 0.1, "eta": 3.0},
     "hyperband": {"_target_": f"{HERE}._schedule.hyperband", **OURS, "eta": 3.0},

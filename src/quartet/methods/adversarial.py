@@ -155,4 +155,4 @@ class Adversarial(Method):
         super().on_validation_epoch_end()
         accuracies = [row["discriminator_accuracy"] for row in self.history["val"]]
         if self.stop.met(accuracies):
-            self.trainer.should_stop = True
+            self.end()

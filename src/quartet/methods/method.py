@@ -73,6 +73,7 @@ class Method(pl.LightningModule):
         self.history: dict[str, list[Row]] = {"train": [], "val": []}
         self.sums: dict[str, Tensor] = {}
         self.loss: dict[str, list[Tensor]] = {}
+        self.finished = False
         self.settings: list[list[dict[str, Any]]] = []  # of each optimizer's groups, as they were made
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -212,7 +213,11 @@ class Method(pl.LightningModule):
         self.log(f"val/{self.task.MONITOR}", monitored, rank_zero_only=False)
         self.history["val"].append({"samples": self.samples, "seconds": self.seconds, **metrics})
         if self.budget.used(self.spent()) >= 1.0:
-            self.trainer.should_stop = True
+            self.end()
+
+    def end(self) -> None:
+        """Training has had enough, by its own rules: a sweep that ends it early is another matter."""
+        self.finished = self.trainer.should_stop = True
 
     def take_losses(self) -> dict[str, float]:
         """The mean training losses over all ranks since the last call. Every rank must call it."""
@@ -228,7 +233,7 @@ class Method(pl.LightningModule):
             "steps": self.steps,
             "seconds": self.seconds,
             "history": self.history,
-            "finished": self.trainer.should_stop,
+            "finished": self.finished,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
