@@ -67,6 +67,11 @@ class Run:
     def remember(self, **facts: Any) -> None:
         write(self.folder / "state.json", json.dumps({**self.state, **facts}, indent=1))
 
+    @property
+    def done(self) -> bool:
+        """Whether this very run, of this configuration, data and code, has ended well."""
+        return self.state.get("status") == "FINISHED" and self.state.get("fingerprint") == self.fingerprint
+
     def open(self, *, changed: bool = False) -> None:
         """Make the folder for a fresh start, or leave an interrupted run's as it is.
 

@@ -39,6 +39,8 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
     run = Run(tree, ensure(tree["data"]), place=trial.folder if trial is not None else None)
     if out is not None:
         check_note(run)
+    if trial is not None and trial.checkpoint is None and run.done:
+        return report(run, run.folder)  # its sweep was killed before it heard of it
     with run.locked(), terminable():
         run.open(changed=trial is not None and trial.checkpoint is not None)
         with tracked(run, trial) as tracker:

@@ -220,6 +220,53 @@ def test_a_killed_trial_ends_as_if_it_had_not_been(here: Path, words: Any) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["pbt", "hyperband"])
+def test_a_paused_trial_goes_on_to_its_end(here: Path, words: Any, scheduler: str) -> None:
+    four = ["optimizer.lr=tag(log, interval(1e-4, 1e-1))", "hydra.sweeper.trials=4", "hydra/sweeper/search=random"]
+    given = words(*four, f"hydra/sweeper/scheduler={scheduler}", steps=100)
+    running.command("train.py", *given, cwd=here)
+    folder = here / "sweep"
+    for number, status in statuses(folder).items():
+        facts = running.facts(folder / str(number))
+        reported = samples_reported(folder, number)
+        assert facts["samples_seen"] == reported[-1]
+        assert (facts["samples_seen"] == 100 * 16) == (status == "finished")
+        assert facts["stopped_early"] == (status == "stopped")
+    assert len(statuses(folder)) == 4
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_ends_what_it_began(here: Path, words: Any) -> None:
+    given = words("optimizer.lr=1e-12,1e-11", "hydra/sweeper/scheduler=fifo", steps=1500)  # none betters its first
+    folder = here / "sweep"
+    for times in (1, 2):
+        process = begun(given, here)
+        wait_for_reports(folder, process, at_least=2 * times)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 130, err
+    running.command("train.py", *given, cwd=here)
+    assert statuses(folder) == {0: "finished", 1: "finished"}
+    for number in (0, 1):
+        facts = running.facts(folder / str(number))
+        assert (facts["samples_seen"], facts["stopped_early"]) == (1500 * 16, False)
+        seen = samples_reported(folder, number)
+        assert seen == sorted(set(seen))  # nothing was done twice
+
+
+def samples_reported(folder: Path, trial: int) -> list[float]:
+    return [one["metrics"]["samples"] for one in journal(folder) if one["event"] == "report" and one["trial"] == trial]
+
+
+def wait_for_reports(folder: Path, process: subprocess.Popen[str], *, at_least: int) -> None:
+    end = time.monotonic() + 120
+    while not (folder / "trials.jsonl").exists() or sum(e["event"] == "report" for e in journal(folder)) < at_least:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
 def test_a_plain_run_on_ray_goes_on_when_a_worker_is_lost(here: Path, small: Small) -> None:
     tiny = small("mnist1d_cnn", "trainer.devices=2", steps=400)
     process = begun([*tiny, "launcher=ray"], here)

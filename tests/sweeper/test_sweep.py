@@ -41,8 +41,9 @@ def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: 
             [
                 "lr=1,2",
                 "hydra/sweeper/scheduler=own",
-                "hydra.sweeper.scheduler={_target_: ray.tune.schedulers.PopulationBasedTraining, "
-                "_convert_: all, hyperparam_mutations: {lr: [1, 2]}}",
+                "hydra.sweeper.scheduler._target_=ray.tune.schedulers.PopulationBasedTraining",
+                "+hydra.sweeper.scheduler._convert_=all",
+                "+hydra.sweeper.scheduler.hyperparam_mutations={lr: [1, 2]}",
             ],
             ("PopulationBasedTraining", "scheduler=pbt"),
         ),
@@ -54,7 +55,10 @@ def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: 
         (["lr=1,2", "hydra.sweeper.mode=up"], ("hydra.sweeper.mode", "'up'", "min or max")),
         (["lr=1,2", "hydra.sweeper.metric=[objective,cost]"], ("hydra.sweeper.metric", "fifo")),
         (["lr=1,2", "hydra.sweeper.max_time=null", "hydra/sweeper/scheduler=median"], ("hydra.sweeper.max_time",)),
-        (["lr=1,2", "hydra.sweeper.search={_target_: ray.tune.search.ax.AxSearch}", "hydra.sweeper.trials=2"], ("Ax",)),
+        (
+            ["lr=1,2", "hydra.sweeper.search._target_=ray.tune.search.ax.AxSearch", "hydra.sweeper.trials=2"],
+            ("AxSearch", "cannot be made"),
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_ray_starts(

@@ -41,7 +41,7 @@ class Job:
         self.function, self.trial, self.log = function, trial, log
         self.said: queue.Queue[Report | Ended] = queue.Queue()
         self.told: queue.Queue[bool] = queue.Queue()
-        self.waiting = self.stopping = False
+        self.waiting = self.dismissed = False
         self.checkpoint: Path | None = None
         self.thread = threading.Thread(target=self._run, name="job", daemon=True)
 
@@ -69,10 +69,11 @@ class Job:
     # The job's side.
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
-        if self.stopping:
+        if self.dismissed:
             raise Stopped
         self.said.put(Report({name: float(value) for name, value in metrics.items()}, checkpoint))
-        return self.told.get()
+        self.dismissed = self.told.get()
+        return self.dismissed
 
     # The trial's side.
 
@@ -92,7 +93,6 @@ class Job:
         """Tell the job to end at its report, and wait until it has; returns at once where it has ended already."""
         if not self.thread.is_alive() and self.said.empty():
             return Ended()
-        self.stopping = True
         if self.waiting:
             self.waiting = False
             self.told.put(True)

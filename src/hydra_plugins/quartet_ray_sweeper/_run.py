@@ -87,7 +87,7 @@ def _scheduler(study: Study) -> Any:
     """The scheduler that is asked for; None for Tune's own, which lets every trial run to its end."""
     given = study.options["scheduler"]
     try:
-        scheduler = instantiate(given) if given else None
+        scheduler = instantiate(given) if given and given.get("_target_") else None
     except Refused:
         raise
     except Exception as error:  # no such class, an option that it does not know

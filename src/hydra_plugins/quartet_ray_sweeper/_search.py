@@ -106,7 +106,7 @@ def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, s
 
     `endless`: whether no number of trials was given; then what is finite is tried whole. `seed`: of the default search.
     """
-    target = str((config or {}).get("_target_", ""))
+    target = str((config or {}).get("_target_") or "")
     if not target:
         ours = Grid(space=space) if space.finite and endless else None
         target = "" if ours is not None else "ray.tune.search.optuna.OptunaSearch"

@@ -70,7 +70,9 @@ class RaySweeperConf:
 
 
 SEARCHES: Dict[str, Dict[str, Any]] = {  # noqa: UP006
-    "auto": {},  # a grid where every parameter has a list of values and no number of trials is given, else TPE
+    "auto": {
+        "_target_": None
+    },  # a grid where every parameter has a list of values and no number of trials is given, else TPE
     "grid": {"_target_": f"{HERE}._search.Grid"},
     "random": {"_target_": f"{HERE}._search.Random", "seed": SEED},
     "tpe": {"_target_": "ray.tune.search.optuna.OptunaSearch", "seed": SEED},
@@ -78,7 +80,7 @@ SEARCHES: Dict[str, Dict[str, Any]] = {  # noqa: UP006
 }
 # `grace`, `interval`: fractions of max_time.
 SCHEDULERS: Dict[str, Dict[str, Any]] = {  # noqa: UP006
-    "own": {},  # to be given as hydra.sweeper.scheduler={_target_: …}
+    "own": {"_target_": None},  # to be given; its options as +hydra.sweeper.scheduler.key=value
     "fifo": {"_target_": "ray.tune.schedulers.FIFOScheduler"},
     "asha": {"_target_": f"{HERE}._schedule.asha", **OURS, "grace": 0.1, "eta": 3.0},
     "hyperband": {"_target_": f"{HERE}._schedule.hyperband", **OURS, "eta": 3.0},
