@@ -169,7 +169,7 @@ def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any])
     assert sorted(statuses(folder).values()) == ["failed", "failed", "finished", "finished"]
     assert "trial 0 failed: ValueError: broke" in out
     assert "in main" in logged(folder, 0)
-    code, _, err = sweep("fail=true", "lr=0.1,0.2", "hydra.sweep.dir=all")
+    code, _, err = sweep("fail=true", "lr=0.1,0.2", "hydra.sweep.dir=all", "hydra/sweeper/scheduler=fifo")
     assert (code, "all 2 trials failed" in err) == (1, True)
     code, _, err = sweep("fail=true,false", "lr=0.1,0.2", "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
     assert (code, "ValueError: broke" in err) == (1, True)
@@ -199,7 +199,8 @@ def test_searches_and_schedulers(app: Path, sweep: Callable[..., Any], search: s
     assert len(trials) == 8
     assert {one["values"]["net"] for one in trials} == {"a", "b"}
     assert all(("heads" in one["values"]) == (one["values"]["net"] == "b") for one in trials)
-    assert set(statuses(folder).values()) == ({"finished"} if scheduler == "fifo" else {"finished", "stopped"})
+    few = scheduler in ("fifo", "hyperband")  # eight do not fill a bracket
+    assert set(statuses(folder).values()) == ({"finished"} if few else {"finished", "stopped"})
     assert len(statuses(folder)) == 8
 
 
