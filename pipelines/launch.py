@@ -41,7 +41,7 @@ def launch(run: Run, trial: Trial | None) -> None:
         try:
             alone(run, start=start)
         finally:
-            tidy()
+            tidy(compiled=run.tree["trainer"]["compile"])
     else:
         launcher: Launcher = instantiate(run.tree["launcher"])
         launcher.launch(run)
@@ -53,16 +53,17 @@ def alone(run: Run, *, start: Path | None = None) -> None:
     fit(run.folder, run.data, run.config_hash, start=start)
 
 
-def tidy() -> None:
+def tidy(*, compiled: bool) -> None:
     """Leave nothing to the next trial of this process: what was compiled (torch gives up after eight recompilations),
     and the GPU's memory."""
     import gc
 
     import torch
 
-    gc.collect()
-    torch._dynamo.reset()
+    if compiled:
+        torch._dynamo.reset()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()
 
 
