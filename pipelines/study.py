@@ -68,7 +68,7 @@ class StudyRun:
         best = study.best[0] if study.best else None
         if best is not None:
             self.crown(study, best)
-        if best is not None and not study.count("running") and (Path(best.folder) / "run.json").exists():
+        if best is not None and not study.count("running") and kept(best, "run.json"):
             path = write_tuned(study, best, self.tuned)
             lines.append(f"the best as a file: {path}, for tuned={path.stem}")
         self.log(study)
@@ -126,20 +126,25 @@ def experiment(study: Study) -> str:
 
 def options(study: Study) -> dict[str, Any]:
     """How it searches, as plain data."""
-    kept = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
-    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := study.options[key]) else v for key in kept}
+    told = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
+    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := study.options[key]) else v for key in told}
 
 
 def monitor(study: Study) -> str:
     """The validation metric that the objective is the best of; "" before a trial has come so far."""
-    path = Path(study.best[0].folder) / "run.json" if study.best else None
-    return f"best {json.loads(path.read_text())['monitor']}" if path is not None and path.exists() else ""
+    facts = kept(study.best[0], "run.json") if study.best else {}
+    return f"best {facts['monitor']}" if facts else ""
+
+
+def kept(trial: Record, name: str) -> dict[str, Any]:
+    """What a JSON file of the trial's run holds, {} where it did not come so far."""
+    path = Path(trial.folder) / name
+    return json.loads(path.read_text()) if trial.folder and path.exists() else {}
 
 
 def trial_state(trial: Record) -> dict[str, Any]:
-    """What the trial's run remembers, if it came so far."""
-    path = Path(trial.folder) / "state.json"
-    return json.loads(path.read_text()) if trial.folder and path.exists() else {}
+    """What the trial's run remembers."""
+    return kept(trial, "state.json")
 
 
 def drawn(study: Study, trial: Record) -> Trial:
@@ -177,15 +182,15 @@ def write_tuned(study: Study, best: Record, folder: Path) -> Path:
             chosen.append(f"override /{key}{f'@{one.package}' if one.package else ''}: {one.value()}")
         else:
             values[key] = one.value()
-    facts = json.loads((Path(best.folder) / "run.json").read_text())
-    monitor = facts["monitor"]
+    facts = kept(best, "run.json")
+    chosen_by = facts["monitor"]
     counts = ", ".join(
         f"{study.count(s)} {w}"
         for s, w in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
     )
     header = [
         "@package _global_",
-        f"The best of a sweep: {monitor} {facts['metrics'][monitor]:.6g} after {facts['samples_seen']:,} samples.",
+        f"The best of a sweep: {chosen_by} {facts['metrics'][chosen_by]:.6g} after {facts['samples_seen']:,} samples.",
         f"study:   {study.folder.name}, {len(study.trials)} trials ({counts}); this is trial {best.number}",
         f"command: python pipelines/train.py experiment={tree['experiment']} tuned={tree['experiment']}",
     ]

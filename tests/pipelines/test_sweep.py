@@ -61,7 +61,9 @@ def tracked(here: Path) -> Any:
 
 def test_each_trial_is_a_run_under_its_study(here: Path, words: Any) -> None:
     # One rate learns, two do not: what comes after the first is stopped early.
-    done = running.command("train.py", *words("optimizer.lr=0.01,1e-9,2e-9", "net.width=choice(8)"), cwd=here)
+    done = running.command(
+        "train.py", *words("optimizer.lr=0.01,1e-9,2e-9", "hydra.sweeper.max_batch_size=1"), cwd=here
+    )
     folder = here / "sweep"
     assert statuses(folder)[0] == "finished"
     assert "stopped" in statuses(folder).values()

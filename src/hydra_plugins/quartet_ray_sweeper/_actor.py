@@ -16,7 +16,7 @@ from ray import cloudpickle, tune
 from hydra_plugins.quartet_ray_sweeper._job import Ended, Job
 from hydra_plugins.quartet_ray_sweeper._report import Trial
 from hydra_plugins.quartet_ray_sweeper._schedule import TICK, TICKS
-from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
+from hydra_plugins.quartet_ray_sweeper._study import return_counts
 
 CONFIG, CHECKPOINT, LOG = "config", "checkpoint", "trial.log"
 RETURN, ERROR, REPORTED = "job_return", "job_error", "reported"
@@ -84,9 +84,8 @@ class TrialActor(tune.Trainable):
             return {ERROR: f"{type(error).__name__}: {error}"}
         value = job.return_value if isinstance(job, JobReturn) else None
         metrics = self.sweep["metrics"]
-        counts = isinstance(value, int | float) and len(metrics) == 1
-        counts = counts and (metrics[0] == OBJECTIVE or metrics[0] not in self.last.get(REPORTED, ()))
-        number = {metrics[0]: float(value)} if counts and value is not None else {}
+        counts = return_counts(metrics, self.last.get(REPORTED, ()))
+        number = {metrics[0]: float(value)} if counts and isinstance(value, int | float) else {}
         try:
             returned = cloudpickle.dumps(job)
         except Exception:  # what a task returns need not travel

@@ -105,10 +105,8 @@ class Display:
     def summary(self, lines: Sequence[str]) -> None:
         """The best trials, the failed ones, and where everything is."""
         study = self.study
-        rank = {trial.number: i for i, trial in enumerate(self.ranked())}
-        shown = sorted((t for t in study.trials if t.number in rank), key=lambda t: rank[t.number])[:TOP]
         best = ", ".join(str(trial.number) for trial in study.best)
-        if shown:
+        if shown := self.ranked()[:TOP]:
             self.console.print(self.table(shown))
         self.console.print(self.line(), soft_wrap=True)
         for trial in [trial for trial in study.trials if trial.status == FAILED][:TOP]:

@@ -29,7 +29,7 @@ class Record:
         status: running (or interrupted), finished, stopped (early, by the scheduler) or failed.
         reports: metrics in the order in which they came.
         result: what the task returned, where it is a number.
-        seconds: from its start to its end, over all attempts.
+        seconds: from its start to its end, in the attempt in which it ended.
     """
 
     number: int

@@ -120,7 +120,7 @@ def _fit(
 ) -> Any:  # fmt: skip
     from ray import tune
 
-    from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _trials, _watch
+    from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _search, _trials, _watch
 
     options = study.options
     at_once = AtOnce(ray, room, limit=options["max_batch_size"])
@@ -146,8 +146,9 @@ def _fit(
         return watch
     for left in study.folder.glob(f"{TUNE}*"):
         shutil.rmtree(left, ignore_errors=True)
-    if scheduler is not None:
-        _prepare(scheduler, study, composer)
+    if isinstance(scheduler, _schedule.Population):
+        scheduler._hyperparam_mutations = _schedule.mutations(study.space, _search.domains(study.space))
+        scheduler.recompose = lambda trial, config: _trials.changed(composer, trial, config)
     shared = _actor.pack(
         task_function=task_function,
         hydra_context=hydra_context,
@@ -223,15 +224,6 @@ class AtOnce:
             self.looked, self.held = time.monotonic(), max(1, self.room.at_once(alive(self.ray)))
         waiting = 0 if self.room.workers else 1
         return min(self.held + waiting, self.limit or self.held + waiting)
-
-
-def _prepare(scheduler: Any, study: Study, composer: Any) -> None:
-    """Give a scheduler what only the sweep knows."""
-    from hydra_plugins.quartet_ray_sweeper import _schedule, _search, _trials
-
-    if isinstance(scheduler, _schedule.Population):
-        scheduler._hyperparam_mutations = _schedule.mutations(study.space, _search.domains(study.space))
-        scheduler.recompose = lambda trial, config: _trials.changed(composer, trial, config)
 
 
 def _jobs(study: Study, returns: dict[int, Any]) -> list[list[JobReturn]]:

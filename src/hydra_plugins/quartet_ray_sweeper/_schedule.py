@@ -46,7 +46,7 @@ def median(*, time: str, max_time: float | None, grace: float, least: int) -> An
         time_attr=time,
         grace_period=_needed(max_time) * grace,
         min_samples_required=least,
-        min_time_slice=never,  # pause one trial for another
+        min_time_slice=never,  # after so long, one trial is paused for another
         hard_stop=True,
     )
 

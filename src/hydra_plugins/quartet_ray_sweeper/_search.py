@@ -107,12 +107,11 @@ def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, s
     `endless`: whether no number of trials was given; then what is finite is tried whole. `seed`: of the default search.
     """
     target = str((config or {}).get("_target_") or "")
+    if not target and space.finite and endless:
+        return Grid(space=space)
     if not target:
-        ours = Grid(space=space) if space.finite and endless else None
-        target = "" if ours is not None else "ray.tune.search.optuna.OptunaSearch"
-        config = {"_target_": target, "seed": seed} if target else config
-        if ours is not None:
-            return ours
+        target = "ray.tune.search.optuna.OptunaSearch"
+        config = {"_target_": target, "seed": seed}
     try:
         if target.startswith(__name__.rpartition(".")[0]):
             return instantiate(config, _partial_=True)(space=space, metric=metric, mode=mode)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -14,6 +14,11 @@ from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED
 from hydra_plugins.quartet_ray_sweeper._space import Space
 
 OBJECTIVE = "objective"  # the metric that a task's return value is
+
+
+def return_counts(metrics: Collection[str], reported: Collection[str]) -> bool:
+    """Whether a task's return value is the one metric that is sought: the objective, or what was never reported."""
+    return len(metrics) == 1 and (OBJECTIVE in metrics or not set(metrics) & set(reported))
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,12 @@ class Study:
         return [self.journal.records[number] for number in sorted(self.journal.records)]
 
     def scores(self, trial: Record) -> tuple[float, ...] | None:
-        """What it reached, by metric: the last that it reported. What it returned is the objective, or stands for the
-        one metric that was never reported. None without numbers."""
+        """What it reached, by metric: the last that it reported, or what it returned. None without numbers."""
         if trial.status == FAILED:
             return None
-        last, metric = trial.reports[-1] if trial.reports else {}, self.metrics[0]
-        if trial.result is not None and len(self.metrics) == 1 and (metric == OBJECTIVE or metric not in last):
-            last = {metric: trial.result}
+        last = trial.reports[-1] if trial.reports else {}
+        if trial.result is not None and return_counts(self.metrics, last):
+            last = {self.metrics[0]: trial.result}
         found = tuple(last.get(metric, float("nan")) for metric in self.metrics)
         return found if all(isfinite(value) for value in found) else None
 
@@ -64,9 +68,10 @@ class Study:
         for status in (FINISHED, STOPPED):
             those = [trial for trial in self.trials if trial.status == status]
             known = [(trial, scores) for trial in those if (scores := self.scores(trial)) is not None]
+            if known and len(self.metrics) == 1:
+                return [(max if self.modes[0] == "max" else min)(known, key=lambda pair: pair[1])[0]]
             if known:
-                front = [trial for trial, mine in known if not any(self.better(its, mine) for _, its in known)]
-                return front[:1] if len(self.metrics) == 1 else front
+                return [trial for trial, mine in known if not any(self.better(its, mine) for _, its in known)]
         return []
 
     def count(self, status: str) -> int:

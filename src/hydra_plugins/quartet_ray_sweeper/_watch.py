@@ -60,7 +60,7 @@ class Watch(tune.Callback):
 
     def end(self, number: int, result: dict[str, Any]) -> None:
         record = self.journal.records[number]
-        seconds = time.monotonic() - self.began.get(number, time.monotonic())
+        seconds = self.seconds(number)
         if ERROR in result:
             self.journal.end(number, FAILED, result=None, error=result[ERROR], seconds=seconds)
             self.failure = self.failure or f"trial {number} failed: {result[ERROR]}; see {record.folder}/{LOG}"
@@ -80,19 +80,21 @@ class Watch(tune.Callback):
             return
         reached = record.reports[-1].get(self.clock, 0.0) if record.reports else 0.0
         status = FINISHED if self.max_time is not None and reached >= self.max_time else STOPPED
-        seconds = time.monotonic() - self.began.get(number, time.monotonic())
-        self.journal.end(number, status, result=None, seconds=seconds)
+        self.journal.end(number, status, result=None, seconds=self.seconds(number))
         self.display.ended(record)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """Its process was lost, more often than `retries`."""
         number = int(trial.trial_id)
-        seconds = time.monotonic() - self.began.get(number, time.monotonic())
         said = str(trial.get_error() or "").strip().splitlines() or ["nothing is known of it"]
         error = f"its process was lost: {said[-1]}"
-        self.journal.end(number, FAILED, result=None, error=error, seconds=seconds)
+        self.journal.end(number, FAILED, result=None, error=error, seconds=self.seconds(number))
         self.failure = self.failure or error
         self.display.ended(self.journal.records[number])
+
+    def seconds(self, number: int) -> float:
+        """Since the trial began, in this attempt."""
+        return time.monotonic() - self.began.get(number, time.monotonic())
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self.display.tick()
