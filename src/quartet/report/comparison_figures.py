@@ -48,7 +48,8 @@ def _curves(group: Sequence[Cell], title: str) -> Figure:
         low, high = ([m + sign * d for m, d in zip(mean, deviation, strict=True)] for sign in (-1, 1))
         axes.fill_between(x, low, high, color=f"C{i % 10}", alpha=0.2, lw=0)
         axes.set(xlabel="samples", ylabel=f"validation {metric_name(name)} {arrow(name)}".strip())
-    axes.legend(frameon=False, fontsize=7)
+    if axes.has_data():
+        axes.legend(frameon=False, fontsize=7)
     return figure
 
 
