@@ -116,6 +116,8 @@ def samples(tree: Tree) -> int:
     manifest = json.loads((folder / "manifest.json").read_text())
     if budget.unit == "samples":
         return round(budget.amount)
+    if budget.unit == "seconds":
+        raise QuartetError(f"budget: {budget}: a sweep's clock is in samples; give the budget in samples or epochs")
     if manifest["kind"] in ("images", "series") and budget.unit != "flops":
         examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))

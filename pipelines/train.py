@@ -32,11 +32,13 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
     The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
     its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
     """
+    from pipelines.match import matched
     from pipelines.prepare import ensure
     from pipelines.run import Run
 
     out = tree["out"] and Path(tree["out"])
-    run = Run(tree, ensure(tree["data"]), place=trial.folder if trial is not None else None)
+    data = ensure(tree["data"])
+    run = Run(matched(tree, data), data, place=trial.folder if trial is not None else None)
     if out is not None:
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:

@@ -43,10 +43,6 @@ class RNN(Net):
 
     def __post_init__(self) -> None:
         require(self.width % 2 == 0, f"net.width={self.width}: two directions share the width, make it even")
-        require(
-            self.width % self.heads == 0,
-            f"net.width={self.width} with net.heads={self.heads}: the width must be a multiple of the heads",
-        )
 
     def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
