@@ -6,6 +6,7 @@ where no width comes close enough the family's fine setting too. In adversarial 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import lru_cache, partial
 from math import exp, log
@@ -21,6 +22,7 @@ Tree = dict[str, Any]
 TOLERANCE = 0.02  # the relative difference that still counts as equal
 CLOSE = 0.005  # nearer than this by its width alone, a net keeps its fine setting
 WIDEST = 1 << 13
+FEW = 8  # examples for which operations are counted where all are of one length
 SPACING = 256  # how far apart the widths that a family can have may lie
 TRIED = 3  # widths on either side for which the fine setting is looked for
 FINE_RANGE = 2.5  # the factor by which the fine setting may change
@@ -55,6 +57,7 @@ def parameters(tree: Tree, folder: Path, build: str, net: Tree) -> float:
     from pipelines.build import build_data, build_task
 
     task, data = build_task(tree), build_data(tree, folder)
+    net = {**net, **({"spectral": False} if "spectral" in net else {})}  # costs much to build and has no parameters
     with torch.device("meta"):
         model = getattr(task, build)(instantiate(net), data)
     return float(sum(parameter.numel() for parameter in model.parameters()))
@@ -64,8 +67,12 @@ def operations(tree: Tree, folder: Path, net: Tree) -> float:
     """Operations of training `net` on one sample, as the run itself will count them."""
     from pipelines.build import build_data, build_method
 
+    loading = dict(tree["data"]["loading"])
+    if json.loads((folder / "manifest.json").read_text())["kind"] != "pairs":  # whose lengths, and padding, differ
+        loading["batch_size"] = FEW
+    tree = {**tree, "net": net, "data": {**tree["data"], "loading": loading}}
     data = build_data(tree, folder)
-    method = build_method({**tree, "net": net}, data)
+    method = build_method(tree, data)
     return method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
 
 
