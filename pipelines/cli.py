@@ -42,6 +42,10 @@ def main(task: Task) -> Callable[[], None]:
 
 def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoReturn:
     """Run `function` on the command line's `arguments` and exit, refusals and crashes told apart."""
+    from pipelines.configuration import home
+
+    if home().is_absolute():  # one store for all of a project's tables
+        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{home()}/mlflow.db")
     try:
         function(list(arguments))
     except KeyboardInterrupt:

@@ -16,10 +16,17 @@ from quartet.types import QuartetError
 
 Tree = dict[str, Any]
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+REPOSITORY = Path(__file__).resolve().parents[1]
+CONF = REPOSITORY / "conf"
 HYDRA_VERSION = "1.3"
 # These say where something comes from or is shown, not what is computed: two runs that differ in them are one.
 OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "trainer.progress", "data.source.mirror")
+
+
+def home() -> Path:
+    """Where the tables of one project keep what they share: the repository from a folder in it, else where one is."""
+    here = Path.cwd()
+    return REPOSITORY if here != REPOSITORY and here.is_relative_to(REPOSITORY) else Path()
 
 
 def compose(overrides: Iterable[str]) -> Tree:

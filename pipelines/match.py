@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, partial
 from math import exp, log
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,9 @@ def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tr
     from hydra.utils import get_class
 
     name = str(net["_target_"]).rpartition(".")[2]
-    knob = getattr(get_class(net["_target_"]), "FINE", None)
+    knob: str = getattr(get_class(net["_target_"]), "FINE", None) or ""
 
-    @lru_cache(maxsize=None)
+    @cache
     def off(width: int, fine: float | None = None) -> float | None:
         """How far from the wish, as a logarithm; None where the family cannot have that width."""
         try:
@@ -98,7 +98,7 @@ def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tr
         raise QuartetError(f"{key}: given {wish:g}, which no width of {name} comes near")
     sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
     found = min(sizes, key=lambda one: abs(off(*one) or 0.0))
-    if knob is not None and abs(off(*found) or 0.0) > CLOSE:
+    if knob and abs(off(*found) or 0.0) > CLOSE:
         usual = float(net[knob])
         fines = [(width, fine) for width in widths for fine in finely(partial(off, width), usual)]
         near = [one for one in fines if abs(off(*one) or 0.0) <= TOLERANCE]

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import cli, configuration
+from pipelines.configuration import home
 from quartet.types import QuartetError
 
 TABLE = Path("data")  # the data sets of params.yaml's experiments, a DVC output
 OTHERS = Path("runs/data")  # those of runs started by hand
-DOWNLOADS = Path("runs/downloads")
+DOWNLOADS = home() / "runs/downloads"
 
 
 def recipe_of(data: dict[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipelines import configuration
+from pipelines.configuration import REPOSITORY
 from quartet.types import QuartetError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 RUNS = Path("runs")
+
 DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
 # What a finished run hands on, and evaluation reads.
 HANDED_ON = ("config.yaml", "model.safetensors", "run.json", "train.csv", "val.csv")

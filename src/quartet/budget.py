@@ -36,7 +36,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str, *, key: str = "budget") -> Budget:
-        """`"600_000 samples"`, `"3 epochs"`, `"500 steps"`, `"1e15 flops"`, `"60 seconds"`; QuartetError for anything else."""
+        """`"600_000 samples"`, `"3 epochs"`, `"500 steps"`, `"1e15 flops"`, `"60 seconds"`; else QuartetError."""
         match = GRAMMAR.match(str(text))
         unit = match.group(2).lower() if match else ""
         unit = unit if unit.endswith("s") else unit + "s"
