@@ -66,11 +66,9 @@ def dvc(table: Path, *words: str, log: Path | None = None, threads: int | None =
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout)
-    if done.returncode < 0 or done.returncode in (cli.INTERRUPTED, 255):
-        raise KeyboardInterrupt
     if done.returncode:
         said = [line for line in done.stdout.splitlines() if line.strip()]
-        raise QuartetError("\n".join(said[-2:]) if log is None else f"failed; see {log}")
+        raise QuartetError("\n".join(said[-4:]) if log is None else f"failed; see {log}")
     return done.stdout
 
 

@@ -26,12 +26,12 @@ NOISE = 5
 SMALL: dict[str, list[dict[str, Any]]] = {
     "cnn": [
         {"width": 8, "layers": 3, "cycle": 2},
-        {"width": 8, "layers": 2, "norm": "group", "pool": "stride", "depth": 0, "gated": False, "tied": False},
+        {"width": 10, "layers": 2, "norm": "group", "pool": "stride", "depth": 0, "gated": False, "tied": False},
         {"width": 8, "layers": 2, "norm": "layer", "pool": "average", "critic_norm": "batch", "spectral": True},
     ],
     "rnn": [
         {"width": 8, "cell": "lstm"},
-        {"width": 8, "cell": "gru", "residual": True, "layers": 3},
+        {"width": 9, "cell": "gru", "residual": True, "layers": 3},
         {"width": 8, "cell": "plain", "tied": False, "spectral": True},
     ],
     "transformer": [

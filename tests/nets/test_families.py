@@ -39,7 +39,7 @@ def test_a_recipe_is_frozen_and_hides_no_default() -> None:
     [
         (cnn, {"kernel": 4}, "net.kernel=4"),
         (cnn, {"stages": 0}, "net.stages=0"),
-        (rnn, {"width": 7}, "net.width=7"),
+        (rnn, {"width": 1}, "net.width=1"),
         (transformer, {"heads": 5}, "net.heads=5"),
     ],
 )

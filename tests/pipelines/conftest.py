@@ -95,7 +95,7 @@ def small(own: Path) -> Callable[..., list[str]]:
         extra = ["task.samples=40"] if task == "generate" else []
         return [
             f"experiment={experiment}", *SMALL, *SMALL_NET[net], *stand_in(kind, own), *extra,
-            f"budget='{steps} steps'", f"validate_every='{steps // 2} steps'", *more,
+            f"budget='{steps} steps'", f"validate_every='{steps // 2} steps'", "match.parameters=null", *more,
         ]  # fmt: skip
 
     return overrides

@@ -46,6 +46,18 @@ def test_switches(experiment: str, words: list[str], small: Small, here: Path) -
     assert np.isfinite(train(compose(small(experiment, *words))))
 
 
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_budget_in_seconds_is_of_training_by_one_clock(devices: int, small: Small, here: Path) -> None:
+    many = ["budget='3 seconds'", "validate_every='1 second'", f"trainer.devices={devices}", "trainer.accelerator=cpu"]
+    train(compose(small("cnn", *many)))
+    said = facts(only_run(here))
+    rows = curve(only_run(here), "val")
+    assert 3.0 <= said["train_seconds"] < 6.0
+    assert 1 <= len(rows) <= 3  # a slow step may pass over one
+    assert float(rows[-1]["samples"]) == said["samples_seen"]
+    assert float(curve(only_run(here), "train")[-1]["lr"]) < 0.02, "the schedule runs on the same clock"
+
+
 def test_half_fooled_ends_a_run_before_its_budget(small: Small, here: Path) -> None:
     rule = ["method.stop.rule=half_fooled", "method.stop.tolerance=0.5", "method.stop.patience=1"]
     train(compose(small("gan", *rule, steps=6)))
