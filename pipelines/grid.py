@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def cells(table: Path) -> list[Cell]:
 
 
 def dvc(table: Path, *words: str, log: Path | None = None, threads: int | None = None) -> str:
-    """Run DVC in the table's folder, to the end of a wait for its lock; QuartetError with its last words if it fails."""
+    """Run DVC in the table's folder, waiting for its lock; QuartetError with its last words if it fails."""
     command = [sys.executable, "-m", "dvc", *words]
     env = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
     for _ in range(TRIES):
@@ -105,12 +106,16 @@ def on_ray(table: Path, address: str, cpus: int) -> Iterator[Any]:
     import ray
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     remote = ray.remote(max_retries=2)(run_cell)
     try:
-        yield lambda cell: remote.options(
-            num_cpus=cell.devices * cpus, num_gpus=cell.devices if cell.gpu else 0, name=cell.name
-        ).remote(table.resolve(), cell, cpus).future()
+        yield (
+            lambda cell: (
+                remote.options(num_cpus=cell.devices * cpus, num_gpus=cell.devices if cell.gpu else 0, name=cell.name)
+                .remote(table.resolve(), cell, cpus)
+                .future()
+            )
+        )
     finally:
         ray.shutdown()
 

@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 
 from pipelines import cli
-from pipelines.configuration import REPOSITORY, options
+from pipelines.configuration import REPOSITORY, cell, options
 from pipelines.refusals import did_you_mean
 from pipelines.run import write
 from quartet.types import QuartetError
 
-OURS = re.compile(r"(?<![\w./])(conf|pipelines|src)(?=[/,\]\s])")  # the project's own folders, where dvc.yaml names them
+OURS = re.compile(r"(?<![\w./])(conf|pipelines|src)(?=[/,\]\s])")  # where dvc.yaml names them
 MADE = ("build", "data", "results", "reports", "runs")
 PARAMS = """\
 # A table of its own; what the keys mean is said in the project's params.yaml.
@@ -43,7 +43,7 @@ def make(folder: Path, experiments: list[str]) -> None:
     if folder.resolve() == REPOSITORY or not folder.resolve().is_relative_to(REPOSITORY):
         raise QuartetError(f"{folder}: a table is a folder within {REPOSITORY}; DVC looks after no other")
     for name in experiments:
-        if name not in options("experiment"):
+        if name not in options("experiment") and not cell(name):
             raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")
     params = folder / "params.yaml"
     if params.exists() and experiments:

@@ -8,7 +8,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from pydoc import locate
 from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +32,13 @@ def environment(project: Path) -> dict[str, str]:
     """For a copy of the repository in `project`: its own sources, and this Python's programs."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+
+
+def recipe(family: str, **changes: Any) -> Any:
+    """The net of conf/net/<family>.yaml, with what is asked to be different. Keys that it lacks are left out."""
+    fields = yaml.safe_load((ROOT / "conf" / "net" / f"{family}.yaml").read_text())
+    make = locate(fields.pop("_target_"))
+    return make(**fields | {key: value for key, value in changes.items() if key in fields})
 
 
 def runs(folder: Path) -> list[Path]:
