@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper._journal import Record
     from hydra_plugins.quartet_ray_sweeper._study import Study
     from quartet.tracking import Tracker
+    from quartet.tracking.tracker import Status
 
 MEMORY = "mlflow.json"  # in the sweep's folder: its run, for the next attempt
 STATUS = {"running": "KILLED", "failed": "FAILED", "stopped": "KILLED", "finished": "FINISHED"}
@@ -61,7 +62,18 @@ class StudyRun:
         facts = {"study": study.folder.name, "parent": self.run, "tracking_uri": self.tracker.uri or ""}
         return {key: value for key, value in facts.items() if value}
 
-    def end(self, study: Study) -> list[str]:
+    def end(self, study: Study, error: BaseException | None) -> list[str]:
+        status: Status = "FAILED"
+        try:
+            lines = self.told(study)
+            if error is None or isinstance(error, KeyboardInterrupt | SystemExit):
+                status = "FINISHED" if error is None else "KILLED"
+        finally:
+            self.tracker.finish(self.run, status)
+        return lines
+
+    def told(self, study: Study) -> list[str]:
+        """All that is known of the sweep, in MLflow and in the winner's file; returns where that is."""
         lines = []
         for trial in study.trials:
             self.settle(trial)
@@ -72,8 +84,6 @@ class StudyRun:
             path = write_tuned(study, best, self.tuned)
             lines.append(f"the best as a file: {path}, for tuned={path.stem}")
         self.log(study)
-        open_ended = study.count("running") or not study.trials
-        self.tracker.finish(self.run, "KILLED" if open_ended else "FINISHED")
         if self.tracker.uri:
             lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")
         return lines

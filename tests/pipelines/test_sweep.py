@@ -173,6 +173,40 @@ def test_every_shipped_sweep_runs(here: Path, small: Small, sweep: str) -> None:
     assert set(statuses(here / "sweep").values()) <= {"finished", "stopped"}
 
 
+BREAKING = """
+from ray.tune.schedulers import FIFOScheduler
+
+class Scheduler(FIFOScheduler):
+    def on_trial_result(self, controller, trial, result):
+        raise OSError("the disk is full")
+
+def optimizer(params, **options):
+    raise ArithmeticError("it diverged")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (["hydra/sweeper/scheduler=own", "hydra.sweeper.scheduler._target_=breaking.Scheduler"], "the disk is full"),
+        (["optimizer._target_=breaking.optimizer"], "all 2 trials failed; trial 0: ArithmeticError: it diverged"),
+    ],
+)
+def test_a_sweep_that_breaks_off_is_a_failed_study(here: Path, words: Any, broken: list[str], said: str) -> None:
+    (here / "breaking").mkdir()
+    (here / "breaking" / "__init__.py").write_text(BREAKING)
+    path = os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])
+    given = words("optimizer.lr=0.01,0.02", *broken)
+    done = running.command("train.py", *given, cwd=here, check=False, PYTHONPATH=path)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    (study,) = [run for run in tracked(here) if run.data.tags.get("kind") == "study"]
+    assert study.info.status == "FAILED"
+    assert {run.info.status for run in tracked(here)} <= {"FAILED", "KILLED"}
+
+
 @pytest.mark.slow
 def test_ddp_in_every_trial_leaves_nothing_behind(here: Path, words: Any) -> None:
     # The first is good, the second is stopped, the third must still find its place.
@@ -247,7 +281,9 @@ def test_an_interrupted_sweep_ends_what_it_began(here: Path, words: Any) -> None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=200)
         assert process.returncode == 130, err
+        assert {run.info.status for run in tracked(here)} == {"KILLED"}
     running.command("train.py", *given, cwd=here)
+    assert {run.info.status for run in tracked(here)} == {"FINISHED"}
     assert statuses(folder) == {0: "finished", 1: "finished"}
     for number in (0, 1):
         facts = running.facts(folder / str(number))

@@ -177,6 +177,28 @@ def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any])
 
 
 @pytest.mark.slow
+def test_a_combination_that_cannot_be_is_a_failed_trial(app: Path, sweep: Callable[..., Any]) -> None:
+    # Each value is possible, beside the others' first; one pair of them is not.
+    (app.parent / "rules.py").write_text(
+        "def check(config):\n"
+        "    if (config.lr, config.heads) == (0.2, 3):\n"
+        "        raise ValueError('lr=0.2 does not go\\nwith heads=3')\n"
+    )
+    given = ["heads=2,3,4", "lr=0.1,0.2,0.3", "hydra/sweeper/scheduler=fifo", "hydra.sweeper.check=rules.check"]
+    code, out, err = sweep(*given)
+    assert code == 0, err
+    found = statuses(app.parent / "sweep")
+    assert [number for number, status in found.items() if status == "failed"] == [4]
+    assert len(found) == 9
+    said = [i for i, line in enumerate(out.splitlines()) if "lr=0.2 does not go with heads=3" in line]
+    assert len(said) == 2  # when it happens, and in the summary
+    assert said[0] < out.splitlines().index(next(line for line in out.splitlines() if line.startswith("trial 8 ")))
+    code, out, err = sweep(*given, "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
+    assert (code, "trial 4 failed: ValueError: lr=0.2 does not go" in err) == (1, True)
+    assert len(statuses(app.parent / "fast")) < 9
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("search", "scheduler"),
     [("tpe", "asha"), ("random", "hyperband"), ("hyperopt", "median"), ("random", "fifo"), ("grid", "asha")],

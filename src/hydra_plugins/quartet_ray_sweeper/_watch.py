@@ -59,17 +59,22 @@ class Watch(tune.Callback):
         self.display.reported(self.journal.records[number])
 
     def end(self, number: int, result: dict[str, Any]) -> None:
-        record = self.journal.records[number]
-        seconds = self.seconds(number)
         if ERROR in result:
-            self.journal.end(number, FAILED, result=None, error=result[ERROR], seconds=seconds)
-            self.failure = self.failure or f"trial {number} failed: {result[ERROR]}; see {record.folder}/{LOG}"
-        else:
-            returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
-            self.returns[number] = returned
-            value = getattr(returned, "_return_value", None)
-            number_returned = float(value) if isinstance(value, int | float) else None
-            self.journal.end(number, FINISHED, result=number_returned, seconds=seconds)
+            self.failed(number, result[ERROR])
+            return
+        returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
+        self.returns[number] = returned
+        value = getattr(returned, "_return_value", None)
+        number_returned = float(value) if isinstance(value, int | float) else None
+        self.journal.end(number, FINISHED, result=number_returned, seconds=self.seconds(number))
+        self.display.ended(self.journal.records[number])
+
+    def failed(self, number: int, error: str) -> None:
+        """Also of a trial that never began, since its values do not compose."""
+        record = self.journal.records[number]
+        self.journal.end(number, FAILED, result=None, error=error, seconds=self.seconds(number))
+        see = f"; see {record.folder}/{LOG}" if record.folder else ""
+        self.failure = self.failure or f"trial {number} failed: {error}{see}"
         self.display.ended(record)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -85,12 +90,8 @@ class Watch(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """Its process was lost, more often than `retries`."""
-        number = int(trial.trial_id)
         said = str(trial.get_error() or "").strip().splitlines() or ["nothing is known of it"]
-        error = f"its process was lost: {said[-1]}"
-        self.journal.end(number, FAILED, result=None, error=error, seconds=self.seconds(number))
-        self.failure = self.failure or error
-        self.display.ended(self.journal.records[number])
+        self.failed(int(trial.trial_id), f"its process was lost: {said[-1]}")
 
     def seconds(self, number: int) -> float:
         """Since the trial began, in this attempt."""
