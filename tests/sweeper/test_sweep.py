@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,42 @@ def test_a_lost_process_is_tried_again_from_its_checkpoint(app: Path, start: Cal
     starts = [line for line in logged(folder, 0).splitlines() if line.startswith("started")]
     assert len(starts) == 2
     assert int(starts[1].split()[2]) >= 3
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_when_ray_itself_was_killed(
+    app: Path, start: Callable[..., Any], sweep: Callable[..., Any]
+) -> None:
+    given = ["lr=0.1,0.2,0.3,0.4", "slow=0.6", "hydra/sweeper/scheduler=fifo"]
+    folder = app.parent / "sweep"
+    process = start(*given)
+    wait_until(
+        lambda: (
+            (folder / "trials.jsonl").exists()
+            and any(
+                one["event"] == "report" and one["trial"] == 2 and one["metrics"]["time"] >= 2 for one in events(folder)
+            )
+        ),
+        seconds=120,
+    )
+    for name in ("gcs_server", "raylet"):
+        found = subprocess.run(["pgrep", "-P", str(process.pid), "-f", f"/{name} "], capture_output=True, check=True)
+        os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Ray was lost" in err
+    assert f"hydra.sweep.dir={folder} goes on" in err
+    assert "Traceback" not in err
+    before, ended = events(folder), statuses(folder)
+    assert ended.get(0) == "finished"
+    wait_until(lambda: not any(alive(pid) for pid in pids(folder)))
+    code, out, err = sweep(*given, "hydra.sweeper.resume=true")
+    assert (code, "4/4 trials" in out) == (0, True), err
+    after = events(folder)
+    assert after[: len(before)] == before
+    assert not {one["trial"] for one in after[len(before) :]} & set(ended)
+    assert [one["trial"] for one in after if one["event"] == "start"] == list(range(4))
+    assert int(logged(folder, 2).splitlines()[-1].split()[2]) >= 2
 
 
 def pids_of(folder: Path, trial: int) -> set[int]:

@@ -63,6 +63,9 @@ class Display:
                 f"trial {trial.number} {WORD[trial.status]} · {escape(said)} · {escape(given(trial))}", soft_wrap=True
             )
 
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)
+
     def tick(self, *, now: bool = False) -> None:
         if self.live is not None and (now or time.monotonic() - self.looked > REFRESH):
             self.looked = time.monotonic()

@@ -12,13 +12,14 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import inf
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.utils import get_method, instantiate
 
-from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running, settle_environment
+from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, ended, offered, ray_running, settle_environment
 from hydra_plugins.quartet_ray_sweeper._display import Display, in_a_line
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Record
 from hydra_plugins.quartet_ray_sweeper._space import Refused
@@ -75,12 +76,15 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
             return _jobs(study, returns)
 
 
+def again(study: Study) -> str:
+    return f"the same command with hydra.sweep.dir={study.folder} goes on"
+
+
 @contextmanager
 def _observed(study: Study, observer: Any, display: Display) -> Iterator[dict[str, str]]:
     """The block is the sweep, shown by `display`; gives what the observer has for all trials. However the block ends,
     the observer hears of it and a summary is printed. Raises `Refused` for an error that is not a trial's."""
     error: BaseException | None = None
-    again = f"the same command with hydra.sweep.dir={study.folder} goes on"
     facts = dict(observer.begin(study)) if observer is not None else {}
     try:
         with display:
@@ -92,11 +96,11 @@ def _observed(study: Study, observer: Any, display: Display) -> Iterator[dict[st
         log = study.folder / LOG
         log.write_text("".join(traceback.format_exception(raised)), encoding="utf-8")
         what = in_a_line(f"{type(raised).__name__}: {raised}")
-        raise Refused(f"the sweep broke off: {what}; see {log}\n{again}") from raised
+        raise Refused(f"the sweep broke off: {what}; see {log}\n{again(study)}") from raised
     finally:
         lines = list(observer.end(study, error)) if observer is not None else []
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            lines.append(f"interrupted; {again}")
+            lines.append(f"interrupted; {again(study)}")
         display.summary(lines)
 
 
@@ -150,7 +154,9 @@ def _fit(
         display,
         clock=study.clock,
         max_time=study.max_time,
-        room=lambda: room.at_once(alive(ray)),
+        lacking=partial(_lacking, ray, room),
+        ended=partial(ended, ray),
+        workers=room.workers > 0,
         fail_fast=bool(options["fail_fast"]),
     )
     generator = _trials.Trials(
@@ -206,14 +212,19 @@ def _fit(
             raise error.__context__ or error from None
         except _watch.TrialFailed as failure:
             raise Refused(f"{failure}\nhydra.sweeper.fail_fast ends the sweep with it") from None
-        except _watch.NoRoom:
-            raise Refused(
-                f"a trial takes {room.described()}, Ray has only {offered(alive(ray))} left\n"
-                f"the same command with hydra.sweep.dir={study.folder} goes on"
-            ) from None
+        except _watch.NoRoom as lacking:
+            raise Refused(f"{lacking}\n{again(study)}") from None
+        except _watch.RayLost as process:
+            raise Refused(f"Ray was lost: its process {process} has ended\n{again(study)}") from None
     if study.journal.unfinished or not generator.is_finished():  # Tune takes Ctrl-C for itself and returns
         raise KeyboardInterrupt
     return watch.returns
+
+
+def _lacking(ray: Any, room: Room) -> str:
+    """What keeps a trial from being placed on the machines that are left, "" where one fits."""
+    nodes = alive(ray)
+    return "" if room.at_once(nodes) else f"a trial takes {room.described()}, Ray has only {offered(nodes)} left"
 
 
 @contextmanager
