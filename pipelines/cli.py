@@ -180,8 +180,8 @@ def _check_sweep(overrides: Sequence[str]) -> list[str]:
 
 
 def _put_off(one: Override, overrides: Sequence[Override]) -> str:
-    """`key=value` as a sweep over one value, where a group is swept: else Hydra, which composes once without what is
-    swept, would look for the key before the option that has it is chosen."""
+    """`key=value` as Hydra takes it where a group is swept. Hydra composes once without what is swept, and would look
+    for the key before the option that has it is chosen: it may add the key, and a group is swept over one option."""
     from hydra.core.override_parser.types import OverrideType
 
     from pipelines.configuration import groups
@@ -191,8 +191,9 @@ def _put_off(one: Override, overrides: Sequence[Override]) -> str:
     plain = one.type is OverrideType.CHANGE and not one.is_sweep_override() and not one.is_hydra_override()
     key, _, value = line.partition("=")
     always = key.split(".")[0] in ("tracking", "launcher", "seed", "budget", "validate_every", "out")
-    plain = plain and not always  # whatever is chosen, these are there
-    return f"{key}=choice({value})" if swept and plain and value else line
+    if not swept or not plain or always:  # whatever is chosen, those are there
+        return line
+    return f"{key}=choice({value})" if one.key_or_group in groups() else f"++{line}"
 
 
 @contextmanager

@@ -106,3 +106,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, in which runs and data are made."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def words(small: Callable[..., list[str]], here: Path) -> Callable[..., list[str]]:
+    """The command line of a sweep of a tiny run, tracked in a database of its own."""
+
+    def made(*more: str, experiment: str = "mnist1d_cnn", steps: int = 60) -> list[str]:
+        tiny = [word for word in small(experiment, steps=steps) if not word.startswith(("tracking", "validate"))]
+        return [
+            "-m", "hydra/sweeper=ray", *tiny, "hydra.sweep.dir=sweep", f"hydra.sweeper.observer.tuned={here}/tuned",
+            "tracking.system_metrics=false", f"validate_every='{steps // 5} steps'", *more,
+        ]  # fmt: skip
+
+    return made

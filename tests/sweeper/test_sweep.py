@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,42 @@ def test_a_lost_process_is_tried_again_from_its_checkpoint(app: Path, start: Cal
     assert int(starts[1].split()[2]) >= 3
 
 
+@pytest.mark.slow
+def test_a_sweep_goes_on_when_ray_itself_was_killed(
+    app: Path, start: Callable[..., Any], sweep: Callable[..., Any]
+) -> None:
+    given = ["lr=0.1,0.2,0.3,0.4", "slow=0.6", "hydra/sweeper/scheduler=fifo"]
+    folder = app.parent / "sweep"
+    process = start(*given)
+    wait_until(
+        lambda: (
+            (folder / "trials.jsonl").exists()
+            and any(
+                one["event"] == "report" and one["trial"] == 2 and one["metrics"]["time"] >= 2 for one in events(folder)
+            )
+        ),
+        seconds=120,
+    )
+    for name in ("gcs_server", "raylet"):
+        found = subprocess.run(["pgrep", "-P", str(process.pid), "-f", f"/{name} "], capture_output=True, check=True)
+        os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Ray was lost" in err
+    assert f"hydra.sweep.dir={folder} goes on" in err
+    assert "Traceback" not in err
+    before, ended = events(folder), statuses(folder)
+    assert ended.get(0) == "finished"
+    wait_until(lambda: not any(alive(pid) for pid in pids(folder)))
+    code, out, err = sweep(*given, "hydra.sweeper.resume=true")
+    assert (code, "4/4 trials" in out) == (0, True), err
+    after = events(folder)
+    assert after[: len(before)] == before
+    assert not {one["trial"] for one in after[len(before) :]} & set(ended)
+    assert [one["trial"] for one in after if one["event"] == "start"] == list(range(4))
+    assert int(logged(folder, 2).splitlines()[-1].split()[2]) >= 2
+
+
 def pids_of(folder: Path, trial: int) -> set[int]:
     return {int(line.split()[-1]) for line in logged(folder, trial).splitlines() if line.startswith("started")}
 
@@ -174,6 +211,28 @@ def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any])
     code, _, err = sweep("fail=true,false", "lr=0.1,0.2", "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
     assert (code, "ValueError: broke" in err) == (1, True)
     assert len(statuses(app.parent / "fast")) < 4
+
+
+@pytest.mark.slow
+def test_a_combination_that_cannot_be_is_a_failed_trial(app: Path, sweep: Callable[..., Any]) -> None:
+    # Each value is possible, beside the others' first; one pair of them is not.
+    (app.parent / "rules.py").write_text(
+        "def check(config):\n"
+        "    if (config.lr, config.heads) == (0.2, 3):\n"
+        "        raise ValueError('lr=0.2 does not go\\nwith heads=3')\n"
+    )
+    given = ["heads=2,3,4", "lr=0.1,0.2,0.3", "hydra/sweeper/scheduler=fifo", "hydra.sweeper.check=rules.check"]
+    code, out, err = sweep(*given)
+    assert code == 0, err
+    found = statuses(app.parent / "sweep")
+    assert [number for number, status in found.items() if status == "failed"] == [4]
+    assert len(found) == 9
+    said = [i for i, line in enumerate(out.splitlines()) if "lr=0.2 does not go with heads=3" in line]
+    assert len(said) == 2  # when it happens, and in the summary
+    assert said[0] < out.splitlines().index(next(line for line in out.splitlines() if line.startswith("trial 8 ")))
+    code, out, err = sweep(*given, "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
+    assert (code, "trial 4 failed: ValueError: lr=0.2 does not go" in err) == (1, True)
+    assert len(statuses(app.parent / "fast")) < 9
 
 
 @pytest.mark.slow
