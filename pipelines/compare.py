@@ -2,6 +2,8 @@
 
 python pipelines/compare.py                      the experiments and seeds of params.yaml (the DVC stage)
 python pipelines/compare.py FOLDER … [--out DIR]  any evaluated runs
+
+`--register` also registers the best model of each task and data set, by validation, in the MLflow store of the runs.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipelines import cli, configuration
+from pipelines import cli, comparison, configuration
 from pipelines.compose import read_params
 from quartet.report import Run, page, results, summary
 from quartet.types import QuartetError
@@ -72,12 +74,17 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("reports"))
     parser.add_argument("--show", action="store_true", help="print the table only, and write nothing")
+    parser.add_argument("--register", action="store_true", help="register the best model of each task in MLflow")
     chosen = parser.parse_args(arguments)
     runs = evaluated(chosen.folders or table())
+    lines = []
     if not chosen.show:
         compare(runs, out=chosen.out)
+        lines = comparison.track(runs, out=chosen.out, registers=chosen.register)
     page_path = chosen.out / "index.html"
-    print(summary(runs) + (f"\n\nreport: {page_path.resolve()}" if page_path.exists() else ""))
+    if page_path.exists():
+        lines.append(f"report: {page_path.resolve()}")
+    print("\n".join([summary(runs), "", *lines]).rstrip())
 
 
 if __name__ == "__main__":

@@ -98,6 +98,14 @@ def cells(runs: Sequence[Run]) -> list[Cell]:
     return [Cell(tuple(sorted(group, key=lambda run: run.seed))) for group in groups.values()]
 
 
+def comparable(runs: Sequence[Run]) -> dict[tuple[str, str], list[Cell]]:
+    """The cells by task and data set: only those of one pair may be held against each other."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells(runs):
+        groups.setdefault((str(cell["task"]), str(cell["data"])), []).append(cell)
+    return groups
+
+
 def finite(value: object) -> bool:
     """Whether it is a number that can be printed and compared."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -41,23 +41,24 @@ def reach(uri: str) -> None:
 @contextmanager
 def alone(uri: str) -> Iterator[None]:
     """Hold a lock beside an SQLite file; a server looks after itself."""
-    database = _database(uri)
-    if database is None:
+    file = database(uri)
+    if file is None:
         yield
         return
     from filelock import FileLock
 
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock", timeout=120):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock", timeout=120):
         yield
 
 
-def _database(uri: str) -> Path | None:
+def database(uri: str) -> Path | None:
+    """The SQLite file that `uri` names, if it names one."""
     path = uri.removeprefix("sqlite:///").partition("?")[0]
     return Path(path) if uri.startswith("sqlite:///") and path else None
 
 
 def artifact_place(uri: str) -> str | None:
     """Artifacts lie beside an SQLite file, wherever the process was started; a server chooses their place."""
-    database = _database(uri)
-    return None if database is None else (database.parent / "mlruns").as_uri()
+    file = database(uri)
+    return None if file is None else (file.parent / "mlruns").as_uri()

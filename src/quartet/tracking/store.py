@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.tracking.buffer import Buffer, Point, points
 from quartet.tracking.labels import TAG_LENGTH, allowed, flatten, labels
+from quartet.tracking.lookup import is_there, living, tagged, write_table
 from quartet.tracking.place import absolute, alone, artifact_place, reach
-from quartet.tracking.tracker import Metrics, Status, Tracker
+from quartet.tracking.registry import Registry, open_registry
+from quartet.tracking.tracker import Known, Metrics, Status, Tracker
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
@@ -76,12 +78,13 @@ class MLflow(Tracker):
             with alone(self.uri):  # processes that create one SQLite store at once break the file for good
                 client = _client(self.uri)
                 experiment = _experiment_id(client, self.experiment, artifact_place(self.uri))
-            run, logged = _living(client, resume)
-            if run is None:
+            known = living(client, resume) if resume else None
+            if known is None:
                 run = client.create_run(experiment, tags=labels(tags, parent), run_name=name).info.run_id
             else:
+                run = known.info.run_id
                 client.update_run(run, status="RUNNING")
-            _log_params(client, run, flatten(params), logged)
+            _log_params(client, run, flatten(params), known.data.params if known else {})
         except QuartetError:
             raise
         except Exception as error:  # MLflow lets through what requests, SQLAlchemy and the file system raise
@@ -108,9 +111,15 @@ class MLflow(Tracker):
         batch = points(values, step)
         self._attempt("metrics", lambda: _send(_client(self.uri), run, batch))
 
-    def tags(self, run: str, values: Mapping[str, str]) -> None:
+    def tags(self, run: str, values: Mapping[str, str | None]) -> None:
+        client = _client(self.uri)
         for key, value in values.items():
-            self._attempt(f"the tag {key}", partial(_client(self.uri).set_tag, run, allowed(key), value[:TAG_LENGTH]))
+            call = (
+                partial(client.delete_tag, run, allowed(key))
+                if value is None
+                else partial(client.set_tag, run, allowed(key), value[:TAG_LENGTH])
+            )
+            self._attempt(f"the tag {key}", call)
 
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -136,6 +145,22 @@ class MLflow(Tracker):
 
     def text(self, run: str, name: str, text: str) -> None:
         self._attempt(name, lambda: _client(self.uri).log_text(run, text, name))
+
+    def table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._attempt(name, lambda: write_table(_client(self.uri), run, name, rows))
+
+    def is_there(self) -> bool:
+        return is_there(self.uri)
+
+    def known(self, run: str) -> Known | None:
+        found = self._attempt(f"a look at run {run}", lambda: living(_client(self.uri), run))
+        return None if found is None else Known(dict(found.data.tags), dict(found.data.metrics))
+
+    def registry(self) -> AbstractContextManager[Registry]:
+        return open_registry(_client(self.uri), self.uri)
+
+    def find(self, tags: Mapping[str, str]) -> list[str]:
+        return self._attempt("a search", lambda: tagged(_client(self.uri), self.experiment, tags)) or []
 
     def model(self, run: str, folder: Path, *, name: str = "model") -> str | None:
         if not self.stores_model:
@@ -219,18 +244,6 @@ def _log_model(client: Any, run: str, folder: Path, name: str) -> str:
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
     return f"models:/{logged.model_id}"
-
-
-def _living(client: Any, run: str | None) -> tuple[str | None, dict[str, str]]:
-    """A run to go on with and its parameters; None if it has been deleted since, or its whole store."""
-    from mlflow.exceptions import MlflowException
-
-    if run:
-        with suppress(MlflowException):
-            found = client.get_run(run)
-            if found.info.lifecycle_stage == "active":
-                return run, found.data.params
-    return None, {}
 
 
 def _log_params(client: Any, run: str, params: dict[str, str], logged: dict[str, str]) -> None:

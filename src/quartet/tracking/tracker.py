@@ -6,14 +6,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from quartet.tracking.registry import Registry
+
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a store holds of a run: its tags, and the last value of each metric."""
+
+    tags: dict[str, str]
+    metrics: dict[str, float]
 
 
 class Metrics(ABC):
@@ -66,8 +80,8 @@ class Tracker(ABC):
         """Log final numbers, such as the test's, at `step` samples seen."""
 
     @abstractmethod
-    def tags(self, run: str, values: Mapping[str, str]) -> None:
-        """Set tags, in place of earlier ones of the same name."""
+    def tags(self, run: str, values: Mapping[str, str | None]) -> None:
+        """Set tags, in place of earlier ones of the same name; None takes a tag away."""
 
     @abstractmethod
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
@@ -84,6 +98,26 @@ class Tracker(ABC):
     @abstractmethod
     def text(self, run: str, name: str, text: str) -> None:
         """Store a text as the file `name`."""
+
+    @abstractmethod
+    def table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store rows as the table `name`, such as "runs.json", in place of an earlier one."""
+
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Whether the store can be read as it is; asking makes none."""
+
+    @abstractmethod
+    def known(self, run: str) -> Known | None:
+        """What the store holds of `run`; None where it holds no such run, or it was deleted."""
+
+    @abstractmethod
+    def find(self, tags: Mapping[str, str]) -> list[str]:
+        """The runs of this experiment with these tags, the oldest first; a % in a value stands for any text."""
+
+    @abstractmethod
+    def registry(self) -> AbstractContextManager[Registry]:
+        """The store's registered models, of a database file for this process alone. QuartetError where it refuses."""
 
     @abstractmethod
     def model(self, run: str, folder: Path, *, name: str = "model") -> str | None:
@@ -109,7 +143,7 @@ class NoTracking(Tracker):
     def metrics(self, run: str, values: Mapping[str, float], *, step: int) -> None:
         pass
 
-    def tags(self, run: str, values: Mapping[str, str]) -> None:
+    def tags(self, run: str, values: Mapping[str, str | None]) -> None:
         pass
 
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
@@ -123,6 +157,21 @@ class NoTracking(Tracker):
 
     def text(self, run: str, name: str, text: str) -> None:
         pass
+
+    def table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        pass
+
+    def is_there(self) -> bool:
+        return False
+
+    def known(self, run: str) -> Known | None:
+        return None
+
+    def find(self, tags: Mapping[str, str]) -> list[str]:
+        return []
+
+    def registry(self) -> AbstractContextManager[Registry]:
+        raise QuartetError("tracking=none keeps no registered models")
 
     def model(self, run: str, folder: Path, *, name: str = "model") -> str | None:
         return None

@@ -1,0 +1,85 @@
+"""Named figures of a comparison, for the tracker: a set for each task and data set, since nothing compares across."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from quartet.report.curves import points
+from quartet.report.run import Cell, Run, arrow, comparable, mean_and_deviation, metric_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COSTS = {"parameters": "parameters", "flops": "FLOPs a sample", "train_seconds": "seconds of training"}
+
+
+def comparison_figures(runs: Sequence[Run]) -> dict[str, Figure]:
+    """`curves_<task>_<data>`, the monitored validation metric against samples, and `costs_<task>_<data>`, the headline
+    test metric against what it cost: means over seeds with their standard deviation."""
+    drawn = {}
+    for (task, data), group in comparable(runs).items():
+        drawn[f"curves_{task}_{data}"] = _curves(group, f"{task}, {data}")
+        if any(cell.values(f"test/{cell.headline}") for cell in group):
+            drawn[f"costs_{task}_{data}"] = _costs(group, f"{task}, {data}")
+    return drawn
+
+
+def band(cell: Cell, name: str) -> list[tuple[float, float, float]]:
+    """`(samples, mean, deviation)` over seeds, where all of them were measured; the deviation of one seed is 0."""
+    by_run = [dict(points(run.val, name)) for run in cell.runs]
+    shared = sorted(set.intersection(*(set(curve) for curve in by_run)))
+    found = []
+    for samples in shared:
+        mean, deviation = mean_and_deviation([curve[samples] for curve in by_run])
+        found.append((samples, mean, deviation or 0.0))
+    return found
+
+
+def _curves(group: Sequence[Cell], title: str) -> Figure:
+    figure, (axes,) = _figure(1, title)
+    for i, cell in enumerate(group):
+        name = str(cell["monitor"]).split("/")[-1]
+        rows = band(cell, name)
+        if not rows:
+            continue
+        x, mean, deviation = (list(column) for column in zip(*rows, strict=True))
+        axes.plot(x, mean, marker=".", color=f"C{i % 10}", label=_label(cell))
+        low, high = ([m + sign * d for m, d in zip(mean, deviation, strict=True)] for sign in (-1, 1))
+        axes.fill_between(x, low, high, color=f"C{i % 10}", alpha=0.2, lw=0)
+        axes.set(xlabel="samples", ylabel=f"validation {metric_name(name)} {arrow(name)}".strip())
+    axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def _costs(group: Sequence[Cell], title: str) -> Figure:
+    figure, all_axes = _figure(len(COSTS), title)
+    for axes, (key, what) in zip(all_axes, COSTS.items(), strict=True):
+        for i, cell in enumerate(group):
+            values, costs = list(cell.values(f"test/{cell.headline}").values()), list(cell.numbers(key).values())
+            if not values or not costs:
+                continue
+            mean, deviation = mean_and_deviation(values)
+            cost = mean_and_deviation(costs)[0]
+            axes.errorbar([cost], [mean], yerr=[deviation or 0.0], fmt="o", capsize=3, color=f"C{i % 10}")
+            axes.annotate(str(cell["net"]), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
+        axes.set(xlabel=what, xscale="log")
+    name = group[0].headline
+    all_axes[0].set_ylabel(f"test {metric_name(name)} {arrow(name)}".strip())
+    return figure
+
+
+def _figure(panels: int, title: str) -> tuple[Figure, list[Any]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.4 + 3.2 * panels, 3.8), layout="constrained", dpi=150)
+    all_axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
+    figure.suptitle(title, fontsize=10)
+    for axes in all_axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, all_axes
+
+
+def _label(cell: Cell) -> str:
+    seeds = len(cell.runs)
+    return f"{cell['experiment']} ({seeds} seed{'s' if seeds > 1 else ''})"
