@@ -19,7 +19,7 @@ Tree = dict[str, Any]
 CONF = Path(__file__).resolve().parent.parent / "conf"
 HYDRA_VERSION = "1.3"
 # These say where something comes from or is shown, not what is computed: two runs that differ in them are one.
-OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "trainer.progress", "data.source.mirror")
+OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "tuned_from", "trainer.progress", "data.source.mirror")
 
 
 def compose(overrides: Iterable[str]) -> Tree:
