@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.found import KEYS, Found, fullest, here, known_by, one_of
+from pipelines.found import KEYS, Found, fullest, here, one_of
 from quartet.tracking import Lookup, TrackedRun
 from quartet.types import QuartetError
 
@@ -79,8 +79,7 @@ def _by_row(asked: str) -> Found | None:
 
 def entry_of(experiment: str, seed: int) -> dict[str, Any]:
     """A row of the report, {} where there is none."""
-    entries = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else []
-    rows = entries if isinstance(entries, list) else entries.get("runs", [])
+    rows = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else []
     return next((one for one in rows if (one.get("experiment"), one.get("seed")) == (experiment, seed)), {})
 
 
@@ -118,8 +117,9 @@ def _by_beginning(asked: str) -> Found | None:
     more = [tracked] if tracked else Lookup().search(asked)
     if not more:
         return None
-    runs = [_local(run, f"{known_by(run.tags, asked) or 'the MLflow run'} {asked}") for run in more]
-    return one_of(asked, runs, "")
+    found = one_of(asked, [Found("", None, run) for run in more], "")
+    assert found.tracked is not None
+    return _local(found.tracked, found.asked)
 
 
 def _in_mlflow(run: str, words: str) -> Found | None:
@@ -133,14 +133,18 @@ def _in_mlflow(run: str, words: str) -> Found | None:
 
 def _local(tracked: TrackedRun, words: str) -> Found:
     """A run that MLflow knows: the folder that its sweep or itself has, or a copy of the files that were logged."""
+    if "fingerprint" not in tracked.tags:
+        kind = tracked.tags.get("kind", "other run")
+        best = f"; its winner is {tracked.tags['winner']}" if "winner" in tracked.tags else ""
+        raise QuartetError(f"{words}: MLflow's {tracked.name!r} is no training but a {kind}{best}")
     mine = [one for one in here() if one.facts.get("mlflow_run_id") == tracked.id]
-    study = [one for one in Lookup().tagged("folder", "") if one.tags.get("study") == tracked.tags.get("study", "-")]
-    for one in study:
-        folder = Path(one.tags["folder"]) / tracked.tags.get("trial", "")
-        mine += [Found("", folder)] if (folder / "state.json").exists() else []
-    same = [one for one in mine if one.facts.get("mlflow_run_id") == tracked.id]
-    if same:
-        return Found(words, fullest(same).folder, tracked)
+    if "trial" in tracked.tags:  # of a sweep that may lie anywhere
+        studies = [one for one in Lookup().tagged("study", tracked.tags["study"]) if "folder" in one.tags]
+        folders = [Path(one.tags["folder"]) / tracked.tags["trial"] for one in studies]
+        trials = [Found("", folder) for folder in folders if (folder / "state.json").exists()]
+        mine += [one for one in trials if one.facts.get("mlflow_run_id") == tracked.id]
+    if mine:
+        return Found(words, fullest(mine).folder, tracked)
     scratch = Path(tempfile.mkdtemp(prefix="trace-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return Found(words, Lookup().files(tracked.id, "run", scratch), tracked)

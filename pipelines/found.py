@@ -100,8 +100,13 @@ def one_of(asked: str, runs: Iterable[Found], words: str) -> Found:
 
 
 def fullest(group: list[Found]) -> Found:
-    """Of folders with the same run, one in which it has ended; the run's own before a copy of it."""
-    return max(group, key=lambda run: (run.ended, run.folder is not None and (run.folder / "state.json").exists()))
+    """Of what is kept of one run, that in which it has ended; its own folder before a copy of it."""
+
+    def kept(run: Found) -> tuple[bool, bool, bool]:
+        own = run.folder is not None and (run.folder / "state.json").exists()
+        return run.ended, run.facts["status"] == "FINISHED", own
+
+    return max(group, key=kept)
 
 
 def known_by(facts: dict[str, Any], asked: str) -> str:

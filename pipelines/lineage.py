@@ -136,17 +136,19 @@ def made(run: Found) -> Facts:
 
 
 def tracked(run: Found) -> Facts:
-    """What MLflow has of the run: its status, other runs of the same fingerprint, registered versions."""
+    """What MLflow has of the run: its status, other runs of the same fingerprint, comparisons, registered versions."""
     facts, store = run.facts, run.store
     ids = [facts["mlflow_run_id"]] if facts.get("mlflow_run_id") else []
     if not ids or not store.exists:
-        return {"mlflow_runs": [], "registered": []}
+        return {"mlflow_runs": [], "comparisons": [], "registered": []}
     found = run.tracked or store.run(ids[0])
     same = {found.id: found} if found else {}
     if facts.get("fingerprint"):
         same |= {one.id: one for one in store.tagged("fingerprint", facts["fingerprint"])}
     versions = [version for one in same for version in store.versions(one)]
+    comparisons = [word for one in same.values() for word in one.tags.get("comparisons", "").split()]
     return {
+        "comparisons": sorted(set(comparisons)),
         "mlflow_runs": [{"run": one.id, "name": one.name, "status": one.status} for one in same.values()],
         "registered": [
             {"model": one.name, "version": one.version, "aliases": list(one.aliases), "run": one.run}

@@ -118,6 +118,7 @@ def made(facts: Facts) -> Iterator[str]:
     yield from (f"{folder}/, trained with what it found" for folder in made["tuned_runs"])
     for run in made["mlflow_runs"]:
         yield f"MLflow run {run['run']} ({run['name']}, {run['status'].lower()})"
+    yield from (f"MLflow run {run}, a comparison that it takes part in" for run in made["comparisons"])
     for one in made["registered"]:
         aliases = "".join(f" @{alias}" for alias in one["aliases"])
         yield f"registered: {one['model']} version {one['version']}{aliases}"

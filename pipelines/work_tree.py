@@ -21,8 +21,8 @@ WRITTEN = ":(exclude)dvc.lock"  # DVC writes it between two stages: a diff of it
 FILE_LIMIT, LIMIT = 1_000_000, 5_000_000  # bytes: of a changed file or its diff, and of all together
 LEFT_OUT = "# left out, as it is too large: "
 # As git prints a diff by itself, whatever a person has set for it.
-PLAIN = ("--binary", "--full-index", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "--relative",
-         "--src-prefix=a/", "--dst-prefix=b/")  # fmt: skip
+ALIKE = ("--no-renames", "--relative", "--ignore-submodules", "--no-ext-diff", "--no-textconv")
+PLAIN = (*ALIKE, "--binary", "--full-index", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def left_out(diff: bytes) -> list[str]:
 
 def _difference(folder: Path, commit: str) -> bytes:
     new = _names(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", *ROOMS)
-    old = _names(folder, "diff", "--name-only", "-z", "--no-renames", "--relative", "HEAD", "--", ".", WRITTEN)
+    old = _names(folder, "diff", "--name-only", "-z", *ALIKE, "HEAD", "--", ".", WRITTEN)
     if not new and not old:
         return b""
     large = [path for path in [*old, *new] if _size(folder / path) > FILE_LIMIT]

@@ -31,16 +31,19 @@ def again(asked: str, *, anyway: bool = False) -> int:
     return repeat(find(asked), anyway=anyway, as_json=False)
 
 
-@pytest.fixture
-def results(small: Small, here: Path) -> Path:
-    """A row of a report, tracked in a database of its own, and registered."""
+@pytest.fixture(scope="module")
+def project(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one row of a report, tracked in a database of its own, and registered. The tests leave it alone."""
     from mlflow.tracking import MlflowClient
 
-    folder = here / "results" / "cnn" / "0"
-    train({**compose(small("cnn", *TRACKED)), "out": "results/cnn/0/train"})
-    evaluate(folder / "train", out=folder / "evaluate")
-    compare(evaluated([folder]), out=here / "reports")
-    client, run = MlflowClient(f"sqlite:///{here}/mlflow.db"), facts(folder / "train")["mlflow_run_id"]
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        row = Path("results/cnn/0")
+        train({**compose(small("cnn", *TRACKED)), "out": str(row / "train")})
+        evaluate(row / "train", out=row / "evaluate")
+        compare(evaluated([row]), out=Path("reports"))
+    client, run = MlflowClient(f"sqlite:///{folder}/mlflow.db"), facts(row_of(folder))["mlflow_run_id"]
     client.create_registered_model("quartet-classify")
     for _ in range(2):
         client.create_model_version("quartet-classify", source=f"runs:/{run}/model", run_id=run)
@@ -48,12 +51,22 @@ def results(small: Small, here: Path) -> Path:
     return folder
 
 
-def test_every_way_to_a_run(results: Path, here: Path) -> None:
-    kept = facts(results / "train")
-    run = only_run(here)
+def row_of(project: Path) -> Path:
+    return project / "results" / "cnn" / "0" / "train"
+
+
+@pytest.fixture
+def there(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project as the working directory."""
+    monkeypatch.chdir(project)
+    return project
+
+
+def test_every_way_to_a_run(there: Path) -> None:
+    kept, run = facts(row_of(there)), only_run(there)
     ways = [
         kept["mlflow_run_id"], kept["mlflow_run_id"][:8], kept["fingerprint"][:8], kept["config_hash"], run.name,
-        kept["data_digest"][:6], "cnn-0", "cnn/0", "reports/results.json#cnn-0", str(results), str(run),
+        kept["data_digest"][:6], "cnn-0", "cnn/0", "reports/results.json#cnn-0", "results/cnn/0", str(run),
         f"{run}/checkpoints/best.ckpt", "results/cnn/0/train/model.safetensors", "results/cnn/0/evaluate",
         "results/cnn/0/evaluate/metrics.json", "quartet-classify@champion", "quartet-classify/1",
         "models:/quartet-classify@champion", "models:/quartet-classify/2", f"runs:/{kept['mlflow_run_id']}/model",
@@ -62,8 +75,8 @@ def test_every_way_to_a_run(results: Path, here: Path) -> None:
         assert find(way).facts["mlflow_run_id"] == kept["mlflow_run_id"], way
 
 
-def test_what_a_lineage_tells(results: Path, here: Path) -> None:
-    kept, run = facts(results / "train"), only_run(here)
+def test_what_a_lineage_tells(there: Path) -> None:
+    kept, run = facts(row_of(there)), only_run(there)
     told = lineage(find("quartet-classify@champion"))
     assert told["name"] == "cnn-0"
     assert told["fingerprint"] == kept["fingerprint"]
@@ -78,7 +91,7 @@ def test_what_a_lineage_tells(results: Path, here: Path) -> None:
     assert told["sweep"] is None
     made = told["made"]
     assert set(made["folders"]) == {f"runs/{run.name}", "results/cnn/0/train"}
-    metrics = json.loads((results / "evaluate" / "metrics.json").read_text())
+    metrics = json.loads((there / "results/cnn/0/evaluate/metrics.json").read_text())
     evaluated = made["evaluated"]["results/cnn/0/evaluate/metrics.json"]
     assert evaluated == {key: value for key, value in metrics.items() if key.startswith("test/")}
     assert made["report"] == "reports/results.json"
@@ -94,8 +107,10 @@ def test_what_a_lineage_tells(results: Path, here: Path) -> None:
         assert part in said, part
 
 
-def test_a_changed_file_and_a_changed_report_are_told(results: Path, here: Path) -> None:
-    path = results / "train" / "model.safetensors"
+def test_a_changed_file_and_a_changed_report_are_told(project: Path, here: Path) -> None:
+    for name in ("results", "reports"):
+        shutil.copytree(project / name, here / name)
+    path = row_of(here) / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x55")
     rows = json.loads((here / "reports" / "results.json").read_text())
     (here / "reports" / "results.json").write_text(json.dumps([{**rows[0], "git_commit": "f" * 40}]))
@@ -106,20 +121,30 @@ def test_a_changed_file_and_a_changed_report_are_told(results: Path, here: Path)
     assert told["made"]["report_shows_another"]
 
 
-def test_where_only_mlflow_is_left(results: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = facts(results / "train")
-    shutil.rmtree(here / "runs")
-    shutil.rmtree(here / "results")
+def test_where_only_mlflow_is_left(project: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = facts(row_of(project))
+    shutil.copyfile(project / "mlflow.db", here / "mlflow.db")
+    shutil.copytree(project / "reports", here / "reports")
     for way in (kept["mlflow_run_id"], kept["fingerprint"][:8], "quartet-classify@champion", "cnn-0"):
         found = find(way)
         assert found.facts["fingerprint"] == kept["fingerprint"], way
         assert found.tree["net"]["width"] == 8
     assert again(kept["mlflow_run_id"]) == 0
     assert "same to the bit" in capsys.readouterr().out
-    shutil.rmtree(here / "mlruns")  # the database alone
-    assert lineage(find(kept["mlflow_run_id"]))["data"]["digest"] == kept["data_digest"]
-    with pytest.raises(QuartetError, match="nothing to compare"):
-        again(kept["mlflow_run_id"])
+
+
+def test_where_only_mlflows_database_is_left(project: Path, here: Path) -> None:
+    kept = facts(row_of(project))
+    shutil.copyfile(project / "mlflow.db", here / "mlflow.db")
+    (project / "mlruns").rename(project / "elsewhere")
+    try:
+        found = find(kept["mlflow_run_id"])
+        assert lineage(found)["data"]["digest"] == kept["data_digest"]
+        assert kept["git_commit"] in text(lineage(found))
+        with pytest.raises(QuartetError, match="nothing to compare"):
+            repeat(found, anyway=False, as_json=False)
+    finally:
+        (project / "elsewhere").rename(project / "mlruns")
 
 
 def test_what_is_not_one_run_is_refused(small: Small, here: Path) -> None:
@@ -247,6 +272,9 @@ def test_trials_of_a_sweep(small: Small, tmp_path: Path) -> None:
     assert (
         f"tuned_from: {study.relative_to(tmp_path).as_posix()}/0" in (tmp_path / "tuned/mnist1d_cnn.yaml").read_text()
     )
+    refused = command("trace.py", told["sweep"]["parent"], cwd=tmp_path, check=False)
+    assert refused.returncode == 2
+    assert f"is no training but a study; its winner is {states['0']['mlflow_run_id']}" in refused.stderr
     for number in ("0", stopped):
         done = command("trace.py", "--repeat", str(study / number), cwd=tmp_path)
         assert "same to the bit" in done.stdout
@@ -263,6 +291,18 @@ def test_a_trial_that_was_changed_under_way_is_not_repeated(small: Small, here: 
     assert lineage(find(str(run)))["sweep"]["values"] == {"optimizer.lr": 0.1}
     with pytest.raises(QuartetError, match="changed under way"):
         again(str(run))
+
+
+def test_a_winner_and_what_was_trained_with_it_know_each_other(small: Small, here: Path) -> None:
+    train(compose(small("cnn", steps=2)), place=here / "runs/multirun/a/0")
+    train(compose(small("cnn", "seed=1", "tuned_from=runs/multirun/a/0", steps=2)))
+    (here / "tuned").mkdir()
+    (here / "tuned" / "cnn.yaml").write_text("tuned_from: runs/multirun/a/0\n")
+    found = find("tuned/cnn.yaml")
+    assert found.folder == Path("runs/multirun/a/0")
+    run = only_run(here).relative_to(here).as_posix()
+    assert lineage(found)["made"]["tuned_runs"] == [run]
+    assert "runs/multirun/a/0 (a trial" in text(lineage(find(run)))
 
 
 @pytest.mark.slow
