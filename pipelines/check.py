@@ -26,6 +26,7 @@ SETTINGS = {
         "budget": "str | int | float",
         "validate_every": "str | int | float",
         "out": "str | None",
+        "tuned_from": "str | None",
     },
     "trainer": {
         "accelerator": "Literal['auto', 'cpu', 'gpu']",

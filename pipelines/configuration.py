@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 CONF = REPOSITORY / "conf"
 HYDRA_VERSION = "1.3"
 # These say where something comes from or is shown, not what is computed: two runs that differ in them are one.
-OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "trainer.progress", "data.source.mirror")
+OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "tuned_from", "trainer.progress", "data.source.mirror")
 
 
 # A line of the grid names its cells by the net: fashion_mnist_${family:${net._target_}}.

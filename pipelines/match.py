@@ -77,7 +77,10 @@ def operations(tree: Tree, folder: Path, net: Tree) -> float:
 
 
 def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tree:
-    """`net` at the width at which its `size` comes nearest to `wish`; QuartetError if that is not within TOLERANCE."""
+    """`net` at the width at which its `size` comes nearest to `wish`; QuartetError if that is not within TOLERANCE.
+
+    One that is near enough stays as it is, so that a run that is repeated is not sized anew.
+    """
     from hydra.errors import InstantiationException
     from hydra.utils import get_class
 
@@ -92,6 +95,9 @@ def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tr
         except (QuartetError, InstantiationException):
             return None
 
+    there = off(net["width"])
+    if there is not None and abs(there) <= TOLERANCE:
+        return net
     widths = around(off)
     if not widths:
         size(net)  # refuses, if it is not the width that is impossible

@@ -15,7 +15,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from pipelines.configuration import CONF, groups, load
-from pipelines.run import code_digest, git_commit, write
+from pipelines.environment import command_line
+from pipelines.run import code_digest, git_commit, near, write
 from pipelines.sweeps import NOT_TUNED, sweep_file
 from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
 
@@ -49,7 +50,12 @@ class StudyRun:
             resume=known.get("run"),
         )
         write(memory, json.dumps({"run": self.run, "code": code}))
-        facts = {"study": study.folder.name, "parent": self.run, "tracking_uri": self.tracker.uri or ""}
+        facts = {
+            "study": study.folder.name,
+            "parent": self.run,
+            "tracking_uri": self.tracker.uri or "",
+            "command": command_line(),
+        }
         return {key: value for key, value in facts.items() if value}
 
     def end(self, study: Study, error: BaseException | None) -> list[str]:
@@ -210,6 +216,7 @@ def write_tuned(study: Study, best: Record, folder: Path) -> Path:
     text = "".join(f"# {line}\n" for line in header)
     text += "defaults:\n" + "".join(f"  - {line}\n" for line in chosen) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if values else ""
+    text += OmegaConf.to_yaml({"tuned_from": near(Path(best.folder))})
     path = folder / f"{tree['experiment']}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     write(path, text)

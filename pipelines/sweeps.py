@@ -36,6 +36,7 @@ NOT_TUNED = (
     "tracking",
     "trainer",
     "launcher",
+    "tuned_from",
 )
 
 

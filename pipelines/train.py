@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from quartet.tracking.tracker import Status
 
 
-def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
+def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | None = None) -> float:
     """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
 
     The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
     its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
+    `place` is the run's own folder where it is not to be named by its fingerprint.
     """
     from pipelines.match import matched
     from pipelines.prepare import ensure
@@ -38,7 +39,7 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
 
     out = tree["out"] and Path(tree["out"])
     data = ensure(tree["data"])
-    run = Run(matched(tree, data), data, place=trial.folder if trial is not None else None)
+    run = Run(matched(tree, data), data, place=trial.folder if trial is not None else place)
     if out is not None:
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:
@@ -67,8 +68,10 @@ def check_note(run: Run) -> None:
 
 def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
     """Launch the workers, then complete what they left and hand the model to the tracker."""
+    from pipelines.environment import environment
     from pipelines.launch import launch
-    from pipelines.run import environment, git_commit, names, write
+    from pipelines.run import names, write
+    from quartet.data.fetch import sha256
 
     launch(run, trial)
     result = json.loads((run.folder / "result.json").read_text())
@@ -78,12 +81,30 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
         "fingerprint": run.fingerprint,
-        "git_commit": git_commit(),
+        "git_commit": run.state["git_commit"],
         "mlflow_run_id": run.state.get("mlflow_run_id"),
         "environment": environment(),
+        "code_digest": run.state["code_digest"],
+        "weights_sha256": sha256(run.folder / "model.safetensors"),
+        **origin(run, trial),
     }
     write(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
     log_results(run, tracker, facts)
+
+
+def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
+    """Where the run comes from, as far as its configuration does not say it: its data's source, its sweep, and what was
+    typed."""
+    from pipelines.environment import command_line
+    from pipelines.run import near
+
+    manifest = json.loads((run.data / "manifest.json").read_text())
+    told = {key: manifest.get(key) for key in ("origin", "licence", "recipe")}
+    facts = {"dataset": {**told, "folder": near(run.data)}, "command": command_line(), "sweep": None}
+    if trial is None:
+        return facts
+    sweep = {"folder": near(trial.folder.parent), "trial": trial.number, "parent": trial.facts.get("parent")}
+    return {**facts, "command": trial.facts.get("command"), "sweep": sweep}
 
 
 def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
@@ -139,7 +160,7 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     """
     from hydra.utils import instantiate
 
-    from pipelines.run import git_commit, names
+    from pipelines.run import names
 
     sweep = trial.facts if trial is not None else {}
     at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.tree["tracking"] else {}
@@ -149,7 +170,9 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         "fingerprint": run.fingerprint,
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
-        "git_commit": git_commit(),
+        "git_commit": run.state["git_commit"],
+        "code_digest": run.state["code_digest"],
+        **({"tuned_from": run.tree["tuned_from"]} if run.tree.get("tuned_from") else {}),
         **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
     }
     dataset = {"name": run.tree["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
@@ -162,6 +185,8 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         parent=sweep.get("parent"),
     )
     run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
+    if (run.folder / "work_tree.diff").stat().st_size:
+        tracker.artifact(run_id, run.folder / "work_tree.diff", folder="run")
     status: Status = "FAILED"
     try:
         yield tracker

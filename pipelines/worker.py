@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import configuration
 from pipelines.build import build_data, build_method
+from pipelines.environment import trained_on
 from quartet.types import QuartetError
 
 REFUSED = 2  # the exit code of a refusal, as against a failure
@@ -67,7 +68,15 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
         if metrics is not None:
             metrics.close()
     if rank == 0:
-        facts = {"devices": trainer.world_size, "stopped_early": reporting.stopped}
+        facts = {
+            "devices": trainer.world_size,
+            "stopped_early": reporting.stopped,
+            "trained_on": trained_on(
+                accelerator="cpu" if trainer.strategy.root_device.type == "cpu" else "gpu",
+                devices=trainer.world_size,
+                precision=str(trainer.precision),
+            ),
+        }
         leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
 
 

@@ -77,7 +77,7 @@ def stand_in(kind: str, own: Path) -> list[str]:
 KINDS = {"classify": "images", "language": "text", "translate": "pairs", "generate": "images"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small(own: Path) -> Callable[..., list[str]]:
     """`small("cnn", "seed=1")`: the overrides of a tiny run of a shipped experiment on small data."""
 
