@@ -88,6 +88,6 @@ def test_the_widths_tried_are_possible_and_lie_around_the_wish() -> None:
 
 def test_the_fine_setting_closes_the_gap_between_two_widths() -> None:
     net = {"_target_": "quartet.nets.Transformer", "width": 8, "hidden": 4.0}
-    found = solve(net, lambda one: float(one["width"] // 8 * 8 * round(100 * one["hidden"])), 9_000, "match.parameters")
+    found = solve(net, lambda one: float(one["width"] * round(100 * one["hidden"])), 9_000, "match.parameters")
     assert found["width"] * 100 * found["hidden"] == pytest.approx(9_000, rel=TOLERANCE)
     assert found["hidden"] != 4.0
