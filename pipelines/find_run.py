@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from pipelines.found import KEYS, Found, fullest, here, one_of
-from quartet.tracking import Lookup, TrackedRun
+from quartet.tracking.reading import Lookup, TrackedRun
 from quartet.types import QuartetError
 
 RESULTS, REPORT = Path("results"), Path("reports/results.json")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines.configuration import Tree, config_hash, load
 from pipelines.run import names
-from quartet.tracking import Lookup, TrackedRun
+from quartet.tracking.reading import Lookup, TrackedRun
 from quartet.types import QuartetError
 
 # Where runs lie, as seen from the working directory.

@@ -15,6 +15,7 @@ from pipelines.found import Found, here
 from pipelines.run import code_digest, near
 from pipelines.work_tree import changed, left_out
 from quartet.data.fetch import sha256
+from quartet.types import QuartetError
 
 Facts = dict[str, Any]
 
@@ -139,15 +140,20 @@ def tracked(run: Found) -> Facts:
     """What MLflow has of the run: its status, other runs of the same fingerprint, comparisons, registered versions."""
     facts, store = run.facts, run.store
     ids = [facts["mlflow_run_id"]] if facts.get("mlflow_run_id") else []
+    nothing: Facts = {"mlflow_runs": [], "comparisons": [], "registered": [], "not_asked": None}
     if not ids or not store.exists:
-        return {"mlflow_runs": [], "comparisons": [], "registered": []}
-    found = run.tracked or store.run(ids[0])
-    same = {found.id: found} if found else {}
-    if facts.get("fingerprint"):
-        same |= {one.id: one for one in store.tagged("fingerprint", facts["fingerprint"])}
-    versions = [version for one in same for version in store.versions(one)]
+        return nothing
+    try:
+        found = run.tracked or store.run(ids[0])
+        same = {found.id: found} if found else {}
+        if facts.get("fingerprint"):
+            same |= {one.id: one for one in store.tagged("fingerprint", facts["fingerprint"])}
+        versions = [version for one in same for version in store.versions(one)]
+    except QuartetError as error:  # a server that is down: what lies here is known all the same
+        return {**nothing, "not_asked": str(error).partition("\n")[0]}
     comparisons = [word for one in same.values() for word in one.tags.get("comparisons", "").split()]
     return {
+        **nothing,
         "comparisons": sorted(set(comparisons)),
         "mlflow_runs": [{"run": one.id, "name": one.name, "status": one.status} for one in same.values()],
         "registered": [

@@ -116,6 +116,8 @@ def made(facts: Facts) -> Iterator[str]:
         yield f"(the report's row {facts['name']} is another run)"
     yield from (f"{path}, the configuration that it found" for path in made["tuned"])
     yield from (f"{folder}/, trained with what it found" for folder in made["tuned_runs"])
+    if made["not_asked"]:
+        yield f"(MLflow was not asked: {made['not_asked']})"
     for run in made["mlflow_runs"]:
         yield f"MLflow run {run['run']} ({run['name']}, {run['status'].lower()})"
     yield from (f"MLflow run {run}, a comparison that it takes part in" for run in made["comparisons"])

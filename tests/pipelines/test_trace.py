@@ -147,6 +147,16 @@ def test_where_only_mlflows_database_is_left(project: Path, here: Path) -> None:
         (project / "elsewhere").rename(project / "mlruns")
 
 
+def test_a_server_that_is_down_keeps_nobody_from_what_lies_here(project: Path, here: Path) -> None:
+    shutil.copytree(project / "runs", here / "runs")
+    run = only_run(here)
+    state = json.loads((run / "state.json").read_text())
+    (run / "state.json").write_text(json.dumps({**state, "tracking_uri": "http://127.0.0.1:9"}))
+    told = lineage(find("cnn-0"))
+    assert told["data"]["digest"] == facts(run)["data_digest"]
+    assert "no MLflow server answers at http://127.0.0.1:9" in text(told)
+
+
 def test_what_is_not_one_run_is_refused(small: Small, here: Path) -> None:
     for seed in (0, 1):
         train(compose(small("cnn", f"seed={seed}", steps=2)))
