@@ -23,8 +23,8 @@ from quartet.types import QuartetError
 RUNS = Path("runs")
 
 DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
-# What a finished run hands on, and evaluation reads.
-HANDED_ON = ("config.yaml", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
+# What a finished run hands on, and evaluation and prediction read.
+HANDED_ON = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
 
 
 @dataclass(frozen=True)

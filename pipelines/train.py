@@ -125,31 +125,21 @@ def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
 
 
 def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
-    """Export the chosen model and store it such that it predicts from raw input."""
+    """Export the chosen model and store it such that it predicts from raw input; beside it its weights alone."""
+    import shutil
     import tempfile
 
     from pipelines.build import build_data, build_task, load_model
+    from quartet import description
     from quartet.export import export
     from quartet.methods.adversarial import Players
-    from quartet.tasks import Generate
 
-    data = build_data(run.tree, run.data)
-    task = build_task(run.tree)
-    model = load_model(run.folder, run.tree, task, data)
-    texts = data.kind in ("text", "pairs")
-    generates = isinstance(task, Generate)
-    with tempfile.TemporaryDirectory() as folder:
-        export(
-            model.generator if isinstance(model, Players) else model,
-            role=task.ROLE,  # type: ignore[arg-type]
-            inputs=None if generates else data.inputs,
-            outputs=data.inputs if generates else data.outputs,
-            folder=Path(folder),
-            noise=task.noise if isinstance(task, Generate) else None,
-            tokenizer=run.data / "tokenizer.json" if texts else None,
-            params=task.decoding,
-        )
-        tracker.model(run_id, Path(folder))
+    model = load_model(run.folder, run.tree, build_task(run.tree), build_data(run.tree, run.data))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export(model.generator if isinstance(model, Players) else model, description.read(run.folder), folder)
+        shutil.copyfile(run.folder / "model.safetensors", folder / "model.safetensors")
+        tracker.model(run_id, folder)
 
 
 @contextlib.contextmanager

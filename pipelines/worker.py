@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import configuration
-from pipelines.build import build_data, build_method
+from pipelines.build import build_data, build_method, describe_model
+from pipelines.checkpoints import load_checkpoint
 from pipelines.environment import trained_on
 from quartet.types import QuartetError
 
@@ -78,15 +79,15 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
             ),
         }
         leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
+        described = describe_model(tree, method.task, data)
+        (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def finished(last: Path, method: Method) -> bool:
     """Whether training had ended before the run was interrupted; then `method` gets back what it knew."""
-    import torch
-
     if not last.exists():
         return False
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    checkpoint = load_checkpoint(last)
     if checkpoint["quartet"]["finished"]:
         method.on_load_checkpoint(checkpoint)
     return checkpoint["quartet"]["finished"]
@@ -248,7 +249,7 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
     import torch
     from safetensors.torch import save_model
 
-    chosen = torch.load(best, map_location="cpu", weights_only=True)
+    chosen = load_checkpoint(best)
     prefix = "model." if method.average is None else "average."
     weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
     kept = method.kept.cpu()

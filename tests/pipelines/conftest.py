@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +99,40 @@ def small(own: Path) -> Callable[..., list[str]]:
         ]  # fmt: skip
 
     return overrides
+
+
+EXPERIMENTS = {"classify": "cnn", "language": "rnn", "translate": "transformer", "generate": "gan"}
+
+
+@pytest.fixture(scope="session")
+def trained(small: Callable[..., list[str]], own: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a tiny trained run of each task, and an MLflow store in which each is the champion."""
+    from mlflow import MlflowClient
+    from PIL import Image
+
+    from pipelines.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for experiment in EXPERIMENTS.values():
+            train(compose(small(experiment, "tracking=mlflow", "tracking.system_metrics=false")))
+        client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+        for run in client.search_runs(["1"]):
+            (name,) = (f"quartet-{task}" for task, one in EXPERIMENTS.items() if one == run.data.tags["experiment"])
+            model = client.get_logged_model(run.outputs.model_outputs[-1].model_id)
+            client.create_registered_model(name)
+            tags = {key: run.data.tags[key] for key in ("data", "net", "experiment", "seed")}
+            source = model.artifact_location
+            version = client.create_model_version(name, source, run.info.run_id, tags=tags, model_id=model.model_id)
+            for alias in ("champion", f"champion-{tags['data']}"):
+                client.set_registered_model_alias(name, alias, version.version)
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        with np.load(own / "images.npz") as archive:
+            for i in range(5):
+                Image.fromarray(archive["x"][i]).save(pictures / f"{i}.png")
+        yield folder
 
 
 @pytest.fixture
