@@ -51,6 +51,7 @@ def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: 
         (["lr=1,2", "hydra.sweeper.address=127.0.0.1:1"], ("hydra.sweeper.address", "no Ray cluster answers")),
         (["lr=tag(lin, interval(0, 1))", "hydra.sweeper.trials=3"], ("lr=tag(lin, interval(0, 1))", "'lin'")),
         (["lr=interval(0, 1)", "hydra/sweeper/search=grid"], ("lr=interval(0, 1)", "grid")),
+        (["lr=interval(0, 1)", "hydra/sweeper/scheduler=bohb"], ("search=bohb", "go together")),
         (["net=a,c"], ("net/c",)),
         (["lrr=1,2"], ("lrr",)),
         (["lr=1,2", "hydra.sweeper.mode=up"], ("hydra.sweeper.mode", "'up'", "min or max")),
@@ -238,12 +239,19 @@ def test_a_combination_that_cannot_be_is_a_failed_trial(app: Path, sweep: Callab
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("search", "scheduler"),
-    [("tpe", "asha"), ("random", "hyperband"), ("hyperopt", "median"), ("random", "fifo"), ("grid", "asha")],
+    [
+        ("tpe", "asha"),
+        ("random", "hyperband"),
+        ("hyperopt", "median"),
+        ("random", "fifo"),
+        ("grid", "asha"),
+        ("bohb", "bohb"),
+    ],
 )
 def test_searches_and_schedulers(app: Path, sweep: Callable[..., Any], search: str, scheduler: str) -> None:
     lr = "lr=0.01,0.1,0.5,0.9" if search == "grid" else LR
-    if search == "hyperopt":
-        pytest.importorskip("hyperopt")
+    if search in ("hyperopt", "bohb"):
+        pytest.importorskip({"bohb": "hpbandster"}.get(search, search))
     (app.parent / "conf" / "when.yaml").write_text(
         "# @package _global_\ndefaults: [config, override hydra/sweeper: ray]\n"
         'hydra: {sweeper: {when: {net=b: {heads: "choice(2, 4)"}}}}\n'

@@ -38,7 +38,8 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
     settle_environment(address=options["address"])
     for package in ("ray", "ray.tune", "ray.train", "optuna"):
         logging.getLogger(package).setLevel(logging.ERROR)
-    search, trials = (importlib.import_module(f"{__package__}.{name}") for name in ("_search", "_trials"))
+    names = ("_search", "_schedule", "_trials")  # they import Ray
+    search, schedule, trials = (importlib.import_module(f"{__package__}.{name}") for name in names)
     composer = trials.Composer(
         config=study.config,
         config_loader=hydra_context.config_loader,
@@ -57,7 +58,7 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
         endless=options["trials"] is None,
         seed=options["seed"],
     )
-    scheduler = _scheduler(study)
+    scheduler = schedule.build(options["scheduler"], metrics=study.metrics, searcher=searcher)
     observer = instantiate(options["observer"]) if options["observer"] else None
     total = options["trials"] or (len(study.space.grid()) if isinstance(searcher, search.Grid) else DRAWS)
     with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
@@ -102,37 +103,6 @@ def _observed(study: Study, observer: Any, display: Display) -> Iterator[dict[st
         if isinstance(error, KeyboardInterrupt | SystemExit):
             lines.append(f"interrupted; {again(study)}")
         display.summary(lines)
-
-
-def _scheduler(study: Study) -> Any:
-    """The scheduler that is asked for; None for Tune's own, which lets every trial run to its end."""
-    given = study.options["scheduler"]
-    try:
-        scheduler = instantiate(given) if given and given.get("_target_") else None
-    except Refused:
-        raise
-    except Exception as error:  # no such class, an option that it does not know
-        root = str(error.__cause__ or error).strip().splitlines()[0]
-        raise Refused(f"hydra.sweeper.scheduler: {given.get('_target_')} cannot be made: {root}") from error
-    _refuse_other_populations(scheduler)
-    if scheduler is not None and len(study.metrics) > 1 and type(scheduler).__name__ != "FIFOScheduler":
-        raise Refused(
-            f"hydra.sweeper.metric: {', '.join(study.metrics)} are several, {type(scheduler).__name__} decides by one;"
-            " take hydra/sweeper/scheduler=fifo"
-        )
-    return scheduler
-
-
-def _refuse_other_populations(scheduler: Any) -> None:
-    from ray.tune.schedulers import PopulationBasedTraining
-
-    from hydra_plugins.quartet_ray_sweeper._schedule import Population
-
-    if isinstance(scheduler, PopulationBasedTraining) and not isinstance(scheduler, Population):
-        raise Refused(
-            f"hydra.sweeper.scheduler: {type(scheduler).__name__} changes values that would not be composed anew;"
-            " take hydra/sweeper/scheduler=pbt"
-        )
 
 
 def _fit(
