@@ -92,6 +92,7 @@ def test_no_module_is_called_utils() -> None:
         ("import hydra_plugins.quartet_ray_sweeper", {"ray", "hydra", "omegaconf", "optuna"}),
         ("from hydra.core.plugins import Plugins; Plugins.instance()", {"ray", "optuna", "torch", "quartet"}),
         ("import pipelines.train, pipelines.prepare, pipelines.compose", {"torch", "mlflow", "ray", "dvc", "numpy"}),
+        ("import pipelines.plan", {"torch", "pytorch_lightning", "mlflow", "ray", "dvc"}),
     ],
 )
 def test_imports_are_light(statement: str, forbidden: set[str]) -> None:
