@@ -91,6 +91,11 @@ def _run_once(task: Task, arguments: Sequence[str]) -> None:
     """One run needs nothing of Hydra but the composing."""
     from omegaconf import OmegaConf
 
+    _run_task(task, OmegaConf.create(tree_of(arguments)))
+
+
+def tree_of(arguments: Sequence[str]) -> dict[str, Any]:
+    """The resolved, checked tree that `key=value …` composes, or that `build/cnn.yaml key=value …` holds."""
     from pipelines.check import check
     from pipelines.configuration import compose, load, override
 
@@ -99,7 +104,7 @@ def _run_once(task: Task, arguments: Sequence[str]) -> None:
     else:
         tree = compose(arguments)
     check(tree)
-    _run_task(task, OmegaConf.create(tree))
+    return tree
 
 
 def _run_task(task: Task, config: DictConfig) -> Any:

@@ -63,7 +63,7 @@ def read_params(path: Path) -> Params:
 def build(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder`, delete others there; nothing when one is refused."""
     table = read_params(params)
-    trees = {experiment: _tree(table, experiment, params.name) for experiment in table.experiments}
+    trees = {experiment: tree_of(table, experiment, params.name) for experiment in table.experiments}
     _check_names(trees, params.name)
     written = [path for experiment, tree in trees.items() for path in _write(tree, table.words(experiment), folder)]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
@@ -71,7 +71,8 @@ def build(params: Path, folder: Path) -> list[Path]:
     return written
 
 
-def _tree(table: Params, experiment: str, source: str) -> Tree:
+def tree_of(table: Params, experiment: str, source: str) -> Tree:
+    """The resolved, checked tree of one experiment of the table; QuartetError that names its place in `source`."""
     try:
         tree = compose(table.words(experiment))
         check(tree)

@@ -265,7 +265,7 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
         "steps": method.steps,
         "train_seconds": method.seconds,
         **more,
-        "device": str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"),
+        "device": device_name(),
         "monitor": f"val/{method.task.MONITOR}",
         "mode": method.task.MODE,
     }
@@ -274,6 +274,12 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
     # One column has the same name in every task, for plots that know of none.
     objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
     write_rows(folder / "val.csv", objective)
+
+
+def device_name() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu")
 
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -26,6 +28,19 @@ def command(
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def interrupted(overrides: list[str], folder: Path) -> None:
+    """Start a run and kill it without warning once it has written a checkpoint."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "pipelines" / "train.py"), *overrides], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+        assert process.poll() is None, "ended before its first checkpoint"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
 
 
 def environment(project: Path) -> dict[str, str]:

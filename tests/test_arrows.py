@@ -97,6 +97,7 @@ def test_no_module_is_called_utils() -> None:
             {"torch", "mlflow", "ray", "dvc", "numpy"},
         ),
         ("import pipelines.trace, pipelines.lineage, pipelines.repeat", {"torch", "mlflow", "ray", "numpy"}),
+        ("import pipelines.plan", {"torch", "pytorch_lightning", "mlflow", "ray", "dvc"}),
     ],
 )
 def test_imports_are_light(statement: str, forbidden: set[str]) -> None:

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from running import ROOT, command, curve, facts, only_run, runs, weights
+from running import command, curve, facts, interrupted, only_run, runs, weights
 
 from pipelines.configuration import compose, options
 from pipelines.train import train
@@ -62,19 +58,6 @@ def test_half_fooled_ends_a_run_before_its_budget(small: Small, here: Path) -> N
     rule = ["method.stop.rule=half_fooled", "method.stop.tolerance=0.5", "method.stop.patience=1"]
     train(compose(small("gan", *rule, steps=6)))
     assert facts(only_run(here))["steps"] == 3
-
-
-def interrupted(overrides: list[str], folder: Path) -> None:
-    """Start a run and kill it without warning once it has written a checkpoint."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "pipelines" / "train.py"), *overrides], cwd=folder, stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
-        assert process.poll() is None, "ended before its first checkpoint"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 @pytest.mark.parametrize("experiment", ["rnn", "gan"])
