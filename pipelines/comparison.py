@@ -149,6 +149,7 @@ def tables(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
     """A table a task, a row a run, to the digit of results.json."""
     found: dict[str, list[dict[str, Any]]] = {}
     for entry in results(runs):
-        row = {key: value for key, value in entry.items() if key != "metrics"}
-        found.setdefault(str(entry["task"]), []).append({**row, **entry["metrics"]})
+        row = {**{name: entry[name] for name in NAMES}, **entry["metrics"]}
+        rest = {key: value for key, value in entry.items() if key not in (*NAMES, "metrics")}
+        found.setdefault(str(entry["task"]), []).append({**row, **rest})
     return found

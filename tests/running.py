@@ -6,9 +6,12 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -41,6 +44,31 @@ def interrupted(overrides: list[str], folder: Path) -> None:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+@contextmanager
+def mlflow_server(store: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A real MLflow server on the store, its log and artifacts in `folder`: the process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
+    command += ["--artifacts-destination", f"{folder}/artifacts", "--host", "127.0.0.1", "--port", str(port)]
+    quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with open(folder / "server.log", "wb") as log:
+        process = subprocess.Popen([*command, "--workers", "1"], env=quiet, stdout=log, stderr=log, cwd=folder)
+    try:
+        for _ in range(120):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        time.sleep(1.0)
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def environment(project: Path) -> dict[str, str]:

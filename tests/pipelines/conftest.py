@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -133,6 +136,32 @@ def trained(small: Callable[..., list[str]], own: Path, tmp_path_factory: pytest
             for i in range(5):
                 Image.fromarray(archive["x"][i]).save(pictures / f"{i}.png")
         yield folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(small: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two architectures × two seeds, really trained, evaluated and tracked; not to be changed."""
+    from pipelines.evaluate import evaluate
+    from pipelines.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    with contextlib.chdir(folder):
+        for experiment, seed in itertools.product(("mnist1d_cnn", "mnist1d_rnn"), (0, 1)):
+            more = (f"seed={seed}", "tracking=mlflow", "tracking.system_metrics=false")
+            train(compose(small(experiment, *more, steps=12)))
+        for run in sorted(Path("runs").glob("mnist1d_*")):
+            evaluate(run, out=run / "evaluate")
+    return folder
+
+
+@pytest.fixture
+def grid(evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with those runs and a tracking store of its own."""
+    shutil.copytree(evaluated / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copyfile(evaluated / "mlflow.db", tmp_path / "mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
 
 
 @pytest.fixture

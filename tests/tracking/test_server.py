@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from running import mlflow_server
 
 from quartet.tracking import MLflow
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]
-    command += ["--artifacts-destination", f"{tmp_path}/artifacts", "--host", "127.0.0.1", "--port", str(port)]
-    quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with open(tmp_path / "server.log", "wb") as log:
-        process = subprocess.Popen([*command, "--workers", "1"], env=quiet, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-        for _ in range(120):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.5)
-        time.sleep(1.0)
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as running:
+        yield running
 
 
 @pytest.mark.slow

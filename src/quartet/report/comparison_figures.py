@@ -53,17 +53,25 @@ def _curves(group: Sequence[Cell], title: str) -> Figure:
 
 
 def _costs(group: Sequence[Cell], title: str) -> Figure:
+    from matplotlib.ticker import EngFormatter
+
     figure, all_axes = _figure(len(COSTS), title)
     for axes, (key, what) in zip(all_axes, COSTS.items(), strict=True):
+        spent = []
         for i, cell in enumerate(group):
             values, costs = list(cell.values(f"test/{cell.headline}").values()), list(cell.numbers(key).values())
             if not values or not costs:
                 continue
             mean, deviation = mean_and_deviation(values)
             cost = mean_and_deviation(costs)[0]
+            spent.append(cost)
             axes.errorbar([cost], [mean], yerr=[deviation or 0.0], fmt="o", capsize=3, color=f"C{i % 10}")
             axes.annotate(str(cell["net"]), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
-        axes.set(xlabel=what, xscale="log")
+        # Orders of magnitude need a log scale; below one, its ticks would run into each other.
+        wide = spent and min(spent) > 0 and max(spent) > 10 * min(spent)
+        axes.set(xlabel=what, xscale="log" if wide else "linear")
+        axes.margins(x=0.2)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     name = group[0].headline
     all_axes[0].set_ylabel(f"test {metric_name(name)} {arrow(name)}".strip())
     return figure

@@ -40,7 +40,7 @@ def reach(uri: str) -> None:
 
 @contextmanager
 def alone(uri: str) -> Iterator[None]:
-    """Hold a lock beside an SQLite file; a server looks after itself."""
+    """Hold a lock beside an SQLite file, also where this thread holds it already; a server looks after itself."""
     file = database(uri)
     if file is None:
         yield
@@ -48,7 +48,7 @@ def alone(uri: str) -> Iterator[None]:
     from filelock import FileLock
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}.lock", timeout=120):
+    with FileLock(f"{file}.lock", timeout=120, is_singleton=True):
         yield
 
 
