@@ -246,7 +246,6 @@ def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
 
 def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
     """The chosen weights, what is known of the run, `more` of it, and its curves."""
-    import torch
     from safetensors.torch import save_model
 
     chosen = load_checkpoint(best)

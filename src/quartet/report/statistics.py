@@ -5,14 +5,14 @@ once, each over the seeds that both have.
 
 1. A pair differs if Student's paired t test says so after Holm's correction over all pairs that were tested: if no pair
    differed, one or more would be said to differ in at most 1 - `LEVEL` of such comparisons. A pair's interval is at the
-   level at which Holm's procedure tested it. So it leaves out zero exactly where a difference is shown, and as that
+   level at which Holm's procedure tested it: it leaves out zero exactly where this test finds a difference, and as that
    level is never below `LEVEL`, it covers the true difference at least as often as `LEVEL` says.
 2. The t test takes the differences for normally distributed. The exact sign-flip permutation test does not, but with n
    seeds its p cannot be less than 2^(1 - n): with three seeds 0.25, whatever was measured. It has a vote where there
    are seeds enough for it to say yes, after the correction; there both must. Elsewhere it is shown and has no vote.
-3. Where no difference is shown, `seeds_needed` says how many would show one of a size that matters, nine tenths … eight
-   tenths of the time (`POWER`), if seeds go on to vary as they did; where the interval leaves no room for one of that
-   size, that is said instead.
+3. Where no difference is shown, `seeds_needed` says how many would show one of a size that matters with a chance of
+   `POWER`, if seeds go on to vary as they did; where the interval leaves no room for one of that size, that is said
+   instead.
 4. A pair with fewer than two common seeds is not tested. Neither is one whose difference is the same at every seed: its
    t would be infinite for want of anything to divide by. It counts as a pair with p = 1.
 """
@@ -103,7 +103,7 @@ def differences(values: Mapping[str, Mapping[int, float]], *, level: float = LEV
     """All pairs of nets, from a finite value a seed of each, by the rule above; in the order given."""
     pairs = list(combinations(values, 2))
     common = [sorted(values[a].keys() & values[b].keys()) for a, b in pairs]
-    found = [[values[a][s] - values[b][s] for s in seeds] for (a, b), seeds in zip(pairs, common, strict=True)]
+    found = [_less(values[a], values[b], seeds) for (a, b), seeds in zip(pairs, common, strict=True)]
     tested = [i for i, d in enumerate(found) if len(d) > 1]
     t_p, flip_p = {i: paired_t(found[i]) for i in tested}, {i: sign_flip(found[i]) for i in tested}
     t_holm, flip_holm = (holm(list(p.values())) for p in (t_p, flip_p))
@@ -124,6 +124,13 @@ def differences(values: Mapping[str, Mapping[int, float]], *, level: float = LEV
     return compared
 
 
+def _less(a: Mapping[int, float], b: Mapping[int, float], seeds: Sequence[int]) -> list[float]:
+    """`a - b` by seed; what differs by no more than rounding makes is the same."""
+    d = [a[seed] - b[seed] for seed in seeds]
+    rounding = 1e-12 * max((abs(side[seed]) for side in (a, b) for seed in seeds), default=0.0)
+    return [d[0]] * len(d) if d and max(d) - min(d) <= rounding else d
+
+
 def _untested(a: str, b: str, seeds: Sequence[int], d: Sequence[float], pairs: int, level: float) -> Difference:
     mean, deviation = fmean(d) if d else math.nan, 0.0 if len(d) > 1 else math.nan
     unknown = (math.nan,) * 6
@@ -135,7 +142,7 @@ def paired_t(d: Sequence[float]) -> float:
     from scipy.stats import t
 
     deviation = stdev(d)
-    if deviation <= 1e-12 * max(map(abs, d)):  # what is left when equal differences are rounded
+    if deviation == 0:
         return math.nan
     return float(2 * t.sf(abs(fmean(d)) / (deviation / math.sqrt(len(d))), len(d) - 1))
 
@@ -178,18 +185,19 @@ def _order(ps: Sequence[float]) -> list[int]:
 
 
 def power(count: int, *, effect: float, level: float) -> float:
-    """How often the paired t test over `count` seeds shows a difference of `effect` deviations, by the noncentral t."""
-    from scipy.stats import nct, t
+    """How often the paired t test over `count` seeds shows a difference of `effect` deviations: t² is noncentral F."""
+    from scipy.stats import ncf, t
 
-    far, shift = t.isf((1 - level) / 2, count - 1), effect * math.sqrt(count)
-    return float(nct.sf(far, count - 1, shift) + nct.cdf(-far, count - 1, shift))
+    far = t.isf((1 - level) / 2, count - 1)
+    return float(ncf.sf(far**2, 1, count - 1, count * effect**2))
 
 
 def seeds_needed(size: float, *, deviation: float, pairs: int = 1, level: float = LEVEL) -> int | None:
     """How few seeds would show a difference of `size` with `POWER`, the correction over `pairs` at its strictest; None
     for more than `MOST_SEEDS`."""
     counts, strictest = range(2, MOST_SEEDS + 1), 1 - (1 - level) / pairs
-    at = bisect_left(counts, POWER, key=lambda n: power(n, effect=size / deviation, level=strictest))
+    effect = min(size / deviation, 1e3)  # where scipy still counts well
+    at = bisect_left(counts, POWER, key=lambda n: power(n, effect=effect, level=strictest))
     return counts[at] if at < len(counts) else None
 
 
