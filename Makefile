@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pipeline,sweep,dev]'
 	@touch $@
 
-.PHONY: help install run test test-slow floors lint bench ui clean
+.PHONY: help install run grid test test-slow floors lint bench ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ install: .venv/installed ## make .venv and install into it
 run: install ## prepare the data, train and evaluate the four architectures, write reports/index.html
 	@dvc repro
 	@python pipelines/compare.py --show
+
+grid: install ## train every net on every data set, all of one size, three seeds; writes grid/reports/index.html
+	@python pipelines/grid.py grid
 
 test: install ## the tests, without the slow ones and those that fetch data
 	@python -m pytest
@@ -40,5 +43,5 @@ bench: install ## measure the claims of speed, side by side; writes reports/benc
 ui: install ## the MLflow pages at http://127.0.0.1:5000
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1 --port $${PORT:-5000} --workers 1
 
-clean: ## remove what was made: build, data, results, reports and runs (not .venv, not mlflow.db, not DVC's cache)
-	@rm -rf build data results reports runs
+clean: ## remove what was made, here and in grid: build, data, results, reports and runs (not .venv, not mlflow.db, not DVC's cache)
+	@rm -rf $(foreach table,. grid,$(addprefix $(table)/,build data results reports runs))

@@ -65,12 +65,30 @@ def unchecked(deferred: partial[float]) -> partial[float]:
     return partial(deferred.func, *deferred.args, **deferred.keywords)
 
 
+def describe_model(tree: dict[str, Any], task: Task, data: DataModule) -> dict[str, Any]:
+    """What is written beside the weights, so that predicting needs neither the data nor the configuration."""
+    from quartet.description import describe
+    from quartet.tasks import Generate
+
+    generates = isinstance(task, Generate)
+    return describe(
+        role=task.ROLE,  # type: ignore[arg-type]
+        net=tree["net"],
+        inputs=None if generates else data.inputs,
+        outputs=data.inputs if generates else data.outputs,  # type: ignore[arg-type]
+        noise=task.noise if isinstance(task, Generate) else None,
+        tokenizer=data.folder / "tokenizer.json" if data.kind in ("text", "pairs") else None,
+        params=task.decoding,
+    )
+
+
 def load_model(folder: Path, tree: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
     """The chosen weights of the run in `folder`, ready to predict."""
     import torch
-    from safetensors.torch import load_model as load_weights
+
+    from pipelines.checkpoints import load_weights
 
     torch.manual_seed(tree["seed"])  # the untrained model that some metrics compare with is the one that was trained
     model = build_model(tree, task, data)
-    load_weights(model, str(folder / "model.safetensors"))
+    load_weights(model, folder / "model.safetensors")
     return model.eval()

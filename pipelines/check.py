@@ -26,6 +26,7 @@ SETTINGS = {
         "budget": "str | int | float",
         "validate_every": "str | int | float",
         "out": "str | None",
+        "tuned_from": "str | None",
     },
     "trainer": {
         "accelerator": "Literal['auto', 'cpu', 'gpu']",
@@ -39,9 +40,10 @@ SETTINGS = {
         "progress": "bool",
     },
     "data": {"name": "str"},
+    "match": {"parameters": "int | float | None", "flops": "int | float | None"},
 }
 TARGETS = ("net", "task", "method", "optimizer", "schedule", "launcher", "tracking")
-PARTS = {"": (*TARGETS, "data", "trainer"), "data": ("source", "loading"), "trainer": ()}
+PARTS = {"": (*TARGETS, "data", "trainer", "match"), "data": ("source", "loading"), "trainer": (), "match": ()}
 # A player is no keyword of its method: the pipeline builds the model and hands that over.
 PLAYERS = {"method": ("discriminator",)}
 RESERVED = ("_target_", "_partial_", "_recursive_", "_convert_")
@@ -143,11 +145,10 @@ def _check_roles(tree: Tree) -> None:
 
 
 def _check_heads(tree: Tree) -> None:
-    """Heads of attention share the width. A convolution attends to nothing but a source in translation."""
+    """Heads of attention to oneself share the width."""
     net = tree["net"]
     width, heads = net.get("width"), net.get("heads")
-    attends = "kernel" not in net or _constant_of(tree["task"], "ROLE") == "translate"
-    if attends and isinstance(width, int) and isinstance(heads, int) and width % heads:
+    if "position" in net and isinstance(width, int) and isinstance(heads, int) and width % heads:
         near = [n for n in (width - width % heads, width - width % heads + heads) if n > 0]
         raise QuartetError(
             f"net.heads: {heads} heads cannot share net.width={width}; take net.width={' or '.join(map(str, near))}"

@@ -42,6 +42,10 @@ def main(task: Task) -> Callable[[], None]:
 
 def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoReturn:
     """Run `function` on the command line's `arguments` and exit, refusals and crashes told apart."""
+    from pipelines.configuration import home
+
+    if home().is_absolute():  # one store for all of a project's tables
+        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{home()}/mlflow.db")
     try:
         function(list(arguments))
     except KeyboardInterrupt:
@@ -87,6 +91,11 @@ def _run_once(task: Task, arguments: Sequence[str]) -> None:
     """One run needs nothing of Hydra but the composing."""
     from omegaconf import OmegaConf
 
+    _run_task(task, OmegaConf.create(tree_of(arguments)))
+
+
+def tree_of(arguments: Sequence[str]) -> dict[str, Any]:
+    """The resolved, checked tree that `key=value …` composes, or that `build/cnn.yaml key=value …` holds."""
     from pipelines.check import check
     from pipelines.configuration import compose, load, override
 
@@ -95,7 +104,7 @@ def _run_once(task: Task, arguments: Sequence[str]) -> None:
     else:
         tree = compose(arguments)
     check(tree)
-    _run_task(task, OmegaConf.create(tree))
+    return tree
 
 
 def _run_task(task: Task, config: DictConfig) -> Any:
@@ -176,8 +185,8 @@ def _check_sweep(overrides: Sequence[str]) -> list[str]:
 
 
 def _put_off(one: Override, overrides: Sequence[Override]) -> str:
-    """`key=value` as a sweep over one value, where a group is swept: else Hydra, which composes once without what is
-    swept, would look for the key before the option that has it is chosen."""
+    """`key=value` as Hydra takes it where a group is swept. Hydra composes once without what is swept, and would look
+    for the key before the option that has it is chosen: it may add the key, and a group is swept over one option."""
     from hydra.core.override_parser.types import OverrideType
 
     from pipelines.configuration import groups
@@ -187,8 +196,9 @@ def _put_off(one: Override, overrides: Sequence[Override]) -> str:
     plain = one.type is OverrideType.CHANGE and not one.is_sweep_override() and not one.is_hydra_override()
     key, _, value = line.partition("=")
     always = key.split(".")[0] in ("tracking", "launcher", "seed", "budget", "validate_every", "out")
-    plain = plain and not always  # whatever is chosen, these are there
-    return f"{key}=choice({value})" if swept and plain and value else line
+    if not swept or not plain or always:  # whatever is chosen, those are there
+        return line
+    return f"{key}=choice({value})" if one.key_or_group in groups() else f"++{line}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Compare the runs of the table: `reports/index.html`, `reports/results.json` and a table on the terminal.
+"""Compare the runs of the table: in `reports/` a page, the same as Markdown, and all numbers; on the terminal a table.
 
 python pipelines/compare.py                      the experiments and seeds of params.yaml (the DVC stage)
 python pipelines/compare.py FOLDER … [--out DIR]  any evaluated runs
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipelines import cli, comparison, configuration
 from pipelines.compose import read_params
-from quartet.report import Run, page, results, summary
+from quartet.report import Run, analysis, markdown, page, results, summary
 from quartet.types import QuartetError
 
 
@@ -58,10 +58,12 @@ def evaluated(folders: list[Path]) -> list[Run]:
 
 
 def compare(runs: list[Run], *, out: Path) -> None:
-    """Write the page and the list of results."""
+    """Write the page, the same as Markdown, the list of results and what was made of them."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results(runs), indent=1, ensure_ascii=False) + "\n")
+    for name, content in (("results", results(runs)), ("statistics", analysis(runs))):
+        (out / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     (out / "index.html").write_text(page(runs))
+    (out / "report.md").write_text(markdown(runs))
 
 
 def main(arguments: list[str]) -> None:

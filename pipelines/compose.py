@@ -15,7 +15,7 @@ from typing import Any
 
 from pipelines import cli
 from pipelines.check import check
-from pipelines.configuration import Tree, compose, load, options, save
+from pipelines.configuration import Tree, cell, compose, load, options, save
 from pipelines.refusals import did_you_mean
 from quartet.types import QuartetError
 
@@ -36,7 +36,8 @@ class Params:
         has it; an override `~tuned` leaves it out."""
         own = self.overrides.get(experiment, [])
         found = experiment in options("tuned") and not any(word.startswith(("tuned=", "~tuned")) for word in own)
-        return [f"experiment={experiment}", f"profile={self.profile}", *[f"tuned={experiment}"] * found, *own]
+        chosen = cell(experiment) or [f"experiment={experiment}"]
+        return [*chosen, f"profile={self.profile}", *[f"tuned={experiment}"] * found, *own]
 
 
 def read_params(path: Path) -> Params:
@@ -62,7 +63,7 @@ def read_params(path: Path) -> Params:
 def build(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder`, delete others there; nothing when one is refused."""
     table = read_params(params)
-    trees = {experiment: _tree(table, experiment, params.name) for experiment in table.experiments}
+    trees = {experiment: tree_of(table, experiment, params.name) for experiment in table.experiments}
     _check_names(trees, params.name)
     written = [path for experiment, tree in trees.items() for path in _write(tree, table.words(experiment), folder)]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
@@ -70,7 +71,8 @@ def build(params: Path, folder: Path) -> list[Path]:
     return written
 
 
-def _tree(table: Params, experiment: str, source: str) -> Tree:
+def tree_of(table: Params, experiment: str, source: str) -> Tree:
+    """The resolved, checked tree of one experiment of the table; QuartetError that names its place in `source`."""
     try:
         tree = compose(table.words(experiment))
         check(tree)
@@ -129,7 +131,8 @@ def _flat(node: Tree, prefix: str = "") -> Iterator[str]:
 
 def _require_option(name: Any, group: str, where: str) -> None:
     known = options(group)
-    _require(name in known, f"{where}: {name}: no such {group}; {did_you_mean(str(name), known)}")
+    there = name in known or (group == "experiment" and bool(cell(str(name))))
+    _require(there, f"{where}: {name}: no such {group}; {did_you_mean(str(name), known)}")
 
 
 def _unique(values: Any, kind: type) -> bool:

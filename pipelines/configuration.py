@@ -16,10 +16,21 @@ from quartet.types import QuartetError
 
 Tree = dict[str, Any]
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+REPOSITORY = Path(__file__).resolve().parents[1]
+CONF = REPOSITORY / "conf"
 HYDRA_VERSION = "1.3"
 # These say where something comes from or is shown, not what is computed: two runs that differ in them are one.
-OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "trainer.progress", "data.source.mirror")
+OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "tuned_from", "trainer.progress", "data.source.mirror")
+
+
+# A line of the grid names its cells by the net: fashion_mnist_${family:${net._target_}}.
+OmegaConf.register_new_resolver("family", lambda target: str(target).rpartition(".")[2].lower(), replace=True)
+
+
+def home() -> Path:
+    """Where the tables of one project keep what they share: the repository from a folder in it, else where one is."""
+    here = Path.cwd()
+    return REPOSITORY if here != REPOSITORY and here.is_relative_to(REPOSITORY) else Path()
 
 
 def compose(overrides: Iterable[str]) -> Tree:
@@ -110,6 +121,15 @@ def config_hash(tree: Tree) -> str:
 def options(group: str) -> list[str]:
     """What there is to choose from in a group of conf/."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def cell(name: str) -> list[str]:
+    """The words that compose the cell `name`, <line>_<net>, of the grid where it has no file of its own; else []."""
+    line, _, net = name.rpartition("_")
+    if name in options("experiment") or line not in options("experiment/grid") or net not in options("net"):
+        return []
+    players = "adversarial" in (CONF / "experiment" / "grid" / f"{line}.yaml").read_text(encoding="utf-8")
+    return [f"experiment=grid/{line}", f"net={net}", *[f"net@method.discriminator={net}"] * players]
 
 
 def groups() -> list[str]:

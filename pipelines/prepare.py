@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import cli, configuration
+from pipelines.configuration import home
 from quartet.types import QuartetError
 
 TABLE = Path("data")  # the data sets of params.yaml's experiments, a DVC output
 OTHERS = Path("runs/data")  # those of runs started by hand
-DOWNLOADS = Path("runs/downloads")
+DOWNLOADS = home() / "runs/downloads"
 
 
 def recipe_of(data: dict[str, Any]) -> dict[str, Any]:
@@ -39,16 +40,27 @@ def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
     from quartet.data import is_prepared, prepare
 
     recipe = recipe_of(data)
-    shared = TABLE / data["name"]
-    if is_prepared(shared, recipe):
-        return shared
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
-    root = TABLE if table else OTHERS / digest
-    folder = root / data["name"]
+    shared, own = places(data)
+    folder = shared if table or is_prepared(shared, recipe) else own
     if not is_prepared(folder, recipe):
         source = instantiate(data["source"])
-        prepare(name=data["name"], source=source, recipe=recipe, root=root, downloads=DOWNLOADS)
+        prepare(name=data["name"], source=source, recipe=recipe, root=folder.parent, downloads=DOWNLOADS)
     return folder
+
+
+def find(data: dict[str, Any]) -> Path | None:
+    """The folder where `ensure` would find the data set prepared, None where it would prepare it."""
+    from quartet.data import is_prepared
+
+    recipe = recipe_of(data)
+    return next((folder for folder in places(data) if is_prepared(folder, recipe)), None)
+
+
+def places(data: dict[str, Any]) -> tuple[Path, Path]:
+    """Where the data set may be: among the experiments of params.yaml, and beside the runs, where its recipe is in the
+    name."""
+    digest = hashlib.sha256(json.dumps(recipe_of(data), sort_keys=True).encode()).hexdigest()[:8]
+    return TABLE / data["name"], OTHERS / digest / data["name"]
 
 
 def stage(arguments: list[str]) -> None:

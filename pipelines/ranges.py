@@ -19,12 +19,12 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
             *("batch_size", "accumulate", "devices", "threads", "log_every", "patience", "context", "noise"),
-            *("width", "layers", "heads", "hidden", "stages", "kernel", "cycle", "patch", "steps"),
+            *("width", "layers", "heads", "stages", "kernel", "cycle", "patch", "steps"),
             *("discriminator_steps", "r1_every", "beam", "sentences", "tokens"),
         ),
         AT_LEAST_ONE,
     ),
-    **dict.fromkeys(("lr", "clip", "eps", "growth", "max_ratio"), POSITIVE),
+    **dict.fromkeys(("lr", "clip", "eps", "growth", "hidden", "max_ratio", "parameters", "flops"), POSITIVE),
     **dict.fromkeys(
         (
             "seed",

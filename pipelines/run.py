@@ -7,9 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +16,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipelines import configuration
+from pipelines import configuration, work_tree
+from pipelines.configuration import REPOSITORY
 from quartet.types import QuartetError
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 RUNS = Path("runs")
+
 DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
-# What a finished run hands on, and evaluation reads.
-HANDED_ON = ("config.yaml", "model.safetensors", "run.json", "train.csv", "val.csv")
+# What a finished run hands on, and evaluation and prediction read.
+HANDED_ON = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,9 @@ class Run:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration.save(self.tree, self.folder / "config.yaml")
-        self.remember(fingerprint=self.fingerprint)
+        sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
+        (self.folder / "work_tree.diff").write_bytes(sources.diff)
+        self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, code_digest=code_digest())
 
     @property
     def before(self) -> Path:
@@ -136,6 +137,12 @@ def write(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def near(path: Path) -> str:
+    """`path` as seen from the working directory where it lies below it, so that it means the same in a copy."""
+    whole = path.absolute()
+    return (whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole).as_posix()
+
+
 def code_digest() -> str:
     """SHA-256 over the sources that decide a run's outcome. Unlike a commit, it sees what is not committed yet, and
     does not change with the README or the look of the report."""
@@ -148,24 +155,8 @@ def code_digest() -> str:
 
 
 def git_commit() -> str:
-    """The commit of the sources, `-dirty` where tracked files differ from it, `unknown` outside a repository."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(REPOSITORY), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def environment() -> dict[str, str]:
-    """The versions that a result depends on."""
-    from importlib.metadata import version
-
-    packages = ("torch", "pytorch-lightning", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    """The commit of the sources, `-dirty` where the work tree differs from it, `unknown` outside a repository."""
+    return work_tree.look(REPOSITORY).commit
 
 
 def names(tree: dict[str, Any]) -> dict[str, Any]:

@@ -15,30 +15,19 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from pipelines.configuration import CONF, groups, load
-from pipelines.run import git_commit, write
-from pipelines.sweeps import sweep_file
+from pipelines.environment import command_line
+from pipelines.run import code_digest, git_commit, near, write
+from pipelines.sweeps import NOT_TUNED, sweep_file
 from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper._journal import Record
     from hydra_plugins.quartet_ray_sweeper._study import Study
     from quartet.tracking import Tracker
+    from quartet.tracking.tracker import Status
 
-MEMORY = "mlflow.json"  # in the sweep's folder: its run, for the next attempt
+MEMORY = "mlflow.json"  # in the sweep's folder, for the next attempt: its run, and the code that it ran
 STATUS = {"running": "KILLED", "failed": "FAILED", "stopped": "KILLED", "finished": "FINISHED"}
-# What a trial was given that is no finding: how long and where it ran, and what was drawn.
-NOT_TUNED = (
-    "experiment",
-    "sweep",
-    "profile",
-    "seed",
-    "out",
-    "budget",
-    "validate_every",
-    "tracking",
-    "trainer",
-    "launcher",
-)
 
 
 class StudyRun:
@@ -51,17 +40,36 @@ class StudyRun:
         self.tracker: Tracker = instantiate(OmegaConf.to_container(study.config.tracking, resolve=True))
         memory = study.folder / MEMORY
         known = json.loads(memory.read_text()) if memory.exists() and study.journal.records else {}
+        code = code_digest()
+        if known and known.get("code") != code:
+            print(other_code(study), flush=True)
         self.run = self.tracker.start(
             name=f"sweep {experiment(study)} {study.folder.name}",
             params={"space": study.space.described(), "constants": study.space.constants, "sweeper": options(study)},
             tags={"kind": "study", "study": study.folder.name, "folder": str(study.folder), "git_commit": git_commit()},
             resume=known.get("run"),
         )
-        write(memory, json.dumps({"run": self.run}))
-        facts = {"study": study.folder.name, "parent": self.run, "tracking_uri": self.tracker.uri or ""}
+        write(memory, json.dumps({"run": self.run, "code": code}))
+        facts = {
+            "study": study.folder.name,
+            "parent": self.run,
+            "tracking_uri": self.tracker.uri or "",
+            "command": command_line(),
+        }
         return {key: value for key, value in facts.items() if value}
 
-    def end(self, study: Study) -> list[str]:
+    def end(self, study: Study, error: BaseException | None) -> list[str]:
+        status: Status = "FAILED"
+        try:
+            lines = self.told(study)
+            if error is None or isinstance(error, KeyboardInterrupt | SystemExit):
+                status = "FINISHED" if error is None else "KILLED"
+        finally:
+            self.tracker.finish(self.run, status)
+        return lines
+
+    def told(self, study: Study) -> list[str]:
+        """All that is known of the sweep, in MLflow and in the winner's file; returns where that is."""
         lines = []
         for trial in study.trials:
             self.settle(trial)
@@ -72,8 +80,6 @@ class StudyRun:
             path = write_tuned(study, best, self.tuned)
             lines.append(f"the best as a file: {path}, for tuned={path.stem}")
         self.log(study)
-        open_ended = study.count("running") or not study.trials
-        self.tracker.finish(self.run, "KILLED" if open_ended else "FINISHED")
         if self.tracker.uri:
             lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")
         return lines
@@ -116,6 +122,16 @@ class StudyRun:
         }
         for name, figure in figures.items():
             self.tracker.figure(self.run, f"figures/{name}.png", figure)
+
+
+def other_code(study: Study) -> str:
+    """What is said where the code that decides the outcome is not what the sweep began with."""
+    left = ", ".join(str(trial.number) for trial in study.journal.unfinished)
+    ended = len(study.trials) - len(study.journal.unfinished)
+    effects = [f"{ended} trials were trained by the old code"] * bool(ended) + [f"from the start again: {left}"] * bool(
+        left
+    )
+    return f"the code has changed since this sweep began; {'; '.join(effects)} (hydra.sweeper.resume=false begins anew)"
 
 
 def experiment(study: Study) -> str:
@@ -176,7 +192,7 @@ def write_tuned(study: Study, best: Record, folder: Path) -> Path:
     values = {key: value for key, value in file.items() if key not in ("defaults", "hydra", *NOT_TUNED)}
     for one in given:
         key = str(one.key_or_group)
-        if key.split(".")[0] in NOT_TUNED or one.is_hydra_override() or one.is_delete():
+        if key.split(".")[0] in NOT_TUNED or one.is_hydra_override():
             continue
         if key.split("@")[0] in groups():
             chosen.append(f"override /{key}{f'@{one.package}' if one.package else ''}: {one.value()}")
@@ -200,6 +216,7 @@ def write_tuned(study: Study, best: Record, folder: Path) -> Path:
     text = "".join(f"# {line}\n" for line in header)
     text += "defaults:\n" + "".join(f"  - {line}\n" for line in chosen) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if values else ""
+    text += OmegaConf.to_yaml({"tuned_from": near(Path(best.folder))})
     path = folder / f"{tree['experiment']}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     write(path, text)

@@ -24,6 +24,21 @@ SWEEPER = "hydra/sweeper"
 # What decides the objective, how long a trial trains, and how many workers it starts: each of its values is looked at.
 DECIDING = ("experiment", "task", "budget", "data", "trainer")
 
+# What a trial was given that is no finding: how long and where it ran, and what was drawn.
+NOT_TUNED = (
+    "experiment",
+    "sweep",
+    "profile",
+    "seed",
+    "out",
+    "budget",
+    "validate_every",
+    "tracking",
+    "trainer",
+    "launcher",
+    "tuned_from",
+)
+
 
 def on_ray(overrides: Sequence[Override]) -> bool:
     """Whether the command line asks for the Ray sweeper: by name, or by a file of conf/sweep/."""
@@ -36,6 +51,7 @@ def on_ray(overrides: Sequence[Override]) -> bool:
 def completed(overrides: Sequence[Override]) -> list[str]:
     """What to add to the command line. Composes and checks the first of the runs, prepares its data, refuses runs whose
     objectives do not compare."""
+    _refuse_deletions(overrides)
     file = sweep_file(overrides)
     own = (file.get("hydra") or {}).get("sweeper") or {}
     given = {one.key_or_group for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
@@ -68,6 +84,16 @@ def completed(overrides: Sequence[Override]) -> list[str]:
     if "tracking" in given:
         del added["tracking.model"]
     return [f"{key}={value}" for key, value in added.items() if key not in given]
+
+
+def _refuse_deletions(overrides: Sequence[Override]) -> None:
+    for one in overrides:
+        key = str(one.key_or_group)
+        if one.is_delete() and not one.is_hydra_override() and key.split(".")[0] not in ("tuned", *NOT_TUNED):
+            raise QuartetError(
+                f"{one.input_line}: what a sweep finds becomes a file of conf/tuned/, which cannot take a key away\n"
+                f"give {key} another value, or take it out of the experiment's file"
+            )
 
 
 def sweep_file(overrides: Sequence[Override]) -> Tree:
@@ -116,6 +142,8 @@ def samples(tree: Tree) -> int:
     manifest = json.loads((folder / "manifest.json").read_text())
     if budget.unit == "samples":
         return round(budget.amount)
+    if budget.unit == "seconds":
+        raise QuartetError(f"budget: {budget}: a sweep's clock is in samples; give the budget in samples or epochs")
     if manifest["kind"] in ("images", "series") and budget.unit != "flops":
         examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))

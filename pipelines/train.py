@@ -26,17 +26,20 @@ if TYPE_CHECKING:
     from quartet.tracking.tracker import Status
 
 
-def train(tree: dict[str, Any], *, trial: Trial | None = None) -> float:
+def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | None = None) -> float:
     """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
 
     The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
     its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
+    `place` is the run's own folder where it is not to be named by its fingerprint.
     """
+    from pipelines.match import matched
     from pipelines.prepare import ensure
     from pipelines.run import Run
 
     out = tree["out"] and Path(tree["out"])
-    run = Run(tree, ensure(tree["data"]), place=trial.folder if trial is not None else None)
+    data = ensure(tree["data"])
+    run = Run(matched(tree, data), data, place=trial.folder if trial is not None else place)
     if out is not None:
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:
@@ -65,8 +68,10 @@ def check_note(run: Run) -> None:
 
 def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
     """Launch the workers, then complete what they left and hand the model to the tracker."""
+    from pipelines.environment import environment
     from pipelines.launch import launch
-    from pipelines.run import environment, git_commit, names, write
+    from pipelines.run import names, write
+    from quartet.data.fetch import sha256
 
     launch(run, trial)
     result = json.loads((run.folder / "result.json").read_text())
@@ -76,12 +81,30 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
         "fingerprint": run.fingerprint,
-        "git_commit": git_commit(),
+        "git_commit": run.state["git_commit"],
         "mlflow_run_id": run.state.get("mlflow_run_id"),
         "environment": environment(),
+        "code_digest": run.state["code_digest"],
+        "weights_sha256": sha256(run.folder / "model.safetensors"),
+        **origin(run, trial),
     }
     write(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
     log_results(run, tracker, facts)
+
+
+def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
+    """Where the run comes from, as far as its configuration does not say it: its data's source, its sweep, and what was
+    typed."""
+    from pipelines.environment import command_line
+    from pipelines.run import near
+
+    manifest = json.loads((run.data / "manifest.json").read_text())
+    told = {key: manifest.get(key) for key in ("origin", "licence", "recipe")}
+    facts = {"dataset": {**told, "folder": near(run.data)}, "command": command_line(), "sweep": None}
+    if trial is None:
+        return facts
+    sweep = {"folder": near(trial.folder.parent), "trial": trial.number, "parent": trial.facts.get("parent")}
+    return {**facts, "command": trial.facts.get("command"), "sweep": sweep}
 
 
 def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
@@ -102,31 +125,21 @@ def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
 
 
 def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
-    """Export the chosen model and store it such that it predicts from raw input."""
+    """Export the chosen model and store it such that it predicts from raw input; beside it its weights alone."""
+    import shutil
     import tempfile
 
     from pipelines.build import build_data, build_task, load_model
+    from quartet import description
     from quartet.export import export
     from quartet.methods.adversarial import Players
-    from quartet.tasks import Generate
 
-    data = build_data(run.tree, run.data)
-    task = build_task(run.tree)
-    model = load_model(run.folder, run.tree, task, data)
-    texts = data.kind in ("text", "pairs")
-    generates = isinstance(task, Generate)
-    with tempfile.TemporaryDirectory() as folder:
-        export(
-            model.generator if isinstance(model, Players) else model,
-            role=task.ROLE,  # type: ignore[arg-type]
-            inputs=None if generates else data.inputs,
-            outputs=data.inputs if generates else data.outputs,
-            folder=Path(folder),
-            noise=task.noise if isinstance(task, Generate) else None,
-            tokenizer=run.data / "tokenizer.json" if texts else None,
-            params=task.decoding,
-        )
-        tracker.model(run_id, Path(folder))
+    model = load_model(run.folder, run.tree, build_task(run.tree), build_data(run.tree, run.data))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export(model.generator if isinstance(model, Players) else model, description.read(run.folder), folder)
+        shutil.copyfile(run.folder / "model.safetensors", folder / "model.safetensors")
+        tracker.model(run_id, folder)
 
 
 @contextlib.contextmanager
@@ -137,7 +150,7 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     """
     from hydra.utils import instantiate
 
-    from pipelines.run import git_commit, names
+    from pipelines.run import names
 
     sweep = trial.facts if trial is not None else {}
     at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.tree["tracking"] else {}
@@ -147,7 +160,9 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         "fingerprint": run.fingerprint,
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
-        "git_commit": git_commit(),
+        "git_commit": run.state["git_commit"],
+        "code_digest": run.state["code_digest"],
+        **({"tuned_from": run.tree["tuned_from"]} if run.tree.get("tuned_from") else {}),
         **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
     }
     dataset = {"name": run.tree["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
@@ -160,6 +175,8 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         parent=sweep.get("parent"),
     )
     run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
+    if (run.folder / "work_tree.diff").stat().st_size:
+        tracker.artifact(run_id, run.folder / "work_tree.diff", folder="run")
     status: Status = "FAILED"
     try:
         yield tracker

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import configuration
-from pipelines.build import build_data, build_method
+from pipelines.build import build_data, build_method, describe_model
+from pipelines.checkpoints import load_checkpoint
+from pipelines.environment import trained_on
 from quartet.types import QuartetError
 
 REFUSED = 2  # the exit code of a refusal, as against a failure
@@ -67,17 +69,25 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
         if metrics is not None:
             metrics.close()
     if rank == 0:
-        facts = {"devices": trainer.world_size, "stopped_early": reporting.stopped}
+        facts = {
+            "devices": trainer.world_size,
+            "stopped_early": reporting.stopped,
+            "trained_on": trained_on(
+                accelerator="cpu" if trainer.strategy.root_device.type == "cpu" else "gpu",
+                devices=trainer.world_size,
+                precision=str(trainer.precision),
+            ),
+        }
         leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
+        described = describe_model(tree, method.task, data)
+        (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def finished(last: Path, method: Method) -> bool:
     """Whether training had ended before the run was interrupted; then `method` gets back what it knew."""
-    import torch
-
     if not last.exists():
         return False
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    checkpoint = load_checkpoint(last)
     if checkpoint["quartet"]["finished"]:
         method.on_load_checkpoint(checkpoint)
     return checkpoint["quartet"]["finished"]
@@ -236,10 +246,9 @@ def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
 
 def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
     """The chosen weights, what is known of the run, `more` of it, and its curves."""
-    import torch
     from safetensors.torch import save_model
 
-    chosen = torch.load(best, map_location="cpu", weights_only=True)
+    chosen = load_checkpoint(best)
     prefix = "model." if method.average is None else "average."
     weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
     kept = method.kept.cpu()
@@ -255,7 +264,7 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
         "steps": method.steps,
         "train_seconds": method.seconds,
         **more,
-        "device": str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"),
+        "device": device_name(),
         "monitor": f"val/{method.task.MONITOR}",
         "mode": method.task.MODE,
     }
@@ -264,6 +273,12 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
     # One column has the same name in every task, for plots that know of none.
     objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
     write_rows(folder / "val.csv", objective)
+
+
+def device_name() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu")
 
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pydoc import locate
 from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +31,19 @@ def command(
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def interrupted(overrides: list[str], folder: Path) -> None:
+    """Start a run and kill it without warning once it has written a checkpoint."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "pipelines" / "train.py"), *overrides], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
+        assert process.poll() is None, "ended before its first checkpoint"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
 
 
 @contextmanager
@@ -58,6 +75,13 @@ def environment(project: Path) -> dict[str, str]:
     """For a copy of the repository in `project`: its own sources, and this Python's programs."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+
+
+def recipe(family: str, **changes: Any) -> Any:
+    """The net of conf/net/<family>.yaml, with what is asked to be different. Keys that it lacks are left out."""
+    fields = yaml.safe_load((ROOT / "conf" / "net" / f"{family}.yaml").read_text())
+    make = locate(fields.pop("_target_"))
+    return make(**fields | {key: value for key, value in changes.items() if key in fields})
 
 
 def runs(folder: Path) -> list[Path]:

@@ -24,7 +24,8 @@ ARROWS = {
     "tracking": {"types"},
     "report": set(),
     "serving": set(),
-    "export": {"types"},
+    "export": {"types", "description"},
+    "description": {"types"},
     "methods": {"tasks", "nets", "types", "budget"},
     "budget": {"types"},
     "types": set(),
@@ -91,7 +92,12 @@ def test_no_module_is_called_utils() -> None:
         ("import quartet.methods", {"mlflow", "ray", "dvc", "hydra"}),
         ("import hydra_plugins.quartet_ray_sweeper", {"ray", "hydra", "omegaconf", "optuna"}),
         ("from hydra.core.plugins import Plugins; Plugins.instance()", {"ray", "optuna", "torch", "quartet"}),
-        ("import pipelines.train, pipelines.prepare, pipelines.compose", {"torch", "mlflow", "ray", "dvc", "numpy"}),
+        (
+            "import pipelines.train, pipelines.prepare, pipelines.compose, pipelines.predict",
+            {"torch", "mlflow", "ray", "dvc", "numpy"},
+        ),
+        ("import pipelines.trace, pipelines.lineage, pipelines.repeat", {"torch", "mlflow", "ray", "numpy"}),
+        ("import pipelines.plan", {"torch", "pytorch_lightning", "mlflow", "ray", "dvc"}),
     ],
 )
 def test_imports_are_light(statement: str, forbidden: set[str]) -> None:

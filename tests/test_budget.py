@@ -5,7 +5,7 @@ import pytest
 from quartet.budget import Budget, Spent
 from quartet.types import QuartetError
 
-SPENT = Spent(samples=300, steps=3, samples_per_epoch=600, flops_per_sample=10.0)
+SPENT = Spent(samples=300, steps=3, samples_per_epoch=600, flops_per_sample=10.0, seconds=5.0)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ SPENT = Spent(samples=300, steps=3, samples_per_epoch=600, flops_per_sample=10.0
         ("1 epoch", 0.5),
         ("3e3 flops", 1.0),
         ("0.5 epochs", 1.0),
+        ("20 seconds", 0.25),
     ],
 )
 def test_each_unit_is_a_fraction_of_what_was_spent(text: str, used: float) -> None:

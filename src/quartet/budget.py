@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from quartet.types import QuartetError
 
-UNITS = ("samples", "steps", "epochs", "flops")
+UNITS = ("samples", "steps", "epochs", "flops", "seconds")
 GRAMMAR = re.compile(r"^\s*(\d[\d_]*(?:\.\d*)?(?:e[+-]?\d+)?)\s*([a-z]+)\s*$", re.IGNORECASE)
 
 
@@ -23,18 +23,20 @@ class Spent:
     steps: int
     samples_per_epoch: int
     flops_per_sample: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Budget:
-    """An amount of one of `UNITS`."""
+    """An amount of one of `UNITS`. Seconds are of training alone, without validation; how far they go depends on the
+    machine, so that a run measured in them cannot be repeated to the bit."""
 
     amount: float
     unit: str
 
     @classmethod
     def parse(cls, text: str, *, key: str = "budget") -> Budget:
-        """`"600_000 samples"`, `"3 epochs"`, `"500 steps"`, `"1e15 flops"`; QuartetError for anything else."""
+        """`"600_000 samples"`, `"3 epochs"`, `"500 steps"`, `"1e15 flops"`, `"60 seconds"`; else QuartetError."""
         match = GRAMMAR.match(str(text))
         unit = match.group(2).lower() if match else ""
         unit = unit if unit.endswith("s") else unit + "s"
@@ -51,6 +53,7 @@ class Budget:
             "steps": spent.steps,
             "epochs": spent.samples / max(spent.samples_per_epoch, 1),
             "flops": spent.samples * spent.flops_per_sample,
+            "seconds": spent.seconds,
         }
         return in_units[self.unit] / self.amount
 

@@ -1,8 +1,8 @@
 """A trained model as programs of torch.export: graphs and weights that load without our classes.
 
-Each role leaves in a folder its programs (`*.pt2`), `settings.json` for the script in `quartet.serving` that predicts
-with them, and, where it speaks, `tokenizer.json`. Batch and lengths are left open, however long the example was.
-Shapes: B batch, S and T lengths of source and target, Z noise.
+Each role leaves in a folder its programs (`*.pt2`) and its description, `model.json`, for the script in
+`quartet.serving` that predicts with them. Batch and lengths are left open, however long the example was.
+Shapes: B batch, S and T lengths of source and target, V vocabulary, Z noise.
 """
 
 from __future__ import annotations
@@ -11,97 +11,70 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.utils import _pytree as pytree
 
-from quartet.types import UNK, Classes, Pixels, QuartetError, Series, Tokens
+from quartet.description import FILE, inputs_of
+from quartet.types import UNK, QuartetError, Series, Tokens
 
-Role = Literal["classify", "language", "translate", "generate"]
 # Batch and length of the traced example (a batch of one would be taken for a constant), and of two that check it.
 SIZES = ((3, 6), (1, 2), (2, 9))
 
 
-def export(
-    model: nn.Module,
-    *,
-    role: Role,
-    inputs: Pixels | Series | Tokens | None,
-    outputs: Classes | Pixels | Tokens,
-    folder: Path,
-    noise: int | None = None,
-    tokenizer: Path | None = None,
-    example: Sequence[str] | None = None,
-    params: Mapping[str, float] | None = None,
-) -> Path:
-    """Write the programs of `model`, a copy of it, in `folder` and return the folder.
-
-    Args:
-        inputs, outputs: the data's specs; a generator has no inputs.
-        noise: Z, for "generate".
-        tokenizer: the data's tokenizer.json, for "language" and "translate".
-        example: sentences to show how the model is used, for the same two.
-        params: how the task decodes, as the defaults of `predict` for the same two; else those of the script.
+def export(model: nn.Module, described: Mapping[str, Any], folder: Path) -> Path:
+    """Write the programs of `model`, of a copy of it, and its description in `folder`; returns the folder.
 
     Raises QuartetError if torch.export cannot follow the model.
     """
     model = copy.deepcopy(getattr(model, "_orig_mod", model)).cpu().float().eval().requires_grad_(False)
     folder.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"role": role}
-    if role == "classify":
-        settings |= _classify(model, inputs, outputs, folder)
-    elif role == "generate":
-        settings |= _generate(model, noise, outputs, folder)
-    else:
-        assert isinstance(outputs, Tokens)
-        assert tokenizer is not None
-        _tokenizer(json.loads(tokenizer.read_text(encoding="utf-8"))).save(str(folder / "tokenizer.json"))
-        settings |= {"context": outputs.context, "example": list(example or ["The cat eats"])}
-        settings["params"] = dict(params or {})
-        (_language if role == "language" else _translate)(model, outputs, folder)
-    (folder / "settings.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False))
+    made = programs(model, described["role"])
+    with torch.no_grad():
+        examples = [_examples(made, described, batch, length) for batch, length in SIZES]
+    for name, program in made.items():
+        _save(program, [example[name] for example in examples], folder / f"{name}.pt2")
+    (folder / FILE).write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
     return folder
 
 
-def _classify(model: nn.Module, inputs: Any, outputs: Any, folder: Path) -> dict[str, Any]:
-    pixels = isinstance(inputs, Pixels)
-    shape = (inputs.height, inputs.width, inputs.channels) if pixels else (inputs.length, inputs.channels)
-    kind = torch.uint8 if pixels else torch.float32
+def programs(model: nn.Module, role: str) -> dict[str, nn.Module]:
+    """What predicting in a role calls, by the names that its script in `quartet.serving` knows."""
+    if role == "language":
+        return {"language": _Begin(model), "step": _Step(model)}
+    if role == "translate":
+        return {"encode": _Encode(model), "decode": _Decode(model), "step": _DecodeStep(model)}
+    return {role: model}
+
+
+def _examples(
+    made: Mapping[str, nn.Module], described: Mapping[str, Any], batch: int, length: int
+) -> dict[str, tuple[Any, ...]]:
+    """What each program is given."""
     draw = torch.Generator().manual_seed(0)
-    _save(
-        model,
-        [(torch.rand(batch, *shape, generator=draw).mul(255).to(kind),) for batch, _ in SIZES],
-        folder / "classify.pt2",
-    )
-    return {"shape": shape, "dtype": str(kind).removeprefix("torch."), "classes": list(outputs.names)}
-
-
-def _generate(model: nn.Module, noise: int | None, outputs: Any, folder: Path) -> dict[str, Any]:
-    assert noise is not None
-    draw = torch.Generator().manual_seed(0)
-    _save(model, [(torch.randn(batch, noise, generator=draw),) for batch, _ in SIZES], folder / "generate.pt2")
-    return {"noise": noise, "shape": (outputs.height, outputs.width, outputs.channels)}
-
-
-def _language(model: nn.Module, tokens: Tokens, folder: Path) -> None:
-    args = [(_tokens(tokens, batch, length),) for batch, length in SIZES]
-    _save(_Logits(model), args, folder / "language.pt2")
-
-
-def _translate(model: nn.Module, tokens: Tokens, folder: Path) -> None:
-    sources = [_tokens(tokens, batch, length) for batch, length in SIZES]
-    targets = [_tokens(tokens, batch, max(1, length - 1)) for batch, length in SIZES]
-    encode, decode = _Encode(model), _Decode(model)
-    with torch.no_grad():
-        memories = [encode(source) for source in sources]
-    _save(encode, [(source,) for source in sources], folder / "encode.pt2")
-    _save(decode, list(zip(targets, memories, strict=True)), folder / "decode.pt2")
+    if described["role"] == "generate":
+        return {"generate": (torch.randn(batch, described["noise"], generator=draw),)}
+    inputs = inputs_of(described)
+    if described["role"] == "classify":
+        kind = torch.float32 if isinstance(inputs, Series) else torch.uint8
+        return {"classify": (torch.rand(batch, *described["shape"], generator=draw).mul(255).to(kind),)}
+    assert isinstance(inputs, Tokens)
+    given_BT, next_B1 = _tokens(inputs, batch, length), _tokens(inputs, batch, 1)
+    if described["role"] == "language":
+        return {"language": (given_BT,), "step": (next_B1, made["language"](given_BT)[1])}
+    memory = made["encode"](given_BT)
+    target_BT = _tokens(inputs, batch, max(1, length - 1))
+    return {
+        "encode": (given_BT,),
+        "decode": (target_BT, memory),
+        "step": (next_B1, memory, made["decode"](target_BT, memory)[1]),
+    }
 
 
 def _tokens(tokens: Tokens, batch: int, length: int) -> Tensor:
@@ -109,52 +82,56 @@ def _tokens(tokens: Tokens, batch: int, length: int) -> Tensor:
     return ids.reshape(batch, -1)
 
 
-def _tokenizer(data: dict[str, Any]) -> Any:
-    """The data's tokenizer (kind, tokens, merges, spaced) as one of the package `tokenizers`, which loads anywhere."""
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-
-    ids = {token: i for i, token in enumerate(data["tokens"])}
-    if data["kind"] == "character":
-        engine = Tokenizer(models.WordLevel(ids, unk_token=data["tokens"][UNK]))
-        engine.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-        engine.decoder = decoders.Fuse()
-        return engine
-    engine = Tokenizer(models.BPE(vocab=ids, merges=[(a, b) for a, b in data["merges"]]))
-    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    engine.decoder = decoders.ByteLevel()
-    if data["spaced"]:
-        engine.normalizer = normalizers.Prepend(" ")
-        engine.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
-    return engine
+def _whole(tree: Any) -> Any:
+    """The same with no part a view: a program that is given views notes how they lay in their base."""
+    return pytree.tree_map(lambda part: part.clone(memory_format=torch.contiguous_format), tree)
 
 
-class _Logits(nn.Module):
-    """tokens_BL → logits_BLV, without the state."""
-
+class _Program(nn.Module):
     model: Any
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        return self.model(tokens_BL)[0]
+
+class _Begin(_Program):
+    """tokens_BT → logits_BV of what comes next, and the state to go on from."""
+
+    def forward(self, tokens_BT: Tensor) -> tuple[Tensor, Any]:
+        logits_BTV, state = self.model(tokens_BT)
+        return logits_BTV[:, -1].clone(), _whole(state)
 
 
-class _Encode(_Logits):
-    """source_BS → memory, no part of it a view: a program that is given views notes how they lay in their base."""
+class _Step(_Program):
+    """(token_B1, state) → the same after one more token."""
+
+    def forward(self, token_B1: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits_B1V, state = self.model(token_B1, state)
+        return logits_B1V[:, -1].clone(), _whole(state)
+
+
+class _Encode(_Program):
+    """source_BS → memory."""
 
     def forward(self, source_BS: Tensor) -> Any:
-        return pytree.tree_map(
-            lambda part: part.clone(memory_format=torch.contiguous_format), self.model.encode(source_BS)
-        )
+        return _whole(self.model.encode(source_BS))
 
 
-class _Decode(_Logits):
-    """(target_BT, memory) → logits_BTV, without the state."""
+class _Decode(_Program):
+    """(target_BT, memory) → logits_BV of what comes next, and the state to go on from."""
 
-    def forward(self, target_BT: Tensor, memory: Any) -> Tensor:  # type: ignore[override]
-        return self.model.decode(target_BT, memory)[0]
+    def forward(self, target_BT: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        logits_BTV, state = self.model.decode(target_BT, memory)
+        return logits_BTV[:, -1].clone(), _whole(state)
+
+
+class _DecodeStep(_Program):
+    """(token_B1, memory, state) → the same after one more token."""
+
+    def forward(self, token_B1: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
+        logits_B1V, state = self.model.decode(token_B1, memory, state)
+        return logits_B1V[:, -1].clone(), _whole(state)
 
 
 def _save(module: nn.Module, examples: list[tuple[Any, ...]], path: Path) -> None:

@@ -1,20 +1,18 @@
-"""What every family must do in every role it declares. A new one takes part by its entry in FAMILIES and conf/net/."""
+"""What every family must do in every role it declares. A new one takes part by its file in conf/net/."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
+from running import ROOT, recipe
 from torch import Tensor, nn
 from torch.export import Dim, export
 from torch.utils import _pytree as pytree
 
-from quartet.nets import FAMILIES, Net
+from quartet.nets import Net
 from quartet.types import BOS, EOS, PAD, UNK, Classes, Pixels, QuartetError, Series, Tokens
 
-CONF = Path(__file__).parents[2] / "conf" / "net"
 PIXELS = Pixels(height=18, width=14, channels=3, mean=(90.0, 100.0, 110.0), std=(60.0, 70.0, 80.0))
 GREY = Pixels(height=28, width=28, channels=1, mean=(72.0,), std=(90.0,))
 SERIES = Series(length=22, channels=2)
@@ -26,12 +24,12 @@ NOISE = 5
 SMALL: dict[str, list[dict[str, Any]]] = {
     "cnn": [
         {"width": 8, "layers": 3, "cycle": 2},
-        {"width": 8, "layers": 2, "norm": "group", "pool": "stride", "depth": 0, "gated": False, "tied": False},
+        {"width": 10, "layers": 2, "norm": "group", "pool": "stride", "depth": 0, "gated": False, "tied": False},
         {"width": 8, "layers": 2, "norm": "layer", "pool": "average", "critic_norm": "batch", "spectral": True},
     ],
     "rnn": [
         {"width": 8, "cell": "lstm"},
-        {"width": 8, "cell": "gru", "residual": True, "layers": 3},
+        {"width": 9, "cell": "gru", "residual": True, "layers": 3},
         {"width": 8, "cell": "plain", "tied": False, "spectral": True},
     ],
     "transformer": [
@@ -44,16 +42,9 @@ SMALL: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def recipe(family: str, **changes: Any) -> Net:
-    fields = yaml.safe_load((CONF / f"{family}.yaml").read_text())
-    target = fields.pop("_target_")
-    assert target == f"quartet.nets.{FAMILIES[family].__name__}"
-    return FAMILIES[family](**(fields | changes))
-
-
 RECIPES = [
     pytest.param(recipe(family, **changes), id=f"{family}{i}")
-    for family in FAMILIES
+    for family in sorted(path.stem for path in (ROOT / "conf" / "net").glob("*.yaml"))
     for i, changes in enumerate(SMALL.get(family, [{}]))
 ]
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -98,14 +98,48 @@ def small(own: Path) -> Callable[..., list[str]]:
         extra = ["task.samples=40"] if task == "generate" else []
         return [
             f"experiment={experiment}", *SMALL, *SMALL_NET[net], *stand_in(kind, own), *extra,
-            f"budget='{steps} steps'", f"validate_every='{steps // 2} steps'", *more,
+            f"budget='{steps} steps'", f"validate_every='{steps // 2} steps'", "match.parameters=null", *more,
         ]  # fmt: skip
 
     return overrides
 
 
+EXPERIMENTS = {"classify": "cnn", "language": "rnn", "translate": "transformer", "generate": "gan"}
+
+
 @pytest.fixture(scope="session")
-def trained(small: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(small: Callable[..., list[str]], own: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a tiny trained run of each task, and an MLflow store in which each is the champion."""
+    from mlflow import MlflowClient
+    from PIL import Image
+
+    from pipelines.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for experiment in EXPERIMENTS.values():
+            train(compose(small(experiment, "tracking=mlflow", "tracking.system_metrics=false")))
+        client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+        for run in client.search_runs(["1"]):
+            (name,) = (f"quartet-{task}" for task, one in EXPERIMENTS.items() if one == run.data.tags["experiment"])
+            model = client.get_logged_model(run.outputs.model_outputs[-1].model_id)
+            client.create_registered_model(name)
+            tags = {key: run.data.tags[key] for key in ("data", "net", "experiment", "seed")}
+            source = model.artifact_location
+            version = client.create_model_version(name, source, run.info.run_id, tags=tags, model_id=model.model_id)
+            for alias in ("champion", f"champion-{tags['data']}"):
+                client.set_registered_model_alias(name, alias, version.version)
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        with np.load(own / "images.npz") as archive:
+            for i in range(5):
+                Image.fromarray(archive["x"][i]).save(pictures / f"{i}.png")
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(small: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two architectures × two seeds, really trained, evaluated and tracked; not to be changed."""
     from pipelines.evaluate import evaluate
     from pipelines.train import train
@@ -121,10 +155,10 @@ def trained(small: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def grid(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def grid(evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with those runs and a tracking store of its own."""
-    shutil.copytree(trained / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("checkpoints"))
-    shutil.copyfile(trained / "mlflow.db", tmp_path / "mlflow.db")
+    shutil.copytree(evaluated / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copyfile(evaluated / "mlflow.db", tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
@@ -135,3 +169,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, in which runs and data are made."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def words(small: Callable[..., list[str]], here: Path) -> Callable[..., list[str]]:
+    """The command line of a sweep of a tiny run, tracked in a database of its own."""
+
+    def made(*more: str, experiment: str = "mnist1d_cnn", steps: int = 60) -> list[str]:
+        tiny = [word for word in small(experiment, steps=steps) if not word.startswith(("tracking", "validate"))]
+        return [
+            "-m", "hydra/sweeper=ray", *tiny, "hydra.sweep.dir=sweep", f"hydra.sweeper.observer.tuned={here}/tuned",
+            "tracking.system_metrics=false", f"validate_every='{steps // 5} steps'", *more,
+        ]  # fmt: skip
+
+    return made

@@ -126,6 +126,31 @@ def test_a_sweep_runs_each_job(program: Path) -> None:
     assert [line for line in done.stdout.splitlines() if line.startswith("ran")] == ["ran cnn 24 0", "ran gan 24 0"]
 
 
+VALUES = ["null", "'a,b'", '"1"', "[1,2]", "{a:1}", "1e-3", "text with spaces", "'true'", "'it\\'s'", "[a,'b,c',null]"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_plain_value_keeps_its_type_beside_a_swept_group(value: str) -> None:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from pipelines.cli import _put_off
+
+    parser = OverridesParser.create()
+    given = parser.parse_overrides(["net=cnn,rnn", f"data.note={value}"])
+    swept = parser.parse_overrides([_put_off(one, given) for one in given])
+    for job in BasicSweeper.split_arguments(swept, None)[0]:
+        got, wanted = parser.parse_override(job[1]).value(), given[1].value()
+        assert (got, type(got)) == (wanted, type(wanted))
+
+
+def test_a_sweep_of_groups_takes_values_of_any_type(program: Path) -> None:
+    given = ["experiment=cnn,gan", "schedule=cosine", "net.width=24", "data.loading.limit_train=null"]
+    done = run(program, *given, "budget='5 steps'", "--multirun")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("ran")] == ["ran cnn 24 0", "ran gan 24 0"]
+
+
 def test_a_bad_value_ends_a_sweep_before_it_starts(program: Path) -> None:
     done = run(program, "experiment=cnn", "net.width=16,wide", "-m")
     assert done.returncode == 2

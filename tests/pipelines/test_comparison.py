@@ -65,7 +65,7 @@ def test_a_comparison_is_above_its_runs_with_their_numbers(grid: Path) -> None:
     assert math.isclose(parent.data.metrics["mnist1d_cnn/test/accuracy/std"], np.std(cnn, ddof=1))
 
     (grid / "got").mkdir()
-    for name in ("results.json", "index.html"):
+    for name in ("results.json", "statistics.json", "index.html", "report.md"):
         got = artifact(parent.info.run_id, name, grid / "got")
         assert got.read_text() == (grid / "reports" / name).read_text()
     table = json.loads(artifact(parent.info.run_id, "tables/classify.json", grid / "got").read_text())

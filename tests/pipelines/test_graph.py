@@ -68,6 +68,8 @@ def test_the_life_of_a_project(project: Project) -> None:
     assert ran[1] == "prepare"
     assert ran[-1] == "compare"
     assert set(ran[2:-1]) == {f"{stage}@{name}-0" for stage in ("train", "evaluate") for name in EXPERIMENTS}
+    written = {path.name for path in (project.folder / "reports").iterdir()}
+    assert {"index.html", "report.md", "results.json", "statistics.json"} <= written
     found = results(project)
     assert set(found) == set(EXPERIMENTS)
     assert {"test/accuracy", "val/accuracy"} <= set(found["cnn"]["metrics"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,48 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import running
+from sweeping import begun, journal, samples_reported, statuses, tracked, wait_for_reports
 
 from pipelines.configuration import CONF, compose
 
-TRAIN = running.ROOT / "pipelines" / "train.py"
 Small = Callable[..., list[str]]
-
-
-@pytest.fixture
-def words(small: Small, here: Path) -> Callable[..., list[str]]:
-    """The command line of a sweep of a tiny run, tracked in a database of its own."""
-
-    def made(*more: str, experiment: str = "mnist1d_cnn", steps: int = 60) -> list[str]:
-        tiny = [word for word in small(experiment, steps=steps) if not word.startswith(("tracking", "validate"))]
-        return [
-            "-m", "hydra/sweeper=ray", *tiny, "hydra.sweep.dir=sweep", f"hydra.sweeper.observer.tuned={here}/tuned",
-            "tracking.system_metrics=false", f"validate_every='{steps // 5} steps'", *more,
-        ]  # fmt: skip
-
-    return made
-
-
-def begun(words: list[str], cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(TRAIN), *words], cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-
-
-def journal(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-
-
-def statuses(folder: Path) -> dict[int, str]:
-    return {one["trial"]: one["status"] for one in journal(folder) if one["event"] == "end"}
-
-
-def tracked(here: Path) -> Any:
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{here}/mlflow.db")
-    experiment = client.get_experiment_by_name("quartet")
-    return client.search_runs([experiment.experiment_id])
 
 
 def test_each_trial_is_a_run_under_its_study(here: Path, words: Any) -> None:
@@ -150,6 +113,7 @@ def test_a_sweeps_clock_ends_where_training_does(here: Path, small: Small, exper
         (["-m", "sweep=cnn", "net.widht=choice(1,2)"], ("net.widht",)),
         (["-m", "sweep=cnnn"], ("sweep=cnn",)),
         (["-m", "hydra/sweeper=ray", "net.width=8,16"], ("experiment", "not given")),
+        (["-m", "sweep=cnn", "~data.augment"], ("~data.augment", "conf/tuned/")),
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused_in_a_line(here: Path, typed: list[str], said: tuple[str, ...]) -> None:
@@ -171,6 +135,40 @@ def test_every_shipped_sweep_runs(here: Path, small: Small, sweep: str) -> None:
     )  # fmt: skip
     assert "3/3 trials" in done.stdout
     assert set(statuses(here / "sweep").values()) <= {"finished", "stopped"}
+
+
+BREAKING = """
+from ray.tune.schedulers import FIFOScheduler
+
+class Scheduler(FIFOScheduler):
+    def on_trial_result(self, controller, trial, result):
+        raise OSError("the disk is full")
+
+def optimizer(params, **options):
+    raise ArithmeticError("it diverged")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (["hydra/sweeper/scheduler=own", "hydra.sweeper.scheduler._target_=breaking.Scheduler"], "the disk is full"),
+        (["optimizer._target_=breaking.optimizer"], "all 2 trials failed; trial 0: ArithmeticError: it diverged"),
+    ],
+)
+def test_a_sweep_that_breaks_off_is_a_failed_study(here: Path, words: Any, broken: list[str], said: str) -> None:
+    (here / "breaking").mkdir()
+    (here / "breaking" / "__init__.py").write_text(BREAKING)
+    path = os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])
+    given = words("optimizer.lr=0.01,0.02", *broken)
+    done = running.command("train.py", *given, cwd=here, check=False, PYTHONPATH=path)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    (study,) = [run for run in tracked(here) if run.data.tags.get("kind") == "study"]
+    assert study.info.status == "FAILED"
+    assert {run.info.status for run in tracked(here)} <= {"FAILED", "KILLED"}
 
 
 @pytest.mark.slow
@@ -222,6 +220,32 @@ def test_a_killed_trial_ends_as_if_it_had_not_been(here: Path, words: Any) -> No
 
 
 @pytest.mark.slow
+def test_other_code_is_said_when_a_sweep_goes_on(here: Path, words: Any) -> None:
+    project = here / "project"
+    for name in ("conf", "src", "pipelines"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(running.ROOT / name, project / name, ignore=ignored)
+    given = words("optimizer.lr=0.01,0.02", "hydra.sweeper.max_batch_size=1", "hydra/sweeper/scheduler=fifo", steps=200)
+    process = begun(given, here, project=project)
+    wait_for_reports(here / "sweep", process, at_least=7)  # the second of two, each reports five times
+    process.kill()
+    process.communicate()
+    assert statuses(here / "sweep") == {0: "finished"}
+    with (project / "src" / "quartet" / "nets" / "cnn.py").open("a") as file:
+        file.write("# another line\n")
+    for said in (True, False):
+        process = begun(given, here, project=project)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+        assert ("the code has changed" in out) == said
+        assert ("1 trials were trained by the old code; from the start again: 1" in out) == said
+    seen = samples_reported(here / "sweep", 1)
+    assert len(set(seen)) == 5
+    assert len(seen) > 5
+    assert len(tracked(here)) == 3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["pbt", "hyperband"])
 def test_a_paused_trial_goes_on_to_its_end(here: Path, words: Any, scheduler: str) -> None:
     four = ["optimizer.lr=tag(log, interval(1e-4, 1e-1))", "hydra.sweeper.trials=4", "hydra/sweeper/search=random"]
@@ -247,25 +271,15 @@ def test_an_interrupted_sweep_ends_what_it_began(here: Path, words: Any) -> None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=200)
         assert process.returncode == 130, err
+        assert {run.info.status for run in tracked(here)} == {"KILLED"}
     running.command("train.py", *given, cwd=here)
+    assert {run.info.status for run in tracked(here)} == {"FINISHED"}
     assert statuses(folder) == {0: "finished", 1: "finished"}
     for number in (0, 1):
         facts = running.facts(folder / str(number))
         assert (facts["samples_seen"], facts["stopped_early"]) == (1500 * 16, False)
         seen = samples_reported(folder, number)
         assert seen == sorted(set(seen))  # nothing was done twice
-
-
-def samples_reported(folder: Path, trial: int) -> list[float]:
-    return [one["metrics"]["samples"] for one in journal(folder) if one["event"] == "report" and one["trial"] == trial]
-
-
-def wait_for_reports(folder: Path, process: subprocess.Popen[str], *, at_least: int) -> None:
-    end = time.monotonic() + 120
-    while not (folder / "trials.jsonl").exists() or sum(e["event"] == "report" for e in journal(folder)) < at_least:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

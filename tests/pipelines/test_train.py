@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from running import ROOT, command, curve, facts, only_run, runs, weights
+from running import command, curve, facts, interrupted, only_run, runs, weights
 
 from pipelines.configuration import compose, options
 from pipelines.train import train
@@ -46,23 +42,22 @@ def test_switches(experiment: str, words: list[str], small: Small, here: Path) -
     assert np.isfinite(train(compose(small(experiment, *words))))
 
 
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_budget_in_seconds_is_of_training_by_one_clock(devices: int, small: Small, here: Path) -> None:
+    many = ["budget='3 seconds'", "validate_every='1 second'", f"trainer.devices={devices}", "trainer.accelerator=cpu"]
+    train(compose(small("cnn", *many)))
+    said = facts(only_run(here))
+    rows = curve(only_run(here), "val")
+    assert 3.0 <= said["train_seconds"] < 6.0
+    assert 1 <= len(rows) <= 3  # a slow step may pass over one
+    assert float(rows[-1]["samples"]) == said["samples_seen"]
+    assert float(curve(only_run(here), "train")[-1]["lr"]) < 0.02, "the schedule runs on the same clock"
+
+
 def test_half_fooled_ends_a_run_before_its_budget(small: Small, here: Path) -> None:
     rule = ["method.stop.rule=half_fooled", "method.stop.tolerance=0.5", "method.stop.patience=1"]
     train(compose(small("gan", *rule, steps=6)))
     assert facts(only_run(here))["steps"] == 3
-
-
-def interrupted(overrides: list[str], folder: Path) -> None:
-    """Start a run and kill it without warning once it has written a checkpoint."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "pipelines" / "train.py"), *overrides], cwd=folder, stdout=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
-        assert process.poll() is None, "ended before its first checkpoint"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 @pytest.mark.parametrize("experiment", ["rnn", "gan"])

@@ -24,7 +24,7 @@ def main(config):
     source = mine.checkpoint if mine and mine.checkpoint else state
     start = json.loads(source.read_text())["step"] if source and source.exists() else 0
     print("started at", start, "pid", os.getpid(), flush=True)
-    score = None
+    score, begin = None, time.time()
     for step in range(start + 1, config.steps + 1):
         time.sleep(config.slow)
         if config.fail and step == 2:
@@ -32,6 +32,7 @@ def main(config):
         score = (config.lr - 0.1) ** 2 + (1.0 if config.net.kind == "b" else 0.0) + 1 / step
         if state:
             state.write_text(json.dumps({"step": step}))
+            (mine.folder / "span.json").write_text(json.dumps([begin, time.time()]))
         if report({"objective": score, "time": step, "cost": config.lr}, checkpoint=state):
             time.sleep(0.5)
             (mine.folder / "cleaned").write_text(str(step))

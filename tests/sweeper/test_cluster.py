@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,11 +39,12 @@ def test_a_gpu_is_taken_where_there_are_any() -> None:
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
     settle_environment(address="two machines")
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = getattr(request, "param", {"num_cpus": 1})
+    made = Cluster(initialize_head=True, head_node_args={**head, "include_dashboard": False})
     yield made
     made.shutdown()
 
@@ -67,3 +69,17 @@ def test_a_lost_machine_costs_no_trial(app: Path, start: Callable[..., Any], clu
     ]
     (again,) = [steps for steps in starts if len(steps) > 1]  # one of the two was on the machine that was lost
     assert again[1] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [{"num_cpus": 4, "num_gpus": 1}], indirect=True)  # Ray believes what it is told
+def test_two_trials_share_a_gpu_and_never_three(app: Path, sweep: Callable[..., Any], cluster: Any) -> None:
+    code, out, err = sweep(
+        "lr=0.1,0.2,0.3,0.4,0.5,0.6", "slow=0.3", "hydra/sweeper/scheduler=fifo", "hydra.sweeper.gpus=0.5",
+        f"hydra.sweeper.address={cluster.address}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "6/6 trials" in out
+    spans = [json.loads(path.read_text()) for path in (app.parent / "sweep").glob("*/span.json")]
+    together = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
+    assert (len(spans), max(together)) == (6, 2)

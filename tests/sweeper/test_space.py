@@ -29,6 +29,18 @@ def test_the_command_line_wins_over_params() -> None:
     assert [one.key for one in found.parameters] == ["width"]
 
 
+def test_an_added_key_is_the_same_key() -> None:
+    found = space("++lr=0.5", "++net=b", params={"lr": "choice(1, 2)"}, when={"net=b": {"heads": "choice(1, 2)"}})
+    assert found.constants == {"lr": "0.5", "net": "b"}
+    assert found.overrides(found.grid()[0]) == ["++lr=0.5", "++net=b", "heads=1"]
+    found = space("+net=a,b", when={"net=b": {"heads": "choice(1, 2)"}})
+    assert [found.overrides(point) for point in found.grid()] == [
+        ["+net=a"],
+        ["+net=b", "heads=1"],
+        ["+net=b", "heads=2"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "low", "high", "log", "whole"),
     [

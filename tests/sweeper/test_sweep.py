@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: 
         (["lr=1,2", "hydra.sweeper.address=127.0.0.1:1"], ("hydra.sweeper.address", "no Ray cluster answers")),
         (["lr=tag(lin, interval(0, 1))", "hydra.sweeper.trials=3"], ("lr=tag(lin, interval(0, 1))", "'lin'")),
         (["lr=interval(0, 1)", "hydra/sweeper/search=grid"], ("lr=interval(0, 1)", "grid")),
+        (["lr=interval(0, 1)", "hydra/sweeper/scheduler=bohb"], ("search=bohb", "go together")),
         (["net=a,c"], ("net/c",)),
         (["lrr=1,2"], ("lrr",)),
         (["lr=1,2", "hydra.sweeper.mode=up"], ("hydra.sweeper.mode", "'up'", "min or max")),
@@ -157,6 +159,42 @@ def test_a_lost_process_is_tried_again_from_its_checkpoint(app: Path, start: Cal
     assert int(starts[1].split()[2]) >= 3
 
 
+@pytest.mark.slow
+def test_a_sweep_goes_on_when_ray_itself_was_killed(
+    app: Path, start: Callable[..., Any], sweep: Callable[..., Any]
+) -> None:
+    given = ["lr=0.1,0.2,0.3,0.4", "slow=0.6", "hydra/sweeper/scheduler=fifo"]
+    folder = app.parent / "sweep"
+    process = start(*given)
+    wait_until(
+        lambda: (
+            (folder / "trials.jsonl").exists()
+            and any(
+                one["event"] == "report" and one["trial"] == 2 and one["metrics"]["time"] >= 2 for one in events(folder)
+            )
+        ),
+        seconds=120,
+    )
+    for name in ("gcs_server", "raylet"):
+        found = subprocess.run(["pgrep", "-P", str(process.pid), "-f", f"/{name} "], capture_output=True, check=True)
+        os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Ray was lost" in err
+    assert f"hydra.sweep.dir={folder} goes on" in err
+    assert "Traceback" not in err
+    before, ended = events(folder), statuses(folder)
+    assert ended.get(0) == "finished"
+    wait_until(lambda: not any(alive(pid) for pid in pids(folder)))
+    code, out, err = sweep(*given, "hydra.sweeper.resume=true")
+    assert (code, "4/4 trials" in out) == (0, True), err
+    after = events(folder)
+    assert after[: len(before)] == before
+    assert not {one["trial"] for one in after[len(before) :]} & set(ended)
+    assert [one["trial"] for one in after if one["event"] == "start"] == list(range(4))
+    assert int(logged(folder, 2).splitlines()[-1].split()[2]) >= 2
+
+
 def pids_of(folder: Path, trial: int) -> set[int]:
     return {int(line.split()[-1]) for line in logged(folder, trial).splitlines() if line.startswith("started")}
 
@@ -177,14 +215,43 @@ def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any])
 
 
 @pytest.mark.slow
+def test_a_combination_that_cannot_be_is_a_failed_trial(app: Path, sweep: Callable[..., Any]) -> None:
+    # Each value is possible, beside the others' first; one pair of them is not.
+    (app.parent / "rules.py").write_text(
+        "def check(config):\n"
+        "    if (config.lr, config.heads) == (0.2, 3):\n"
+        "        raise ValueError('lr=0.2 does not go\\nwith heads=3')\n"
+    )
+    given = ["heads=2,3,4", "lr=0.1,0.2,0.3", "hydra/sweeper/scheduler=fifo", "hydra.sweeper.check=rules.check"]
+    code, out, err = sweep(*given)
+    assert code == 0, err
+    found = statuses(app.parent / "sweep")
+    assert [number for number, status in found.items() if status == "failed"] == [4]
+    assert len(found) == 9
+    said = [i for i, line in enumerate(out.splitlines()) if "lr=0.2 does not go with heads=3" in line]
+    assert len(said) == 2  # when it happens, and in the summary
+    assert said[0] < out.splitlines().index(next(line for line in out.splitlines() if line.startswith("trial 8 ")))
+    code, out, err = sweep(*given, "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
+    assert (code, "trial 4 failed: ValueError: lr=0.2 does not go" in err) == (1, True)
+    assert len(statuses(app.parent / "fast")) < 9
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("search", "scheduler"),
-    [("tpe", "asha"), ("random", "hyperband"), ("hyperopt", "median"), ("random", "fifo"), ("grid", "asha")],
+    [
+        ("tpe", "asha"),
+        ("random", "hyperband"),
+        ("hyperopt", "median"),
+        ("random", "fifo"),
+        ("grid", "asha"),
+        ("bohb", "bohb"),
+    ],
 )
 def test_searches_and_schedulers(app: Path, sweep: Callable[..., Any], search: str, scheduler: str) -> None:
     lr = "lr=0.01,0.1,0.5,0.9" if search == "grid" else LR
-    if search == "hyperopt":
-        pytest.importorskip("hyperopt")
+    if search in ("hyperopt", "bohb"):
+        pytest.importorskip({"bohb": "hpbandster"}.get(search, search))
     (app.parent / "conf" / "when.yaml").write_text(
         "# @package _global_\ndefaults: [config, override hydra/sweeper: ray]\n"
         'hydra: {sweeper: {when: {net=b: {heads: "choice(2, 4)"}}}}\n'

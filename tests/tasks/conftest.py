@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+import running
 import torch
-import yaml
 from torch import Tensor
 
-from quartet.nets import FAMILIES, Net
+from quartet.nets import Net
 from quartet.types import Classes, Pixels, Tokens
 
 Batch = dict[str, Any]
@@ -62,10 +61,7 @@ def recipe() -> Callable[..., Net]:
     """A family as it is configured, but small, and with what is asked to be different."""
 
     def make(family: str, **changes: Any) -> Net:
-        written = yaml.safe_load((Path(__file__).parents[2] / "conf" / "net" / f"{family}.yaml").read_text())
-        small = {"width": 16, "layers": 2, "heads": 2, "dropout": 0.0}
-        fields = {name: small.get(name, value) for name, value in written.items() if name != "_target_"}
-        return FAMILIES[family](**fields | changes)
+        return running.recipe(family, **{"width": 16, "layers": 2, "heads": 2, "dropout": 0.0} | changes)
 
     return make
 

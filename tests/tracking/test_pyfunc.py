@@ -15,6 +15,7 @@ import yaml
 
 from quartet import nets
 from quartet.data.tokenizer import train_tokenizer
+from quartet.description import describe, portable
 from quartet.export import export
 from quartet.tracking import MLflow
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
@@ -53,16 +54,17 @@ def export_role(
     recipe = net(family, **changes)
     if role == "classify":
         model = recipe.classifier(PIXELS, CLASSES)
-        export(model, role="classify", inputs=PIXELS, outputs=CLASSES, folder=folder)
+        described = describe(role="classify", inputs=PIXELS, outputs=CLASSES)
     elif role == "generate":
         model = recipe.generator(4, PIXELS)
-        export(model, role="generate", inputs=None, outputs=PIXELS, noise=4, folder=folder)
+        described = describe(role="generate", inputs=None, outputs=PIXELS, noise=4)
     elif role == "language":
         model = recipe.language_model(tokens)
-        export(model, role="language", inputs=tokens, outputs=tokens, tokenizer=path, folder=folder)
+        described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=path)
     else:
         model = recipe.translator(tokens)
-        export(model, role="translate", inputs=tokens, outputs=tokens, tokenizer=path, folder=folder)
+        described = describe(role="translate", inputs=tokens, outputs=tokens, tokenizer=path)
+    export(model, described, folder)
     return model.eval()
 
 
@@ -76,15 +78,26 @@ def load(path: Path) -> Any:
 )
 def test_text_programs_take_any_batch_and_length(family: str, tmp_path: Path, tokenizer: tuple[Path, Tokens]) -> None:
     language = export_role(family, "language", tmp_path / "language", tokenizer)
-    program = load(tmp_path / "language" / "language.pt2")
+    program, step = (load(tmp_path / "language" / f"{name}.pt2") for name in ("language", "step"))
     translate = export_role(family, "translate", tmp_path / "translate", tokenizer)
-    encode, decode = (load(tmp_path / "translate" / f"{name}.pt2") for name in ("encode", "decode"))
+    encode, decode, decode_step = (
+        load(tmp_path / "translate" / f"{name}.pt2") for name in ("encode", "decode", "step")
+    )
     for batch, length in ((1, 2), (1, 4), (5, 24), (2, 11)):
         ids = torch.randint(4, 280, (batch, length))
         with torch.no_grad():
-            torch.testing.assert_close(program(ids), language(ids)[0], rtol=1e-3, atol=1e-4)
+            next_logits, state = program(ids)
+            torch.testing.assert_close(next_logits, language(ids)[0][:, -1], rtol=1e-3, atol=1e-4)
+            after = language(torch.cat((ids, ids[:, :1]), 1))[0][:, -1]
+            if length < tokenizer[1].context:
+                torch.testing.assert_close(step(ids[:, :1], state)[0], after, rtol=1e-3, atol=1e-4)
             target = ids[:, : length // 2]
-            torch.testing.assert_close(decode(target, encode(ids)), translate(ids, target), rtol=1e-3, atol=1e-4)
+            memory = encode(ids)
+            next_logits, state = decode(target, memory)
+            torch.testing.assert_close(next_logits, translate(ids, target)[:, -1], rtol=1e-3, atol=1e-4)
+            after = translate(ids, torch.cat((target, ids[:, -1:]), 1))[:, -1]
+            found, _ = decode_step(ids[:, -1:], memory, state)
+            torch.testing.assert_close(found, after, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -105,15 +118,15 @@ def test_other_cells_and_inputs(tmp_path: Path, tokenizer: tuple[Path, Tokens]) 
     for cell in ("gru", "plain"):
         export_role("rnn", "language", tmp_path / cell, tokenizer, cell=cell)
     model = net("rnn").classifier(SERIES, CLASSES)
-    export(model, role="classify", inputs=SERIES, outputs=CLASSES, folder=tmp_path / "series")
+    export(model, describe(role="classify", inputs=SERIES, outputs=CLASSES), tmp_path / "series")
     model = net("transformer", position="learned").classifier(COLOURED, CLASSES)
-    export(model, role="classify", inputs=COLOURED, outputs=CLASSES, folder=tmp_path / "coloured")
-    assert json.loads((tmp_path / "coloured" / "settings.json").read_text())["shape"] == [12, 12, 3]
+    export(model, describe(role="classify", inputs=COLOURED, outputs=CLASSES), tmp_path / "coloured")
+    assert json.loads((tmp_path / "coloured" / "model.json").read_text())["shape"] == [12, 12, 3]
 
 
 def test_the_model_given_is_left_as_it_was(tmp_path: Path) -> None:
     model = net("cnn").classifier(PIXELS, CLASSES).train()
-    export(model, role="classify", inputs=PIXELS, outputs=CLASSES, folder=tmp_path)
+    export(model, describe(role="classify", inputs=PIXELS, outputs=CLASSES), tmp_path)
     assert model.training
     assert all(weight.requires_grad for weight in model.parameters())
 
@@ -124,16 +137,14 @@ def test_a_model_that_cannot_be_traced_is_refused(tmp_path: Path) -> None:
             return x.float().flatten(1)[:, :3] if x.sum() > 10 else x.float().flatten(1)[:, 3:6]
 
     with pytest.raises(QuartetError, match=r"torch\.export cannot follow Moody"):
-        export(Moody(), role="classify", inputs=PIXELS, outputs=CLASSES, folder=tmp_path)
+        export(Moody(), describe(role="classify", inputs=PIXELS, outputs=CLASSES), tmp_path)
 
 
 @pytest.mark.parametrize(("kind", "spaced"), [("subword", False), ("subword", True), ("character", False)])
 def test_tokenizer_says_the_same_as_the_data_s(kind: Any, spaced: bool, tmp_path: Path) -> None:
-    from quartet.export import _tokenizer
-
     data = train_tokenizer(TEXT, kind=kind, vocabulary=280, spaced=spaced)
     data.save(tmp_path / "tokenizer.json")
-    engine = _tokenizer(json.loads((tmp_path / "tokenizer.json").read_text()))
+    engine = portable(json.loads((tmp_path / "tokenizer.json").read_text()))
     for text in ("the cat eats", "Katze\n  frisst ", "ein <pad> Hund"):
         ids = data.encode(text)
         assert engine.encode(text).ids == ids

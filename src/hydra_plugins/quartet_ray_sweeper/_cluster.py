@@ -152,6 +152,14 @@ def _put(bundle: dict[str, float], free: list[dict[str, float]]) -> bool:
     return False
 
 
+def ended(ray: Any) -> str:
+    """Which of the processes that make up the Ray of this machine has ended, "" for none; those of a cluster that was
+    named are others' to start and end."""
+    node = ray._private.worker._global_node
+    dead = [kind for kind, _ in node.dead_processes()] if node is not None else []
+    return next((kind for kind in ("gcs_server", "raylet") if kind in dead), "")
+
+
 def alive(ray: Any) -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 

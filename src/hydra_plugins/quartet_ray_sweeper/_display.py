@@ -58,10 +58,13 @@ class Display:
         self.tick(now=True)
         if self.live is None:
             self.said = time.monotonic()
-            said = last_line(trial.error) if trial.error else f"{self.score(trial)} at {self.reached(trial)}"
+            said = in_a_line(trial.error) if trial.error else f"{self.score(trial)} at {self.reached(trial)}"
             self.console.print(
                 f"trial {trial.number} {WORD[trial.status]} · {escape(said)} · {escape(given(trial))}", soft_wrap=True
             )
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)
 
     def tick(self, *, now: bool = False) -> None:
         if self.live is not None and (now or time.monotonic() - self.looked > REFRESH):
@@ -110,7 +113,7 @@ class Display:
             self.console.print(self.table(shown))
         self.console.print(self.line(), soft_wrap=True)
         for trial in [trial for trial in study.trials if trial.status == FAILED][:TOP]:
-            self.console.print(f"trial {trial.number} failed: {last_line(trial.error)}", markup=False, soft_wrap=True)
+            self.console.print(f"trial {trial.number} failed: {in_a_line(trial.error)}", markup=False, soft_wrap=True)
         if best:
             first = study.best[0]
             self.console.print(f"best: trial {best} · {given(first)} → {first.folder}", markup=False, soft_wrap=True)
@@ -124,8 +127,9 @@ class Display:
         return [t for t, _ in sorted(known, key=lambda pair: (pair[0].status != FINISHED, sign * pair[1][0]))]
 
 
-def last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1]
+def in_a_line(text: str, *, limit: int = 300) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def given(trial: Record) -> str:

@@ -8,17 +8,19 @@ import os
 import shutil
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import inf
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.utils import get_method, instantiate
 
-from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running, settle_environment
-from hydra_plugins.quartet_ray_sweeper._display import Display
+from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, ended, offered, ray_running, settle_environment
+from hydra_plugins.quartet_ray_sweeper._display import Display, in_a_line
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Record
 from hydra_plugins.quartet_ray_sweeper._space import Refused
 from hydra_plugins.quartet_ray_sweeper._study import Study
@@ -26,6 +28,7 @@ from hydra_plugins.quartet_ray_sweeper._study import Study
 SECONDS_BETWEEN_LOOKS = 5.0
 DRAWS = 20  # trials, where nobody says how many
 PATIENCE = 120.0  # seconds that trials may take at the end of a sweep to clean up
+LOG = "sweep.log"  # in the sweep's folder: the traceback of what broke it off
 TUNE = ".tune-"  # Tune's own files in the sweep's folder, while it runs
 
 
@@ -35,7 +38,8 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
     settle_environment(address=options["address"])
     for package in ("ray", "ray.tune", "ray.train", "optuna"):
         logging.getLogger(package).setLevel(logging.ERROR)
-    search, trials = (importlib.import_module(f"{__package__}.{name}") for name in ("_search", "_trials"))
+    names = ("_search", "_schedule", "_trials")  # they import Ray
+    search, schedule, trials = (importlib.import_module(f"{__package__}.{name}") for name in names)
     composer = trials.Composer(
         config=study.config,
         config_loader=hydra_context.config_loader,
@@ -54,7 +58,7 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
         endless=options["trials"] is None,
         seed=options["seed"],
     )
-    scheduler = _scheduler(study)
+    scheduler = schedule.build(options["scheduler"], metrics=study.metrics, searcher=searcher)
     observer = instantiate(options["observer"]) if options["observer"] else None
     total = options["trials"] or (len(study.space.grid()) if isinstance(searcher, search.Grid) else DRAWS)
     with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
@@ -64,61 +68,50 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
                 f"a trial takes {room.described()}, Ray has {offered(alive(ray))}: none would ever start\n"
                 "take fewer (hydra.sweeper.cpus, gpus, workers) or a larger cluster (hydra.sweeper.address)"
             )
-        facts = dict(observer.begin(study)) if observer is not None else {}
         display = Display(study, total=total)
-        lines: list[str] = []
-        try:
-            with display:
-                watch = _fit(
-                    study, ray, room=room, display=display, searcher=searcher, scheduler=scheduler, composer=composer,
-                    hydra_context=hydra_context, task_function=task_function, facts=facts, total=total,
-                )  # fmt: skip
-        finally:
-            if observer is not None:
-                lines = list(observer.end(study))
-            display.summary(lines)
-    if study.journal.unfinished:  # Tune takes Ctrl-C for itself, stops its trials and returns
-        print(f"interrupted; the same command with hydra.sweep.dir={study.folder} goes on", flush=True)
-        raise KeyboardInterrupt
-    return _jobs(study, watch.returns)
+        with _observed(study, observer, display) as facts:
+            returns = _fit(
+                study, ray, room=room, display=display, searcher=searcher, scheduler=scheduler, composer=composer,
+                hydra_context=hydra_context, task_function=task_function, facts=facts, total=total,
+            )  # fmt: skip
+            return _jobs(study, returns)
 
 
-def _scheduler(study: Study) -> Any:
-    """The scheduler that is asked for; None for Tune's own, which lets every trial run to its end."""
-    given = study.options["scheduler"]
+def again(study: Study) -> str:
+    return f"the same command with hydra.sweep.dir={study.folder} goes on"
+
+
+@contextmanager
+def _observed(study: Study, observer: Any, display: Display) -> Iterator[dict[str, str]]:
+    """The block is the sweep, shown by `display`; gives what the observer has for all trials. However the block ends,
+    the observer hears of it and a summary is printed. Raises `Refused` for an error that is not a trial's."""
+    error: BaseException | None = None
+    facts = dict(observer.begin(study)) if observer is not None else {}
     try:
-        scheduler = instantiate(given) if given and given.get("_target_") else None
-    except Refused:
-        raise
-    except Exception as error:  # no such class, an option that it does not know
-        root = str(error.__cause__ or error).strip().splitlines()[0]
-        raise Refused(f"hydra.sweeper.scheduler: {given.get('_target_')} cannot be made: {root}") from error
-    _refuse_other_populations(scheduler)
-    if scheduler is not None and len(study.metrics) > 1 and type(scheduler).__name__ != "FIFOScheduler":
-        raise Refused(
-            f"hydra.sweeper.metric: {', '.join(study.metrics)} are several, {type(scheduler).__name__} decides by one;"
-            " take hydra/sweeper/scheduler=fifo"
-        )
-    return scheduler
-
-
-def _refuse_other_populations(scheduler: Any) -> None:
-    from ray.tune.schedulers import PopulationBasedTraining
-
-    from hydra_plugins.quartet_ray_sweeper._schedule import Population
-
-    if isinstance(scheduler, PopulationBasedTraining) and not isinstance(scheduler, Population):
-        raise Refused(
-            f"hydra.sweeper.scheduler: {type(scheduler).__name__} changes values that would not be composed anew;"
-            " take hydra/sweeper/scheduler=pbt"
-        )
+        with display:
+            yield facts
+    except BaseException as raised:
+        error = raised
+        if isinstance(raised, Refused) or not isinstance(raised, Exception):
+            raise
+        log = study.folder / LOG
+        log.write_text("".join(traceback.format_exception(raised)), encoding="utf-8")
+        what = in_a_line(f"{type(raised).__name__}: {raised}")
+        raise Refused(f"the sweep broke off: {what}; see {log}\n{again(study)}") from raised
+    finally:
+        lines = list(observer.end(study, error)) if observer is not None else []
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            lines.append(f"interrupted; {again(study)}")
+        display.summary(lines)
 
 
 def _fit(
     study: Study, ray: Any, *, room: Room, display: Display, searcher: Any, scheduler: Any, composer: Any,
     hydra_context: Any, task_function: Any, facts: dict[str, str], total: int,
-) -> Any:  # fmt: skip
+) -> dict[int, Any]:  # fmt: skip
+    """Run the trials; returns what each returned, by number. Raises KeyboardInterrupt where a person ended it."""
     from ray import tune
+    from ray.tune.error import TuneError
 
     from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _search, _trials, _watch
 
@@ -126,24 +119,27 @@ def _fit(
     at_once = AtOnce(ray, room, limit=options["max_batch_size"])
     # Tune's default is one, whose start it waits for before it asks for the next.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once())
+    watch = _watch.Watch(
+        study.journal,
+        display,
+        clock=study.clock,
+        max_time=study.max_time,
+        lacking=partial(_lacking, ray, room),
+        ended=partial(ended, ray),
+        workers=room.workers > 0,
+        fail_fast=bool(options["fail_fast"]),
+    )
     generator = _trials.Trials(
         searcher,
         journal=study.journal,
         composer=composer,
         total=total,
         at_once=at_once,
+        failed=watch.failed,
         scheduler=scheduler if isinstance(scheduler, _schedule.LONERS) else None,
     )
-    watch = _watch.Watch(
-        study.journal,
-        display,
-        clock=study.clock,
-        max_time=study.max_time,
-        room=lambda: room.at_once(alive(ray)),
-        fail_fast=bool(options["fail_fast"]),
-    )
     if generator.is_finished():
-        return watch
+        return watch.returns
     for left in study.folder.glob(f"{TUNE}*"):
         shutil.rmtree(left, ignore_errors=True)
     if isinstance(scheduler, _schedule.Population):
@@ -182,14 +178,23 @@ def _fit(
                 trial_name_creator=lambda trial: trial.trial_id,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             )
+        except TuneError as error:  # its text is a traceback
+            raise error.__context__ or error from None
         except _watch.TrialFailed as failure:
             raise Refused(f"{failure}\nhydra.sweeper.fail_fast ends the sweep with it") from None
-        except _watch.NoRoom:
-            raise Refused(
-                f"a trial takes {room.described()}, Ray has only {offered(alive(ray))} left\n"
-                f"the same command with hydra.sweep.dir={study.folder} goes on"
-            ) from None
-    return watch
+        except _watch.NoRoom as lacking:
+            raise Refused(f"{lacking}\n{again(study)}") from None
+        except _watch.RayLost as process:
+            raise Refused(f"Ray was lost: its process {process} has ended\n{again(study)}") from None
+    if study.journal.unfinished or not generator.is_finished():  # Tune takes Ctrl-C for itself and returns
+        raise KeyboardInterrupt
+    return watch.returns
+
+
+def _lacking(ray: Any, room: Room) -> str:
+    """What keeps a trial from being placed on the machines that are left, "" where one fits."""
+    nodes = alive(ray)
+    return "" if room.at_once(nodes) else f"a trial takes {room.described()}, Ray has only {offered(nodes)} left"
 
 
 @contextmanager
@@ -231,9 +236,8 @@ def _jobs(study: Study, returns: dict[int, Any]) -> list[list[JobReturn]]:
     jobs = [returns.get(trial.number) or _past(study, trial) for trial in study.trials]
     if jobs and not study.count(FINISHED) and not study.count(STOPPED):
         first = study.trials[0]
-        raise Refused(
-            f"all {len(jobs)} trials failed; trial {first.number}: {first.error}\nsee {first.folder}/trial.log"
-        )
+        see = f"\nsee {first.folder}/trial.log" if first.folder else ""  # what did not compose has none
+        raise Refused(f"all {len(jobs)} trials failed; trial {first.number}: {first.error}{see}")
     size = study.options["max_batch_size"] or max(len(jobs), 1)
     return [jobs[i : i + size] for i in range(0, len(jobs), size)]
 

@@ -5,16 +5,19 @@ None of them ends a trial that has come to `max_time`: it returns, and is finish
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
+from hydra.utils import instantiate
 from ray.tune.schedulers import (
     ASHAScheduler,
+    HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
     PopulationBasedTraining,
 )
+from ray.tune.search.bohb import TuneBOHB
 
 from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, Value
 
@@ -39,6 +42,12 @@ def hyperband(*, time: str, max_time: float | None, eta: float) -> Any:
     return HyperBandScheduler(time_attr=TICK, max_t=TICKS, reduction_factor=eta)
 
 
+def bohb(*, time: str, max_time: float | None, eta: float) -> Any:
+    """HyperBand that tells BOHB what its trials reached by when (Falkner et al. 2018); the search must be BOHB's."""
+    _needed(max_time)
+    return HyperBandForBOHB(time_attr=TICK, max_t=TICKS, reduction_factor=eta)
+
+
 def median(*, time: str, max_time: float | None, grace: float, least: int) -> Any:
     """Stop what is worse than the median of the others' running means (Golovin et al. 2017), once `least` are known."""
     never: Any = inf
@@ -61,6 +70,31 @@ def pbt(*, time: str, max_time: float | None, interval: float, quantile: float, 
         resample_probability=resample,
         custom_explore_fn=lambda config: config,  # Tune wants something; the sweep fills in the space
     )
+
+
+def build(config: Any, *, metrics: Sequence[str], searcher: Any) -> Any:
+    """The scheduler that `config` names; None for Tune's own, which lets every trial run to its end."""
+    try:
+        scheduler = instantiate(config) if config and config.get("_target_") else None
+    except Refused:
+        raise
+    except Exception as error:  # no such class, an option that it does not know
+        root = str(error.__cause__ or error).strip().splitlines()[0]
+        raise Refused(f"hydra.sweeper.scheduler: {config.get('_target_')} cannot be made: {root}") from error
+    kind = type(scheduler).__name__
+    if isinstance(scheduler, PopulationBasedTraining) and not isinstance(scheduler, Population):
+        raise Refused(
+            f"hydra.sweeper.scheduler: {kind} changes values that would not be composed anew;"
+            " take hydra/sweeper/scheduler=pbt"
+        )
+    if isinstance(searcher, TuneBOHB) != isinstance(scheduler, HyperBandForBOHB):  # each speaks to the other alone
+        raise Refused("hydra/sweeper/search=bohb and hydra/sweeper/scheduler=bohb go together; give both or neither")
+    if scheduler is not None and len(metrics) > 1 and kind != "FIFOScheduler":
+        raise Refused(
+            f"hydra.sweeper.metric: {', '.join(metrics)} are several, {kind} decides by one;"
+            " take hydra/sweeper/scheduler=fifo"
+        )
+    return scheduler
 
 
 class Population(PopulationBasedTraining):

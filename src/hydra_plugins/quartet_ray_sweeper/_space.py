@@ -157,19 +157,19 @@ def parse(
     given = [f"{key}={value}" for key, value in params.items()] + list(arguments)
     items: dict[str, Parameter | Constant] = {}
     for one in parser.parse_overrides(given):
-        items[one.get_key_element()] = _item(one, ())
+        items[_bare(one.get_key_element())] = _item(one, ())
     for condition, more in when.items():
         conditions = _conditions(condition, items)
         if not isinstance(more, Mapping):
             raise Refused(f"hydra.sweeper.when: {condition}: given {more!r}, needs a mapping of parameters to values")
         for one in parser.parse_overrides([f"{key}={value}" for key, value in more.items()]):
             key = one.get_key_element()
-            if key in items:
+            if _bare(key) in items:
                 raise Refused(f"hydra.sweeper.when: {condition}: {key} is given without this condition too")
             item = _item(one, conditions)
             if isinstance(item, Constant):
                 item = Parameter(key, item.value, (item.value,), when=conditions)
-            items[key] = item
+            items[_bare(key)] = item
     return Space(tuple(items.values()))
 
 
@@ -177,21 +177,26 @@ def _conditions(text: str, items: Mapping[str, Parameter | Constant]) -> Conditi
     conditions = []
     for part in text.split(","):
         key, sign, value = (word.strip() for word in part.partition("="))
-        item = items.get(key)
+        item = items.get(_bare(key))
         if not sign or item is None:
             swept = ", ".join(items) or "nothing"
             raise Refused(f"hydra.sweeper.when: {text}: needs key=value with a key that is given; there are {swept}")
         known = item.some if isinstance(item, Parameter) else (item.value,)
         if value not in map(str, known):
             raise Refused(f"hydra.sweeper.when: {text}: {key} is never {value}, only {', '.join(map(str, known))}")
-        conditions.append((key, value))
+        conditions.append((item.key, value))
     return tuple(conditions)
+
+
+def _bare(key: str) -> str:
+    """`++key` and `key` name the same."""
+    return key.lstrip("+")
 
 
 def _item(one: Override, when: Conditions) -> Parameter | Constant:
     key, line = one.get_key_element(), str(one.input_line)
     if not one.is_sweep_override():
-        return Constant(key, one.get_value_element_as_str(), line)
+        return Constant(_bare(key), one.get_value_element_as_str(), line)
     sweep, text = one.value(), line.partition("=")[2]
     tags = set(getattr(sweep, "tags", ()))
     unknown = tags - {"log"}
@@ -205,7 +210,7 @@ def _item(one: Override, when: Conditions) -> Parameter | Constant:
     if "log" in tags and not isinstance(sweep, RangeSweep):
         raise Refused(f"{line}: tag(log, …) is for an interval, this is a list")
     if len(values) == 1 and not when:
-        return Constant(key, values[0], f"{key}={values[0]}")
+        return Constant(_bare(key), values[0], f"{key}={values[0]}")
     if isinstance(sweep, RangeSweep) and not sweep.shuffle and _gapless(sweep):
         whole = tuple(int(value) for value in values)
         if "log" in tags and whole[0] < 1:

@@ -84,5 +84,6 @@ class Observer(Protocol):
     def begin(self, study: Study) -> Mapping[str, str]:
         """Before the first trial, of this attempt; returns facts for `report.trial().facts`."""
 
-    def end(self, study: Study) -> list[str]:
-        """After the last, also when the sweep was interrupted; returns lines for the summary."""
+    def end(self, study: Study, error: BaseException | None) -> list[str]:
+        """After the last, or when the sweep ends by `error`: KeyboardInterrupt where a person ended it. Returns lines
+        for the summary."""

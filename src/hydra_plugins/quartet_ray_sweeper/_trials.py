@@ -100,6 +100,7 @@ class Trials(SearchAlgorithm):
     Args:
         total: of the whole sweep, trials of earlier attempts included.
         at_once: how many may be drawn and not ended.
+        failed: told of a trial that does not compose, and why.
         scheduler: the one to be told of earlier attempts.
     """
 
@@ -111,10 +112,12 @@ class Trials(SearchAlgorithm):
         composer: Composer,
         total: int,
         at_once: Callable[[], int],
+        failed: Callable[[int, str], None],
         scheduler: Any,
     ) -> None:
         self.searcher = searcher
         self.journal, self.composer, self.total, self.at_once = journal, composer, total, at_once
+        self.failed = failed
         self.left, self.scheduler = list(journal.unfinished), scheduler
         self.live: dict[str, Trial] = {}
         self.path = composer.folder / SEARCHER
@@ -143,7 +146,7 @@ class Trials(SearchAlgorithm):
             return None
         if self.left:
             record = self.left.pop(0)
-            return self.make(record.number, record.values, self.composer.compose(record.number, record.values))
+            return self.make(record.number, record.values)
         return self.draw()
 
     def draw(self) -> Trial | None:
@@ -154,20 +157,23 @@ class Trials(SearchAlgorithm):
         if suggested == Searcher.FINISHED:
             self._finished = True
             return None
-        values = point(self.composer.space, suggested)
-        overrides = self.composer.space.overrides(values)
         self.save()
+        return self.make(number, point(self.composer.space, suggested))
+
+    def make(self, number: int, values: Point) -> Trial | None:
+        """None where the values do not compose: that is a failed trial, and no reason to end the rest."""
+        error, folder = "", ""
         try:
             job = self.composer.compose(number, values)
-        except Exception as error:  # what was drawn does not compose: a failed trial, and no reason to end the rest
-            self.journal.start(number, values=values, overrides=overrides, folder="")
-            self.journal.end(number, FAILED, result=None, error=f"{type(error).__name__}: {error}")
+            folder = folder_of(job)
+        except Exception as raised:
+            error = f"{type(raised).__name__}: {raised}"
+        if number not in self.journal.records:
+            self.journal.start(number, values=values, overrides=self.composer.space.overrides(values), folder=folder)
+        if error:
             self.searcher.on_trial_complete(name(number), error=True)
+            self.failed(number, error)
             return None
-        self.journal.start(number, values=values, overrides=overrides, folder=folder_of(job))
-        return self.make(number, values, job)
-
-    def make(self, number: int, values: Point, job: DictConfig) -> Trial:
         spec = {**self.spec, "config": packed(job, values)}
         trial = _create_trial_from_spec(
             spec, _make_parser(), evaluated_params=dict(values), experiment_tag=name(number), trial_id=name(number)

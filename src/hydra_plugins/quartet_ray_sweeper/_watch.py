@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from ray import cloudpickle, tune
@@ -12,6 +13,7 @@ from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR, LOG, REPORTE
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal
 
 PATIENCE = 60.0  # seconds without room for any trial
+SECONDS_BETWEEN_LOOKS = 1.0  # for room, while trials run
 
 
 class Watch(tune.Callback):
@@ -19,7 +21,10 @@ class Watch(tune.Callback):
 
     Args:
         clock, max_time: the metric that is the clock, and where it ends: who is told to end there has finished.
-        room: how many trials the machines can hold now.
+        lacking: what keeps a trial from being placed on the machines that are left, "" where one fits.
+        ended: which process of Ray has ended, "" for none.
+        workers: whether trials start processes by themselves. Ray Train then waits for their room, and Tune takes the
+            trial for one that runs.
     """
 
     def __init__(
@@ -29,14 +34,17 @@ class Watch(tune.Callback):
         *,
         clock: str,
         max_time: float | None,
-        room: Callable[[], int],
+        lacking: Callable[[], str],
+        ended: Callable[[], str],
+        workers: bool,
         fail_fast: bool,
     ) -> None:
-        self.journal, self.display, self.clock, self.max_time, self.room = journal, display, clock, max_time, room
-        self.fail_fast = fail_fast
+        self.journal, self.display, self.clock, self.max_time = journal, display, clock, max_time
+        self.lacking, self.ended, self.workers, self.fail_fast = lacking, ended, workers, fail_fast
         self.returns: dict[int, Any] = {}
         self.began: dict[int, float] = {}
-        self.stuck: float | None = None
+        self.stuck: float | None = None  # since when
+        self.looked = -inf
         self.failure = ""
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -59,17 +67,22 @@ class Watch(tune.Callback):
         self.display.reported(self.journal.records[number])
 
     def end(self, number: int, result: dict[str, Any]) -> None:
-        record = self.journal.records[number]
-        seconds = self.seconds(number)
         if ERROR in result:
-            self.journal.end(number, FAILED, result=None, error=result[ERROR], seconds=seconds)
-            self.failure = self.failure or f"trial {number} failed: {result[ERROR]}; see {record.folder}/{LOG}"
-        else:
-            returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
-            self.returns[number] = returned
-            value = getattr(returned, "_return_value", None)
-            number_returned = float(value) if isinstance(value, int | float) else None
-            self.journal.end(number, FINISHED, result=number_returned, seconds=seconds)
+            self.failed(number, result[ERROR])
+            return
+        returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
+        self.returns[number] = returned
+        value = getattr(returned, "_return_value", None)
+        number_returned = float(value) if isinstance(value, int | float) else None
+        self.journal.end(number, FINISHED, result=number_returned, seconds=self.seconds(number))
+        self.display.ended(self.journal.records[number])
+
+    def failed(self, number: int, error: str) -> None:
+        """Also of a trial that never began, since its values do not compose."""
+        record = self.journal.records[number]
+        self.journal.end(number, FAILED, result=None, error=error, seconds=self.seconds(number))
+        see = f"; see {record.folder}/{LOG}" if record.folder else ""
+        self.failure = self.failure or f"trial {number} failed: {error}{see}"
         self.display.ended(record)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -85,12 +98,8 @@ class Watch(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """Its process was lost, more often than `retries`."""
-        number = int(trial.trial_id)
         said = str(trial.get_error() or "").strip().splitlines() or ["nothing is known of it"]
-        error = f"its process was lost: {said[-1]}"
-        self.journal.end(number, FAILED, result=None, error=error, seconds=self.seconds(number))
-        self.failure = self.failure or error
-        self.display.ended(self.journal.records[number])
+        self.failed(int(trial.trial_id), f"its process was lost: {said[-1]}")
 
     def seconds(self, number: int) -> float:
         """Since the trial began, in this attempt."""
@@ -98,21 +107,41 @@ class Watch(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self.display.tick()
+        if process := self.ended():
+            raise RayLost(process)
         if self.fail_fast and self.failure:
             raise TrialFailed(self.failure)
         running = any(trial.status == "RUNNING" for trial in trials)
         waiting = any(trial.status == "PENDING" for trial in trials)
-        if running or not waiting or self.room() > 0:
+        placed, over = running and not self.workers, not running and not waiting
+        if placed or over:
+            self.stuck = None
+        elif time.monotonic() - self.looked > SECONDS_BETWEEN_LOOKS:
+            self.looked = time.monotonic()
+            self.look_for_room()
+
+    def look_for_room(self) -> None:
+        lacking = self.lacking()
+        if not lacking:
             self.stuck = None
         elif self.stuck is None:
             self.stuck = time.monotonic()
+            self.display.say(f"{lacking}; waiting {PATIENCE:g} s for more")
         elif time.monotonic() - self.stuck > PATIENCE:
-            raise NoRoom
+            raise NoRoom(lacking)
 
 
 class TrialFailed(Exception):
     """The first trial failed, and that was to end the sweep."""
 
 
-class NoRoom(Exception):
+class NoTrialCanEnd(BaseException):
+    """Not an `Exception`, at which Tune would wait until its trials have cleaned up."""
+
+
+class NoRoom(NoTrialCanEnd):
     """No machine is left that could hold a trial."""
+
+
+class RayLost(NoTrialCanEnd):
+    """Ray itself has ended."""

@@ -76,6 +76,7 @@ SEARCHES: Dict[str, Dict[str, Any]] = {  # noqa: UP006
     "grid": {"_target_": f"{HERE}._search.Grid"},
     "random": {"_target_": f"{HERE}._search.Random", "seed": SEED},
     "tpe": {"_target_": "ray.tune.search.optuna.OptunaSearch", "seed": SEED},
+    "bohb": {"_target_": "ray.tune.search.bohb.TuneBOHB", "seed": SEED},  # with scheduler=bohb
     "hyperopt": {"_target_": "ray.tune.search.hyperopt.HyperOptSearch", "random_state_seed": SEED},
 }
 # `grace`, `interval`: fractions of max_time.
@@ -84,6 +85,7 @@ SCHEDULERS: Dict[str, Dict[str, Any]] = {  # noqa: UP006
     "fifo": {"_target_": "ray.tune.schedulers.FIFOScheduler"},
     "asha": {"_target_": f"{HERE}._schedule.asha", **OURS, "grace": 0.1, "eta": 3.0},
     "hyperband": {"_target_": f"{HERE}._schedule.hyperband", **OURS, "eta": 3.0},
+    "bohb": {"_target_": f"{HERE}._schedule.bohb", **OURS, "eta": 3.0},  # with search=bohb
     "median": {"_target_": f"{HERE}._schedule.median", **OURS, "grace": 0.2, "least": 3},
     "pbt": {"_target_": f"{HERE}._schedule.pbt", **OURS, "interval": 0.2, "quantile": 0.25, "resample": 0.25},
 }

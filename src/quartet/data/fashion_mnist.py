@@ -30,6 +30,7 @@ class FashionMNIST(Source):
     KIND = "images"
     LICENCE = "MIT, copyright Zalando SE"
     ORIGIN = "Fashion-MNIST, Zalando Research"
+    FETCHED_MB = 30.9
 
     def __init__(self, *, validation: int, mirror: str | None = None) -> None:
         if not 0 < validation < 60_000:
@@ -49,6 +50,10 @@ class FashionMNIST(Source):
         for split, (images, labels) in splits.items():
             write_images(staging, split, [images], labels, shape=(28, 28, 1))
         return describe_images(staging, classes=CLASSES)
+
+    def foreseen(self) -> dict[str, Any]:
+        examples = {"train": 60_000 - self.validation, "val": self.validation, "test": 10_000}
+        return {"shape": [28, 28, 1], "classes": list(CLASSES), "examples": examples}
 
     def _fetch(self, file: str, downloads: Path) -> Path:
         places: list[Place] = [Folder(folder) for folder in mirrors(self.mirror, "fashion_mnist")]

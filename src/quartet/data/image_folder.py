@@ -52,6 +52,11 @@ class ImageFolder(Source):
             write_images(staging, split, self._pieces(items), labels, shape=self.shape)
         return {**describe_images(staging, classes=classes), "own": listing(self.folder)}
 
+    def foreseen(self) -> dict[str, Any]:
+        classes, splits = self._splits()
+        examples = {split: len(items) for split, items in splits.items()}
+        return {"shape": list(self.shape), "classes": classes, "examples": examples}
+
     def _splits(self) -> tuple[list[str], dict[str, list[Item]]]:
         given = [split for split in SPLITS if (self.folder / split).is_dir()]
         if "train" not in given or len(given) == 1:

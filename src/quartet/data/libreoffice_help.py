@@ -35,6 +35,7 @@ class LibreOfficeHelp(Source):
     KIND = "pairs"
     LICENCE = "MPL-2.0, the LibreOffice contributors"
     ORIGIN = "the help of LibreOffice 7.4"
+    FETCHED_MB = 5.0
 
     def __init__(
         self, *, language: Literal["de", "fr"], vocabulary: int, accept: list[str] | None, mirror: str | None = None

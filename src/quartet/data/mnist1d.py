@@ -32,6 +32,7 @@ class MNIST1D(Source):
     KIND = "series"
     LICENCE = "Apache-2.0, Sam Greydanus and others"
     ORIGIN = "MNIST-1D, made by the generator of its authors"
+    FETCHED_MB = 0.02
 
     def __init__(self, *, validation: int, mirror: str | None = None) -> None:
         if not 0 < validation < 4000:
@@ -53,7 +54,11 @@ class MNIST1D(Source):
             # Rounded, as the last bits of float64 sums differ between builds of numpy and scipy.
             write_array(staging / f"x_{split}.npy", x.round(6).astype(np.float32)[..., None])
             write_array(staging / f"y_{split}.npy", y.astype(np.int64))
-        return {"shape": [40, 1], "classes": [str(digit) for digit in range(10)], "examples": count_examples(staging)}
+        return {**self.foreseen(), "examples": count_examples(staging)}
+
+    def foreseen(self) -> dict[str, Any]:
+        examples = {"train": 4000 - self.validation, "val": self.validation, "test": 1000}
+        return {"shape": [40, 1], "classes": [str(digit) for digit in range(10)], "examples": examples}
 
 
 def generate(wheel: Path) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ class Source(ABC):
     KIND: str  # "images", "series", "text" or "pairs": what the batches hold
     LICENCE: str  # shown to the user when the data is prepared
     ORIGIN: str  # who made it, or where it comes from
+    FETCHED_MB: float = 0.0  # about how much is fetched; 0 for the user's own files
 
     @abstractmethod
     def build(self, staging: Path, downloads: Path) -> dict[str, Any]:
@@ -21,3 +22,8 @@ class Source(ABC):
         Fetched files are kept in `downloads`. The same recipe writes the same bytes.
         Raises QuartetError when the data cannot be had, or is not what it should be.
         """
+
+    def foreseen(self) -> dict[str, Any]:
+        """What the manifest will say of shape, classes and examples, where that is known before anything is fetched;
+        nothing where it is not."""
+        return {}

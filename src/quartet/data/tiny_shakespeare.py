@@ -24,6 +24,7 @@ class TinyShakespeare(Source):
     KIND = "text"
     LICENCE = "public domain; collected by Andrej Karpathy (MIT)"
     ORIGIN = "tiny_shakespeare of char-rnn"
+    FETCHED_MB = 1.1
 
     def __init__(self, *, tokenizer: Kind, vocabulary: int, mirror: str | None = None) -> None:
         self.tokenizer: Kind = tokenizer

@@ -6,6 +6,7 @@ one optimizer and for a GAN with two (Lightning refuses clipping and accumulatio
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -69,7 +70,9 @@ class Method(pl.LightningModule):
         self.budget, self.validate_every, self.samples_per_epoch = budget, validate_every, samples_per_epoch
         self.schedule = schedule
         self.clip, self.accumulate, self.ema, self.seed = clip, accumulate, ema, seed
-        self.samples, self.steps, self.seconds, self.flops_per_sample = 0, 0, 0.0, 0.0
+        self.samples, self.steps, self.flops_per_sample = 0, 0, 0.0
+        self.seconds, self.began = 0.0, 0.0  # of training, until it last paused; when it went on, 0.0 in a pause
+        self.agreed = 0.0  # seconds that all ranks have, where they count
         self.history: dict[str, list[Row]] = {"train": [], "val": []}
         self.sums: dict[str, Tensor] = {}
         self.loss: dict[str, list[Tensor]] = {}
@@ -107,15 +110,37 @@ class Method(pl.LightningModule):
         return self.model if self.average is None else self.average
 
     def spent(self) -> Spent:
-        return Spent(self.samples, self.steps, self.samples_per_epoch, self.flops_per_sample)
+        return Spent(self.samples, self.steps, self.samples_per_epoch, self.flops_per_sample, self.agreed)
+
+    def start_clock(self) -> None:
+        self.began = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        self.seconds = self.elapsed()
+        self.began = 0.0
+
+    def elapsed(self) -> float:
+        """Seconds of training so far, by this rank's clock."""
+        return self.seconds + (time.perf_counter() - self.began if self.began else 0.0)
+
+    def agree(self) -> float:
+        """Take rank 0's clock for all ranks; only where seconds count, as it costs an exchange."""
+        if "seconds" not in (self.budget.unit, self.validate_every.unit):
+            return 0.0
+        clock = torch.tensor(self.elapsed(), dtype=torch.float64, device=self.device)
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            dist.broadcast(clock, src=0)
+        return clock.item()
 
     def leg_ends(self, *, samples: int, steps: int, batch: int) -> bool:
         """Whether validation is due, or the budget spent, after so many samples of which `batch` are the newest.
 
         One Lightning epoch is a leg between two validations, so that a run resumes where Lightning resumes best.
         """
-        before = Spent(samples - batch, steps - 1, self.samples_per_epoch, self.flops_per_sample)
-        after = Spent(samples, steps, self.samples_per_epoch, self.flops_per_sample)
+        per_epoch, flops = self.samples_per_epoch, self.flops_per_sample
+        before = Spent(samples - batch, steps - 1, per_epoch, flops, self.agreed)
+        self.agreed = self.agree()
+        after = Spent(samples, steps, per_epoch, flops, self.agreed)
         due = int(self.validate_every.used(after)) > int(self.validate_every.used(before))
         return due or self.budget.used(after) >= 1.0
 
@@ -239,6 +264,7 @@ class Method(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["quartet"]
         self.samples, self.steps, self.seconds = kept["samples"], kept["steps"], kept["seconds"]
+        self.agreed = self.seconds
         self.history = kept["history"]
 
     # Operations.

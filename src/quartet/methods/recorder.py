@@ -31,23 +31,20 @@ class Recorder(pl.Callback):
 
     def __init__(self, *, every: int, sink: Sink | None, display: Display | None) -> None:
         self.every, self.sink, self.display = every, sink, display
-        self.mark, self.last = 0.0, (0.0, 0)
+        self.last = (0.0, 0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
-        self.mark = time.perf_counter()
-        self.last = (self.mark, method.samples)
+        method.start_clock()
+        self.last = (time.perf_counter(), method.samples)
 
     def on_train_batch_end(self, trainer: pl.Trainer, method: Method, *_: Any) -> None:  # type: ignore[override]
         if method.steps % self.every == 0:
             self.record_training(trainer, method)
 
     def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
-        if not self.mark:
-            return
         if method.loss:
             self.record_training(trainer, method)
-        method.seconds += time.perf_counter() - self.mark
-        self.mark = 0.0
+        method.stop_clock()
 
     def record_training(self, trainer: pl.Trainer, method: Method) -> None:
         losses = method.take_losses()

@@ -1,4 +1,4 @@
-"""Families of architecture. A family is one file here, one in conf/net/, and one entry in `FAMILIES`."""
+"""Families of architecture. A family is one file here and one in conf/net/, which names its class by `_target_`."""
 
 from quartet.nets.base import Net
 from quartet.nets.cnn import CNN
@@ -9,12 +9,8 @@ from quartet.nets.norm import BatchNorm, synchronise_batch_norm
 from quartet.nets.rnn import RNN
 from quartet.nets.transformer import Transformer
 
-# By the name of the file in conf/net/.
-FAMILIES: dict[str, type[Net]] = {"cnn": CNN, "rnn": RNN, "transformer": Transformer, "mlp": MLP}
-
 __all__ = [
     "CNN",
-    "FAMILIES",
     "MLP",
     "RNN",
     "BatchNorm",

@@ -2,7 +2,7 @@
 
 The weights of attention are not dropped out: the fused kernel could not, and without it attention takes twice as long.
 
-Shapes: B batch, L length (T queries, S keys), D width, H heads, d = D / H.
+Shapes: B batch, L length (T queries, S keys), D width, H heads, d = D // H.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quartet.nets.position import Rotation, rotate
+from quartet.types import QuartetError
 
 # Keys and values of the positions so far, each BHLd.
 Past = tuple[Tensor, Tensor]
@@ -48,14 +49,20 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """x_BTD attends to a memory, whose keys and values `remember` computes once for all steps of decoding."""
+    """x_BTD attends to a memory, whose keys and values `remember` computes once for all steps of decoding.
+
+    Heads have D // H features each, so that any width will do.
+    """
 
     def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
+        if width < heads:
+            raise QuartetError(f"net.heads={heads} with net.width={width}: a head needs a feature; take fewer heads")
         self.heads = heads
-        self.q = nn.Linear(width, width, bias=False)
-        self.kv = nn.Linear(width, 2 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        shared = width // heads * heads
+        self.q = nn.Linear(width, shared, bias=False)
+        self.kv = nn.Linear(width, 2 * shared, bias=False)
+        self.out = nn.Linear(shared, width, bias=False)
 
     def remember(self, source_BSD: Tensor) -> Past:
         k, v = self.kv(source_BSD).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()

@@ -19,12 +19,14 @@ from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
 class Net(ABC):
     """The recipe of a family: a frozen, keyword-only dataclass of plain numbers and names, cheap to make and compare.
 
-    A family lists in `ROLES` what it can be asked. It has a `width` and a `dropout`; `spectral` bounds the layers of a
+    A family lists in `ROLES` what it can be asked; `FINE` names a real number of the recipe by which a size between two
+    widths can be met. It has a `width` and a `dropout`; `spectral` bounds the layers of a
     discriminator; if it speaks, `tied` says whether the embedding is the head's matrix too. Here these are only
     announced: fields of a base would hide them from a reader of the family.
     """
 
     ROLES: ClassVar[tuple[str, ...]]
+    FINE: ClassVar[str | None] = None  # a real number that sizes it too, for what lies between two widths
     width: int
     dropout: float
     spectral: bool

@@ -37,6 +37,7 @@ class CNN(Net):
     blocks whose dilations go round 1, 2, 4, …; always with layer norm, as the other norms would see the future."""
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
+    FINE: ClassVar[str | None] = "growth"
 
     width: int  # features of the first stage; of each position in text
     growth: float  # by which each stage is wider than the one before
@@ -70,10 +71,6 @@ class CNN(Net):
         return Tower(net=self, channels=inputs.channels, size=size, critic=critic)
 
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
-        require(
-            not memory or self.width % self.heads == 0,
-            f"net.width={self.width} with net.heads={self.heads}: the width must be a multiple of the heads",
-        )
         return TextDecoder(net=self, memory=memory)
 
     def paint(self, noise: int, pixels: Pixels) -> nn.Module:

@@ -53,11 +53,11 @@ class Position(nn.Module):
         place = None if grid is None else torch.cartesian_prod(*(torch.arange(n) for n in grid)).reshape(-1, len(grid))
         self.register_buffer("place_LA", place, persistent=False)
         axes = 1 if grid is None else len(grid)
-        shared_out = {"rotary": self.rotated, "sinusoidal": width // 2}.get(kind, 0)
-        if shared_out % axes or width % 2:
+        unit = {"rotary": 2 * axes * heads, "sinusoidal": 2 * axes}.get(kind, 1)
+        if width % unit:
             raise QuartetError(
                 f"net.width={width} with net.heads={heads}: {kind} positions share the width "
-                f"out among {axes} axes; make it a multiple of {2 * axes * (heads if kind == 'rotary' else 1)}"
+                f"out among {axes} axes; make it a multiple of {unit}"
             )
         rows = context if place is None else len(place)
         self.table_LD = nn.Parameter(torch.randn(rows, width) * 0.02) if kind == "learned" else None

@@ -42,11 +42,7 @@ class RNN(Net):
     tied: bool  # whether the embedding is the head's matrix too
 
     def __post_init__(self) -> None:
-        require(self.width % 2 == 0, f"net.width={self.width}: two directions share the width, make it even")
-        require(
-            self.width % self.heads == 0,
-            f"net.width={self.width} with net.heads={self.heads}: the width must be a multiple of the heads",
-        )
+        require(self.width >= 2, f"net.width={self.width}: two directions share the width, make it at least 2")
 
     def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
@@ -72,7 +68,7 @@ class RNNEncoder(Encoder):
         super().__init__(width=net.width, grid=grid)
         self.stem = stem
         self.residual = net.residual
-        self.ahead = stack(net, net.width // 2)
+        self.ahead = stack(net, net.width - net.width // 2)
         self.back = stack(net, net.width // 2)
         self.dropout = nn.Dropout(net.dropout)
 

@@ -28,11 +28,12 @@ class Transformer(Net):
     """Blocks of attention and a perceptron: over words, over patches of an image, over patches of a series."""
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
+    FINE: ClassVar[str | None] = "hidden"
 
     width: int  # features of each position
     heads: int  # of attention, sharing the width
     layers: int  # blocks; of the encoder and of the decoder each in translation
-    hidden: int  # the perceptron's hidden features, as a multiple of the width
+    hidden: float  # the perceptron's hidden features, as a multiple of the width
     activation: Literal["gelu", "relu", "silu"]
     position: Literal["none", "sinusoidal", "learned", "rotary"]
     norm: Literal["layer", "rms"]
@@ -77,8 +78,9 @@ class Block(nn.Module):
             self.cross_norm = normalisation(net)
             self.cross = CrossAttention(width=net.width, heads=net.heads)
         self.feed_norm = normalisation(net)
-        self.expand = nn.Linear(net.width, net.hidden * net.width)
-        self.contract = nn.Linear(net.hidden * net.width, net.width)
+        hidden = max(1, round(net.hidden * net.width))
+        self.expand = nn.Linear(net.width, hidden)
+        self.contract = nn.Linear(hidden, net.width)
         self.activation = ACTIVATIONS[net.activation]
         self.dropout = nn.Dropout(net.dropout)
         initialise(self, residuals=(3 if memory else 2) * net.layers)

@@ -1,8 +1,10 @@
 """The report, pure: metrics and evidence in, one page, tables and figures out."""
 
+from quartet.report.comparison import analysis
 from quartet.report.figures import figures
+from quartet.report.markdown import markdown
 from quartet.report.page import page
 from quartet.report.run import Run
 from quartet.report.table import results, summary
 
-__all__ = ["Run", "figures", "page", "results", "summary"]
+__all__ = ["Run", "analysis", "figures", "markdown", "page", "results", "summary"]

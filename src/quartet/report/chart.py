@@ -28,6 +28,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Band:
+    """The range of several curves: points `(x, low, high)`, the class of its colour, what it is called on hovering."""
+
+    points: Sequence[tuple[float, float, float]]
+    family: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Scale:
     """A linear map of values to pixels."""
 
@@ -59,9 +68,10 @@ def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
 
 
-def window(lines: Sequence[Line], reference: float | None) -> tuple[float, float]:
+def window(lines: Sequence[Line], bands: Sequence[Band], reference: float | None) -> tuple[float, float]:
     """The range of y: all of the validation, and the training but for its first tenth, which may leave the chart."""
     values = [] if reference is None else [reference]
+    values += [edge for band in bands for _, *edges in band.points for edge in edges]
     for line in lines:
         ys = [y for _, y in line.points]
         values += ys[len(ys) // 10 :] if line.kind == "training" else ys
@@ -70,42 +80,58 @@ def window(lines: Sequence[Line], reference: float | None) -> tuple[float, float
     return low - pad, high + pad
 
 
-def line_chart(lines: Sequence[Line], *, title: str, unit: str, reference: float | None = None) -> Markup:
-    """Curves over `unit`, with a dashed line at `reference`. Empty without a point to draw."""
+def line_chart(
+    lines: Sequence[Line], *, title: str, unit: str, reference: float | None = None, bands: Sequence[Band] = ()
+) -> Markup:
+    """Curves over `unit` on top of bands, with a dashed line at `reference`. Empty without a point to draw."""
     lines = [Line(thin(line.points), line.family, line.kind, line.label) for line in lines]
     lines = [line for line in lines if line.points]
     if not lines:
         return Markup("")
     xs = [x for line in lines for x, _ in line.points]
     x = Scale(min(0.0, *xs), max(xs), LEFT, WIDTH - RIGHT)
-    y = Scale(*window(lines, reference), HEIGHT - BOTTOM, TOP)
+    y = Scale(*window(lines, bands, reference), HEIGHT - BOTTOM, TOP)
     return tag(
         "svg",
         tag("title", title),
         _grid(x, y),
         tag("text", unit, x=WIDTH - RIGHT, y=HEIGHT - 6, class_="axis", text_anchor="end"),
         # A nested svg cuts off what leaves the window.
-        tag("svg", _marks(lines, x, y, reference), x=0, y=TOP - 4, width=WIDTH, height=HEIGHT - TOP - BOTTOM + 8,
+        tag("svg", [_band(band, x, y) for band in bands], _marks(lines, x, y, reference),
+            x=0, y=TOP - 4, width=WIDTH, height=HEIGHT - TOP - BOTTOM + 8,
             viewBox=f"0 {TOP - 4} {WIDTH} {HEIGHT - TOP - BOTTOM + 8}"),
         viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart", role="img", aria_label=title,
     )  # fmt: skip
 
 
-def _grid(x: Scale, y: Scale) -> Markup:
+def across(y: Scale) -> Markup:
+    """Lines of a grid from left to right, with their values."""
     shown = ticks(y.low, y.high, 5)
     digits = max((len(f"{value:g}".partition(".")[2]) for value in shown if "e" not in f"{value:g}"), default=0)
-    across = [
-        join(
-            tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y(value):.1f}", y2=f"{y(value):.1f}", class_="grid"),
-            tag("text", f"{value:.{digits}f}", x=LEFT - 7, y=f"{y(value) + 3.5:.1f}", class_="axis", text_anchor="end"),
-        )
-        for value in shown
-    ]
+    return join(
+        [
+            join(
+                tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y(value):.1f}", y2=f"{y(value):.1f}", class_="grid"),
+                tag(
+                    "text",
+                    f"{value:.{digits}f}",
+                    x=LEFT - 7,
+                    y=f"{y(value) + 3.5:.1f}",
+                    class_="axis",
+                    text_anchor="end",
+                ),
+            )
+            for value in shown
+        ]
+    )
+
+
+def _grid(x: Scale, y: Scale) -> Markup:
     along = [
         tag("text", compact(value), x=f"{x(value):.1f}", y=HEIGHT - BOTTOM + 17, class_="axis", text_anchor="middle")
         for value in ticks(x.low, x.high, 4)
     ]
-    return join(across, along)
+    return join(across(y), along)
 
 
 def _marks(lines: Sequence[Line], x: Scale, y: Scale, reference: float | None) -> Markup:
@@ -124,3 +150,10 @@ def _mark(line: Line, x: Scale, y: Scale) -> Markup:
     few = line.kind == "validation" and len(points) <= 30
     dots = [tag("circle", cx=a, cy=b, r=2.2) for a, b in points] if few else []
     return tag("g", tag("title", line.label), stroke, dots, class_=f"line {line.kind} {line.family}")
+
+
+def _band(band: Band, x: Scale, y: Scale) -> Markup:
+    low = thin([(a, low) for a, low, _ in band.points])
+    high = thin([(a, high) for a, _, high in band.points])
+    outline = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in [*low, *reversed(high)])
+    return tag("polygon", tag("title", band.label), points=outline, class_=f"band {band.family}")

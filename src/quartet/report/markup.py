@@ -15,7 +15,7 @@ def tag(element: str, *children: object, **attributes: object) -> Markup:
     Attributes: `class_` is written class, `aria_label` aria-label; True stands alone; None and False are left out.
     """
     written = "".join(_attribute(name, value) for name, value in attributes.items())
-    if element in ("br", "img", "meta"):
+    if element in ("br", "img", "meta", "wbr"):
         return Markup(f"<{element}{written}>")
     return Markup(f"<{element}{written}>{join(*children)}</{element}>")
 

@@ -30,6 +30,11 @@ def spread(values: Sequence[float]) -> str:
     return plain(mean) if deviation is None else f"{plain(mean)} ± {deviation:.{decimals(mean)}f}"
 
 
+def percent(share: float) -> str:
+    """A share in per cent, to two digits."""
+    return f"{share * 100:.2g}{NARROW_SPACE}%"
+
+
 def compact(value: object) -> str:
     """A count to three digits with its prefix: 117 k, 1.31 M, 3.2 G."""
     if not isinstance(value, int | float) or not finite(value):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
+from quartet.report.beside import anchor, beside, verdicts
+from quartet.report.comparison import Comparison, comparisons
 from quartet.report.curves import curves
 from quartet.report.evidence import evidence
 from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
-from quartet.report.table import every_number, metric_table, missing, net_name, overview, repeat_table
+from quartet.report.table import anchor as anchor_of
+from quartet.report.table import every_number, mean, metric_table, missing, net_name, overview, repeat_table
 
 # The question that a task asks, who does what, and what is shown below.
 TASKS = {
@@ -24,7 +27,7 @@ TASKS = {
     "generate": ("Could this be real?", "Two {net}s play painter and critic", "New pictures in the manner of {data}."),
 }
 
-BESIDE = 1  # experiments of a task whose table still fits beside a chart
+MOST_TILES = 8
 
 
 def page(runs: Sequence[Run], *, title: str = "Quartet", question: str | None = None) -> str:
@@ -33,8 +36,8 @@ def page(runs: Sequence[Run], *, title: str = "Quartet", question: str | None = 
     Runs of one experiment with several seeds are taken together. Tasks have sections of their own and are never
     ranked against each other. What a run lacks is said to be missing.
     """
-    all_cells = cells(runs)
-    tasks = list(dict.fromkeys(str(cell["task"]) for cell in all_cells))
+    all_cells, groups = cells(runs), comparisons(runs)
+    contested = [group for group in groups if group.contested]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -43,28 +46,39 @@ def page(runs: Sequence[Run], *, title: str = "Quartet", question: str | None = 
         tag("title", title),
         tag("style", Markup(files("quartet.report").joinpath("page.css").read_text(encoding="utf-8"))),
     )
-    sections = [_task(task, [cell for cell in all_cells if str(cell["task"]) == task]) for task in tasks]
-    main = tag("main", _overview(all_cells), sections, _repeat(all_cells)) if runs else tag("main", missing("No runs."))
-    body = tag("body", _header(all_cells, title, question), main, _footer())
+    by_task = {group.task: [other for other in groups if other.task == group.task] for group in groups}
+    main = tag(
+        "main",
+        verdicts(contested) if contested else None,
+        _overview(all_cells, tiles=bool(contested)),
+        [_task(task, of_task) for task, of_task in by_task.items()],
+        _repeat(all_cells),
+    )
+    header = _header(all_cells, title, question, tiles=not contested)
+    body = tag("body", header, main if runs else tag("main", missing("No runs.")), _footer())
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
 
-def _header(all_cells: Sequence[Cell], title: str, question: str | None) -> Markup:
+def _header(all_cells: Sequence[Cell], title: str, question: str | None, *, tiles: bool) -> Markup:
     runs = [run for cell in all_cells for run in cell.runs]
     asked = question or "Which architecture is right for this data, at this cost?"
     said = (
         f"{asked} Here are {_count(len(all_cells), 'experiment')} in {_count(len(runs), 'run')}. Each is a net, "
         "asked a task, trained by a method, on data."
     )
-    tiles = [_tile(cell) for cell in all_cells]
-    return tag("header", tag("h1", title), tag("p", said, class_="standfirst"), tag("ul", tiles, class_="tiles"))
+    return tag("header", tag("h1", title), tag("p", said, class_="standfirst"), _tiles(all_cells) if tiles else None)
+
+
+def _tiles(all_cells: Sequence[Cell]) -> Markup:
+    return tag("ul", [_tile(cell) for cell in all_cells], class_="tiles")
 
 
 def _tile(cell: Cell) -> Markup:
     task, data = str(cell["task"]), str(cell["data"])
     _, does, _ = TASKS.get(task, ("", "The {net} learns to " + task, ""))
     values = list(cell.values(f"test/{cell.headline}").values())
-    cost = f"{compact(cell['parameters'])} parameters, trained in {duration(cell['train_seconds'])}"
+    trained = duration(mean(cell.numbers("train_seconds")))
+    cost = f"{compact(mean(cell.numbers('parameters')))} parameters, trained in {trained}"
     inside = join(
         tag("p", tag("strong", cell["experiment"]), f" on {data}", class_="kicker"),
         tag("p", does.format(net=net_name(cell)), class_="what"),
@@ -72,36 +86,42 @@ def _tile(cell: Cell) -> Markup:
         tag("p", f"{metric_name(cell.headline)} {arrow(cell.headline)}" if values else "not evaluated", class_="note"),
         tag("p", cost, class_="note cost"),
     )
-    return tag("li", tag("a", inside, href=f"#{_anchor(cell)}", class_=cell.family))
+    return tag("li", tag("a", inside, href=f"#{anchor_of(cell)}", class_=cell.family))
 
 
 def _headline(values: Sequence[float]) -> Markup:
-    mean, _, deviation = spread(values).partition(" ± ")
-    return join(mean, tag("small", f" ± {deviation}") if deviation else None)
+    middle, _, deviation = spread(values).partition(" ± ")
+    return join(middle, tag("small", f" ± {deviation}") if deviation else None)
 
 
-def _overview(all_cells: Sequence[Cell]) -> Markup:
+def _overview(all_cells: Sequence[Cell], *, tiles: bool) -> Markup:
     said = (
         "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that "
         "more is better, ↓ that less is. Models were chosen on validation data; test data was read once, at the end."
     )
-    return tag("section", tag("h2", "At a glance"), tag("p", said), overview(all_cells))
+    drawn = _tiles(all_cells) if tiles and len(all_cells) <= MOST_TILES else None
+    return tag("section", tag("h2", "At a glance"), tag("p", said), drawn, overview(all_cells))
 
 
-def _task(task: str, task_cells: Sequence[Cell]) -> Markup:
+def _task(task: str, groups: Sequence[Comparison]) -> Markup:
     question, *_ = TASKS.get(task, (task.capitalize(),))
-    drawn, table = curves(task_cells), metric_table(task_cells)
-    several = any(len(cell.runs) > 1 for cell in task_cells)
-    said = "Learning curves against samples seen" + (", a line a seed." if several else ".")
-    beside = len(task_cells) <= BESIDE
-    return tag(
-        "section",
-        tag("p", task.capitalize(), class_="kicker"),
-        tag("h2", question),
-        None if beside else table,
+    parts = [_group(group, where=f" on {group.data}" if len(groups) > 1 else "") for group in groups]
+    return tag("section", tag("p", task.capitalize(), class_="kicker"), tag("h2", question), parts)
+
+
+def _group(group: Comparison, *, where: str) -> Markup:
+    """The experiments of one task on one data set."""
+    drawn, table = curves(group.cells, where=where), metric_table(group.cells)
+    banded = any(len(cell.runs) > 1 for cell in group.cells)
+    said = "Learning curves against samples seen" + (", the mean over seeds with their range." if banded else ".")
+    alone = not group.contested  # then the table still fits beside a chart
+    return join(
+        tag("h3", f"On {group.data}", id=anchor(group)) if where or group.contested else None,
+        beside(group) if group.contested else None,
+        None if alone else join(tag("h4", "All test metrics"), table, tag("h4", "Learning curves")),
         tag("p", said, class_="note") if drawn else missing("No learning curves were kept."),
-        tag("div", table if beside else None, drawn, class_="curves"),
-        [_experiment(cell) for cell in task_cells],
+        tag("div", table if alone else None, drawn, class_="curves"),
+        [_experiment(cell) for cell in group.cells],
     )
 
 
@@ -117,7 +137,7 @@ def _experiment(cell: Cell) -> Markup:
         tag("p", facts),
         evidence(run, task=task, family=cell.family),
         class_=cell.family,
-        id=_anchor(cell),
+        id=anchor_of(cell),
     )
 
 
@@ -142,10 +162,6 @@ def _footer() -> Markup:
         "footer",
         tag("p", said),
     )
-
-
-def _anchor(cell: Cell) -> str:
-    return "experiment-" + "".join(c if c.isalnum() else "-" for c in str(cell["experiment"]))
 
 
 def _count(n: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from quartet.report.comparison import comparisons
 from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import FAMILY_NAMES, Cell, Run, arrow, cells, finite, metric_name
@@ -15,6 +16,10 @@ RESULT_KEYS = (
     "experiment", "net", "task", "method", "data", "seed", "metrics", "parameters", "flops", "samples_seen",
     "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
+REPEATED = (
+    "The first command repeats training and evaluation as the pipeline did, with its overrides; the second trains the "
+    "experiment as its file says; the third, where there is one, this very run."
+)
 FINGERPRINTS = {"config_hash": "config", "data_digest": "data", "git_commit": "commit", "mlflow_run_id": "MLflow run"}
 
 
@@ -30,7 +35,7 @@ def _without_nan(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summary(runs: Sequence[Run]) -> str:
-    """A short table for the terminal: a line an experiment, its headline metric as mean ± deviation over seeds."""
+    """A short table for the terminal: a line an experiment, with its headline metric over seeds; then the verdicts."""
     head = ("experiment", "net", "task", "data", "test metric", "", "parameters", "samples", "time", "seeds")
     rows = [head, *(_summary_row(cell) for cell in cells(runs))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -40,6 +45,9 @@ def summary(runs: Sequence[Run]) -> str:
         for cells_ in (list(zip(row, widths, strict=True)) for row in rows)
     ]
     lines.insert(1, "  ".join("─" * width for width in widths))
+    for comparison in comparisons(runs):
+        if comparison.contested:
+            lines += ["", f"{comparison.title}:", *(f"  {said}" for said in comparison.verdicts + comparison.caveats)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -48,8 +56,8 @@ def _summary_row(cell: Cell) -> tuple[str, ...]:
     return (
         str(cell["experiment"]), str(cell["net"]), str(cell["task"]), str(cell["data"]),
         f"{metric_name(cell.headline)} {arrow(cell.headline)}".strip() if values else "not evaluated",
-        spread(values) if values else "", compact(cell["parameters"]), compact(_mean(cell.numbers("samples_seen"))),
-        duration(_mean(cell.numbers("train_seconds"))), ", ".join(str(run.seed) for run in cell.runs),
+        spread(values) if values else "", compact(cell["parameters"]), compact(mean(cell.numbers("samples_seen"))),
+        duration(mean(cell.numbers("train_seconds"))), ", ".join(str(run.seed) for run in cell.runs),
     )  # fmt: skip
 
 
@@ -57,22 +65,22 @@ def overview(all_cells: Sequence[Cell]) -> Markup:
     """One row an experiment: its headline metric and what it cost. Rows are in the order given, not ranked."""
     what = ("experiment", "net", "task", "data", "test metric")
     head = (*what, "parameters", "FLOPs / sample", "samples seen", "training", "seeds")
-    return _table([_overview_row(cell) for cell in all_cells], head=head, caption="What was trained, and what it cost.")
+    return table([_overview_row(cell) for cell in all_cells], head=head, caption="What was trained, and what it cost.")
 
 
 def _overview_row(cell: Cell) -> list[Markup]:
     values = cell.values(f"test/{cell.headline}")
-    metric = join(_spread(values), " ", tag("small", metric_name(cell.headline), " ", arrow(cell.headline)))
+    metric = join(spread_data(values), " ", tag("small", metric_name(cell.headline), "\u00a0", arrow(cell.headline)))
     return [
-        tag("th", tag("span", class_=f"dot {cell.family}"), cell["experiment"], scope="row"),
+        named(cell),
         tag("td", net_name(cell)),
         tag("td", cell["task"]),
         tag("td", cell["data"]),
         tag("td", metric if values else tag("em", "not evaluated"), class_="lead"),
-        _number(cell.numbers("parameters"), compact),
-        _number(cell.numbers("flops"), compact),
-        _number(cell.numbers("samples_seen"), compact),
-        _number(cell.numbers("train_seconds"), duration),
+        number(cell.numbers("parameters"), compact),
+        number(cell.numbers("flops"), compact),
+        number(cell.numbers("samples_seen"), compact),
+        number(cell.numbers("train_seconds"), duration),
         tag("td", ", ".join(str(run.seed) for run in cell.runs)),
     ]
 
@@ -90,13 +98,13 @@ def metric_table(task_cells: Sequence[Cell]) -> Markup:
     rows = [
         [
             tag("th", f"{metric_name(name)} {arrow(name)}".strip(), scope="row"),
-            *(tag("td", _spread(cell.values(name)), class_="number") for cell in task_cells),
+            *(tag("td", spread_data(cell.values(name)), class_="number") for cell in task_cells),
         ]
         for name in names
     ]
     several = any(len(cell.runs) > 1 for cell in task_cells)
     caption = "Mean ± standard deviation over seeds." if several else "On test data."
-    return _table(rows, head=head, caption=caption, fits=True)
+    return table(rows, head=head, caption=caption, fits=True)
 
 
 def repeat_table(all_cells: Sequence[Cell]) -> Markup:
@@ -104,15 +112,23 @@ def repeat_table(all_cells: Sequence[Cell]) -> Markup:
     rows = [
         [
             tag("th", f"{run['experiment']}, seed {run.seed}", scope="row"),
-            tag("td", tag("code", f"dvc repro evaluate@{run['experiment']}-{run.seed}"), tag("br"),
-                tag("code", f"python pipelines/train.py experiment={run['experiment']} seed={run.seed}")),
+            tag("td", join(*(join(tag("code", command), tag("br")) for command in commands(run)))),
             *(tag("td", _fingerprint(run[key])) for key in FINGERPRINTS),
         ]
         for cell in all_cells
         for run in cell.runs
     ]  # fmt: skip
-    caption = "The first command repeats training and evaluation as the pipeline did; the second trains outside of it."
-    return _table(rows, head=("run", "commands", *FINGERPRINTS.values()), caption=caption)
+    return table(rows, head=("run", "commands", *FINGERPRINTS.values()), caption=REPEATED)
+
+
+def commands(run: Run) -> list[str]:
+    """What a person types to have the run's numbers again."""
+    experiment, fingerprint = run["experiment"], str(run["fingerprint"] or "")[:12]
+    return [
+        f"dvc repro evaluate@{experiment}-{run.seed}",
+        f"python pipelines/train.py experiment={experiment} seed={run.seed}",
+        *([f"python pipelines/trace.py --repeat {fingerprint}"] if fingerprint else []),
+    ]
 
 
 def every_number(all_cells: Sequence[Cell]) -> Markup:
@@ -127,7 +143,19 @@ def every_number(all_cells: Sequence[Cell]) -> Markup:
         for run in cell.runs
         for name, value in run.metrics.items()
     ]
-    return _table(rows, head=("run", "metric", "value"), caption="As in results.json.")
+    return table(rows, head=("run", "metric", "value"), caption="As in results.json.")
+
+
+def named(cell: Cell) -> Markup:
+    """An experiment's name at the head of its row, which leads to what it has to show."""
+    words = str(cell["experiment"]).split("_")
+    breakable = [join(word, "_", tag("wbr")) for word in words[:-1]] + [words[-1]]
+    link = tag("a", breakable, href=f"#{anchor(cell)}")
+    return tag("th", tag("span", class_=f"dot {cell.family}"), link, scope="row")
+
+
+def anchor(cell: Cell) -> str:
+    return "experiment-" + "".join(c if c.isalnum() else "-" for c in str(cell["experiment"]))
 
 
 def net_name(cell: Cell) -> str:
@@ -145,34 +173,35 @@ def exact(value: float) -> str:
     return json.dumps(value)
 
 
-def _table(rows: Sequence[Sequence[Markup]], *, head: Sequence[str], caption: str, fits: bool = False) -> Markup:
+def table(rows: Sequence[Sequence[Markup]], *, head: Sequence[str], caption: str, fits: bool = False) -> Markup:
     """A table in a box of its own that scrolls; `fits` makes it no wider than it needs to be."""
-    table = tag(
+    drawn = tag(
         "table",
-        tag("caption", caption),
+        tag("caption", tag("span", caption)),
         tag("thead", tag("tr", [tag("th", name, scope="col") for name in head])),
         tag("tbody", [tag("tr", list(row)) for row in rows]),
         class_="fits" if fits else None,
     )
     # A region that scrolls must be reachable by keyboard.
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return tag("div", drawn, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
-def _spread(values: Mapping[int, float]) -> Markup:
+def spread_data(values: Mapping[int, float]) -> Markup:
     """Mean ± deviation, which on hovering shows each seed's value to the digit."""
     if not values:
         return Markup("–")
     title = "; ".join(f"seed {seed}: {exact(value)}" for seed, value in values.items())
-    return tag("data", spread(list(values.values())), value=exact(_mean(values) or 0.0), title=title)
+    return tag("data", spread(list(values.values())), value=exact(mean(values) or 0.0), title=title)
 
 
-def _number(values: Mapping[int, float], written: Any) -> Markup:
-    mean = _mean(values)
-    content = "–" if mean is None else tag("data", written(mean), value=exact(mean))
+def number(values: Mapping[int, float], written: Any) -> Markup:
+    """The mean over seeds in a table's cell."""
+    value = mean(values)
+    content = "–" if value is None else tag("data", written(value), value=exact(value))
     return tag("td", content, class_="number")
 
 
-def _mean(values: Mapping[int, float]) -> float | None:
+def mean(values: Mapping[int, float]) -> float | None:
     """The mean, exact where all are equal."""
     distinct = set(values.values())
     return None if not distinct else distinct.pop() if len(distinct) == 1 else fmean(values.values())

@@ -1,14 +1,19 @@
-"""Images of bytes, or series of numbers, to their classes. MLflow keeps this file beside the exported program."""
+"""Images of bytes, or series of numbers, to their classes. MLflow keeps this file beside the exported program.
+
+Shapes: N examples, H height, W width, C channels, L length, K classes.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc import PythonModel
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
@@ -22,27 +27,52 @@ class Classifier(PythonModel):
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["model"])
-        self.settings = json.loads((folder / "settings.json").read_text())
-        self.net = torch.export.load(folder / "classify.pt2").module()
+        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.use(described, {"classify": torch.export.load(folder / "classify.pt2").module()})
+
+    def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        self.dtype, self.shape, self.classes = described["dtype"], described["shape"], described["classes"]
+        self.net = programs["classify"]
 
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        x = np.asarray(model_input, dtype=self.settings["dtype"]).reshape(-1, *self.settings["shape"])
-        with torch.inference_mode():
-            parts = [self.net(part).softmax(-1) for part in torch.from_numpy(x.copy()).split(BATCH)]
-        confidence, index = torch.cat(parts).max(-1)
-        labels = [self.settings["classes"][i] for i in index.tolist()]
+        confidence, index = torch.from_numpy(self.probabilities(model_input)).max(-1)
+        labels = [self.classes[i] for i in index.tolist()]
         return pd.DataFrame({"label": labels, "confidence": confidence.numpy()})
 
+    @torch.inference_mode()
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """p_NK of the classes."""
+        x = self._checked(np.asarray(x))
+        parts = [self.net(part).softmax(-1) for part in torch.from_numpy(x).split(BATCH)]
+        return torch.cat(parts).numpy()
 
-def signature(settings: dict[str, Any]) -> ModelSignature:
-    *shape, channels = settings["shape"]
-    raw = TensorSpec(np.dtype(settings["dtype"]), (-1, *shape) if channels == 1 else (-1, *shape, channels))
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        """A copy of x as (N, *shape)."""
+        shape, given = tuple(self.shape), x.shape[1:]
+        if given != shape and not (shape[-1] == 1 and given == shape[:-1]):
+            refuse(f"examples of shape {given} given; {shape} would do, or {shape[:-1]} if it has one channel")
+        if len(x) == 0:
+            refuse("no example given; one or more would do")
+        if not np.issubdtype(x.dtype, np.number) or (self.dtype == "uint8" and x.dtype != np.uint8):
+            refuse(f"examples of {x.dtype} given; {self.dtype} would do")
+        if not np.isfinite(x).all():
+            refuse("an example holds a number that is not finite; replace it")
+        return x.astype(self.dtype).reshape(-1, *shape)
+
+
+def refuse(message: str) -> None:
+    raise MlflowException.invalid_parameter_value(message)
+
+
+def signature(described: Mapping[str, Any]) -> ModelSignature:
+    *shape, channels = described["shape"]
+    raw = TensorSpec(np.dtype(described["dtype"]), (-1, *shape) if channels == 1 else (-1, *shape, channels))
     return ModelSignature(Schema([raw]), Schema([ColSpec("string", "label"), ColSpec("float", "confidence")]))
 
 
-def example(settings: dict[str, Any]) -> np.ndarray:
-    *shape, channels = settings["shape"]
-    return np.zeros((2, *shape) if channels == 1 else (2, *shape, channels), settings["dtype"])
+def example(described: Mapping[str, Any]) -> np.ndarray:
+    *shape, channels = described["shape"]
+    return np.zeros((2, *shape) if channels == 1 else (2, *shape, channels), described["dtype"])
 
 
 set_model(Classifier())

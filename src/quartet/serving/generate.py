@@ -1,19 +1,24 @@
-"""Noise to images. MLflow keeps this file beside the exported program."""
+"""Noise to images. MLflow keeps this file beside the exported program.
+
+Shapes: N images, H height, W width, C channels, Z noise.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc import PythonModel
 from mlflow.types.schema import ParamSchema, ParamSpec, Schema, TensorSpec
 
 PACKAGES = ("torch", "numpy", "pandas")
-BATCH = 256
+BATCH, MOST = 256, 10_000
 
 
 class Generator(PythonModel):
@@ -21,24 +26,36 @@ class Generator(PythonModel):
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["model"])
-        self.noise = json.loads((folder / "settings.json").read_text())["noise"]
-        self.net = torch.export.load(folder / "generate.pt2").module()
+        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.use(described, {"generate": torch.export.load(folder / "generate.pt2").module()})
 
+    def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        self.noise, self.net = described["noise"], programs["generate"]
+
+    @torch.inference_mode()
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
-        draw = torch.Generator().manual_seed(int((params or {}).get("seed", 0)))
-        z_NZ = torch.randn(int(np.asarray(model_input).sum()), self.noise, generator=draw)
-        with torch.inference_mode():
-            x_NHWC = torch.cat([self.net(part) for part in z_NZ.split(BATCH)])
+        counts, seed = np.asarray(model_input), (params or {}).get("seed", 0)
+        if counts.size != 1 or not 1 <= int(counts.sum()) <= MOST:
+            refuse(f"{counts.ravel()[:4].tolist()} images asked for; one number, 1 to {MOST}, would do")
+        if seed is None or not 0 <= seed < 2**63:
+            refuse(f"seed: {seed} given; 0 to 2^63 - 1 would do")
+        draw = torch.Generator().manual_seed(int(seed))
+        z_NZ = torch.randn(int(counts.sum()), self.noise, generator=draw)
+        x_NHWC = torch.cat([self.net(part) for part in z_NZ.split(BATCH)])
         return ((x_NHWC + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-def signature(settings: dict[str, Any]) -> ModelSignature:
-    images = TensorSpec(np.dtype("uint8"), (-1, *settings["shape"]))
+def refuse(message: str) -> None:
+    raise MlflowException.invalid_parameter_value(message)
+
+
+def signature(described: Mapping[str, Any]) -> ModelSignature:
+    images = TensorSpec(np.dtype("uint8"), (-1, *described["shape"]))
     params = ParamSchema([ParamSpec("seed", "long", 0)])
     return ModelSignature(Schema([TensorSpec(np.dtype("int64"), (-1,))]), Schema([images]), params)
 
 
-def example(settings: dict[str, Any]) -> np.ndarray:
+def example(described: Mapping[str, Any]) -> np.ndarray:
     return np.array([2])
 
 

@@ -1,26 +1,36 @@
-"""Sentences to how they go on. MLflow keeps this file beside the exported program."""
+"""Sentences to how they go on. MLflow keeps this file beside the exported programs.
+
+Shapes: B batch (always 1), V vocabulary.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc import PythonModel
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils import _pytree as pytree
 
 PACKAGES = ("torch", "numpy", "pandas", "tokenizers")
+PROGRAMS = ("language", "step")
 DEFAULTS = {"tokens": 40, "temperature": 0.8, "top_p": 0.95, "seed": 0}
-PAD, BOS, RESERVED = 0, 1, 4  # PAD, BOS, EOS and UNK are never drawn
+BOS, RESERVED = 1, 4  # PAD, BOS, EOS and UNK are never drawn
+MOST = 10_000  # tokens of a prompt
+RANGES = {"tokens": (1, 10_000), "temperature": (0.001, 100), "top_p": (1e-6, 1), "seed": (0, 2**63 - 1)}
 
 
 class Writer(PythonModel):
-    """Sentences, one or several → each with its continuation.
+    """Sentences, one or several → each with its continuation, whatever stands beside it.
 
     Params: `tokens` to add, `temperature` (0: always the likeliest), `top_p` (nucleus: draw from the likeliest tokens
     that together have this probability; Holtzman et al. 2020), `seed`.
@@ -28,46 +38,115 @@ class Writer(PythonModel):
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["model"])
-        settings = json.loads((folder / "settings.json").read_text())
-        self.context, self.params = settings["context"], DEFAULTS | settings["params"]
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.net = torch.export.load(folder / "language.pt2").module()
+        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.use(described, {name: torch.export.load(folder / f"{name}.pt2").module() for name in PROGRAMS})
+
+    def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        self.context, self.params = described["context"], DEFAULTS | described["params"]
+        self.tokenizer = Tokenizer.from_str(json.dumps(described["tokenizer"]))
+        self.bytes = bytes_of(described["tokenizer"]["model"])
+        self.begin, self.step = programs["language"], programs["step"]
+        with torch.inference_mode():
+            _, state = self.begin(torch.tensor([[BOS]]))
+            self.grows = size_of(self.step(torch.tensor([[BOS]]), state)[1]) > size_of(state)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
-        chosen = self.params | (params or {})
+        return [sentence + "".join(self.stream(sentence, params)) for sentence in sentences_of(model_input)]
+
+    def stream(self, sentence: str, params: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """How the sentence goes on, piece by piece as it is written; no character is cut in two."""
+        chosen = checked(self.params | dict(params or {}))
+        prompt = self.tokenizer.encode(sentence).ids
+        if len(prompt) > MOST:
+            raise MlflowException.invalid_parameter_value(f"a sentence of {len(prompt)} tokens; {MOST} at most")
+        return self._pieces(prompt, chosen)
+
+    def _pieces(self, prompt: list[int], chosen: Mapping[str, Any]) -> Iterator[str]:
+        whole = codecs.getincrementaldecoder("utf-8")("replace")
+        for token in self._write(prompt, chosen):
+            if piece := whole.decode(self.bytes[token]):
+                yield piece
+        if rest := whole.decode(b"", final=True):
+            yield rest
+
+    @torch.inference_mode()
+    def _write(self, prompt: list[int], chosen: Mapping[str, Any]) -> Iterator[int]:
+        """Token by token from the state, each at the same cost however long the text is.
+
+        A state of constant size (a recurrent or convolutional net's) is carried on for ever. One that grows (keys and
+        values of attention) starts afresh from the last half of a context whenever it holds a full one, as the net
+        was never trained on longer texts; so does a prompt that is longer.
+        """
         draw = torch.Generator().manual_seed(int(chosen["seed"]))
-        sentences = [str(sentence) for sentence in np.asarray(model_input).ravel()]
-        rows = [self.tokenizer.encode(sentence).ids for sentence in sentences]
-        added: list[list[int]] = [[] for _ in rows]
-        with torch.inference_mode():
-            for _ in range(int(chosen["tokens"])):
-                logits_BV = self._next([row + new for row, new in zip(rows, added, strict=True)])
-                for new, token in zip(added, pick(logits_BV, chosen, draw), strict=True):
-                    new.append(token)
-        return [self.tokenizer.decode(row + new) for row, new in zip(rows, added, strict=True)]
+        text = prompt or [BOS]
+        held = 0
+        for _ in text:
+            held = self._after(held)
+        fed, state = text[-held:], None
+        for _ in range(int(chosen["tokens"])):
+            tokens_BT = torch.tensor([fed])
+            logits_BV, state = self.begin(tokens_BT) if state is None else self.step(tokens_BT, state)
+            token = pick(logits_BV, chosen, draw)
+            yield token
+            text.append(token)
+            before, held = held, self._after(held)
+            fed, state = (text[-held:], None) if held <= before else ([token], state)
 
-    def _next(self, rows: list[list[int]]) -> torch.Tensor:
-        """logits_BV after the last token of each row. Rows are filled up behind, where a causal net does not look."""
-        windows = [row[-self.context :] or [BOS] for row in rows]
-        longest = max(2, *(len(window) for window in windows)) if len(windows) > 1 else max(2, len(windows[0]))
-        tokens_BL = torch.tensor([window + [PAD] * (longest - len(window)) for window in windows])
-        last_B = torch.tensor([len(window) - 1 for window in windows])
-        return self.net(tokens_BL)[torch.arange(len(windows)), last_B]
+    def _after(self, held: int) -> int:
+        """How many tokens the state holds after one more."""
+        return max(1, self.context // 2) if self.grows and held >= self.context else held + 1
 
 
-def pick(logits_BV: torch.Tensor, chosen: dict[str, Any], draw: torch.Generator) -> list[int]:
-    """One token a row, by temperature and nucleus."""
+def pick(logits_BV: Tensor, chosen: Mapping[str, Any], draw: torch.Generator) -> int:
+    """The next token, by temperature and nucleus."""
+    logits_BV = logits_BV.float().clone()
     logits_BV[:, :RESERVED] = -torch.inf
-    if chosen["temperature"] <= 0:
-        return logits_BV.argmax(-1).tolist()
-    share_BV, order_BV = (logits_BV / chosen["temperature"]).softmax(-1).sort(descending=True)
+    if chosen["temperature"] == 0:
+        return int(logits_BV.argmax(-1))
+    share_BV, order_BV = (logits_BV.double() / chosen["temperature"]).softmax(-1).sort(descending=True, stable=True)
     share_BV[share_BV.cumsum(-1) - share_BV >= chosen["top_p"]] = 0.0
-    place_B1 = torch.multinomial(share_BV, 1, generator=draw)
-    return order_BV.gather(1, place_B1).ravel().tolist()
+    return int(torch.multinomial(torch.zeros_like(share_BV).scatter(-1, order_BV, share_BV), 1, generator=draw))
 
 
-def signature(settings: dict[str, Any]) -> ModelSignature:
-    chosen = DEFAULTS | settings["params"]
+def bytes_of(model: Mapping[str, Any]) -> list[bytes]:
+    """What each token writes. In subwords a letter stands for a byte, as in GPT-2: one that shows for itself, and
+    those from 256 on for the rest in turn."""
+    tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    if model["type"] != "BPE":
+        return [token.encode() for token in tokens]
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = (byte for byte in range(256) if byte not in shown)
+    letters = {chr(byte): byte for byte in shown} | {chr(256 + i): byte for i, byte in enumerate(rest)}
+    return [b"" if i < RESERVED else bytes(letters[letter] for letter in token) for i, token in enumerate(tokens)]
+
+
+def size_of(state: Any) -> int:
+    return sum(leaf.numel() for leaf in pytree.tree_leaves(state))
+
+
+def sentences_of(given: Any) -> list[str]:
+    """The sentences of a table's column, a list, or one alone."""
+    values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
+    if not values or not all(isinstance(value, str) for value in values):
+        raise MlflowException.invalid_parameter_value(f"{values[:4]} given; one sentence or more would do")
+    return values
+
+
+def checked(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The params, if they make sense."""
+    for name, (least, most) in RANGES.items():
+        value = chosen[name]
+        right = value is not None and least <= value <= most
+        if not right and not (name == "temperature" and value == 0):
+            zero = "0, or " if name == "temperature" else ""
+            raise MlflowException.invalid_parameter_value(
+                f"{name}: {value} given; {zero}{least:g} to {most:g} would do"
+            )
+    return chosen
+
+
+def signature(described: Mapping[str, Any]) -> ModelSignature:
+    chosen = DEFAULTS | described["params"]
     params = [
         ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))
         for name, default in DEFAULTS.items()
@@ -75,8 +154,8 @@ def signature(settings: dict[str, Any]) -> ModelSignature:
     return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
 
 
-def example(settings: dict[str, Any]) -> list[str]:
-    return settings["example"]
+def example(described: Mapping[str, Any]) -> list[str]:
+    return described["example"]
 
 
 set_model(Writer())

@@ -1,27 +1,31 @@
 """Sentences to their translations. MLflow keeps this file beside the exported programs.
 
-Shapes: B sentences, K beams, S and T lengths of source and target, V vocabulary.
+Shapes: K beams, S and T lengths of source and target, V vocabulary.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc import PythonModel
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 from tokenizers import Tokenizer
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 PACKAGES = ("torch", "numpy", "pandas", "tokenizers")
+PROGRAMS = ("encode", "decode", "step")
 DEFAULTS = {"beams": 4, "length_penalty": 1.0, "max_ratio": 1.5, "max_extra": 10}
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
+RANGES = {"beams": (1, 64), "length_penalty": (0, 10), "max_ratio": (0, 1e6), "max_extra": (0, 1e6)}
 
 
 class Translator(PythonModel):
@@ -34,50 +38,91 @@ class Translator(PythonModel):
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["model"])
-        settings = json.loads((folder / "settings.json").read_text())
-        self.context, self.params = settings["context"], DEFAULTS | settings["params"]
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.encode = torch.export.load(folder / "encode.pt2").module()
-        self.decode = torch.export.load(folder / "decode.pt2").module()
+        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.use(described, {name: torch.export.load(folder / f"{name}.pt2").module() for name in PROGRAMS})
+
+    def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        self.context, self.params = described["context"], DEFAULTS | described["params"]
+        self.tokenizer = Tokenizer.from_str(json.dumps(described["tokenizer"]))
+        self.encode, self.decode, self.step = (programs[name] for name in PROGRAMS)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
-        chosen = self.params | (params or {})
-        sentences = [str(sentence) for sentence in np.asarray(model_input).ravel()]
-        with torch.inference_mode():
-            return [self.tokenizer.decode(self._search(sentence, chosen)) for sentence in sentences]
+        chosen = checked(self.params | (params or {}))
+        sources = [self._source(sentence) for sentence in sentences_of(model_input)]
+        return [self.tokenizer.decode(self._search(source, chosen)) for source in sources]
 
-    def _search(self, sentence: str, chosen: dict[str, Any]) -> list[int]:
-        """Beam search: the ids of the best hypothesis, by its log-probability divided by the length penalty."""
-        source = [*self.tokenizer.encode(sentence).ids[: self.context - 1], EOS]
-        beams = max(1, int(chosen["beams"]))
-        memory = pytree.tree_map(
-            lambda leaf: leaf.repeat_interleave(beams, 0) if isinstance(leaf, torch.Tensor) else leaf,
-            self.encode(torch.tensor([source])),
-        )
-        target_KT = torch.full((beams, 1), BOS)
-        score_K = torch.tensor([0.0] + [-torch.inf] * (beams - 1))  # one beam at first, since all are alike
-        finished: list[tuple[float, list[int]]] = []
+    def _source(self, sentence: str) -> list[int]:
+        ids = self.tokenizer.encode(sentence).ids
+        if not sentence.strip() or len(ids) >= self.context:
+            most = self.context - 1
+            raise MlflowException.invalid_parameter_value(
+                f"{sentence[:40]!r} has {len(ids) if sentence.strip() else 0} tokens; 1 to {most}, as in training, "
+                "would do: give one sentence at a time"
+            )
+        return [*ids, EOS]
+
+    @torch.inference_mode()
+    def _search(self, source: list[int], chosen: Mapping[str, Any]) -> list[int]:
+        """Beam search, as the evaluation's: the ids of the hypothesis of highest log p / penalty of its length.
+
+        A hypothesis that ends keeps its place among the beams. The search is over when nothing alive can still beat
+        the best, even if all that it adds were certain.
+        """
+        beams = int(chosen["beams"])
         limit = min(math.ceil(chosen["max_ratio"] * len(source)) + int(chosen["max_extra"]), self.context)
+        memory = rows(self.encode(torch.tensor([source])), torch.zeros(beams, dtype=torch.long))
+        text_KT = torch.full((beams, 1), BOS)
+        score_K = torch.tensor([0.0] + [-math.inf] * (beams - 1), dtype=torch.float64)  # one at first: all are alike
+        best, best_score, ended = text_KT[0, 1:], -math.inf, 0
+        logits_KV, state = self.decode(text_KT, memory)
         for length in range(1, limit + 1):
-            penalty = ((5.0 + length) / 6.0) ** chosen["length_penalty"]
-            logits_KV = self.decode(target_KT, memory)[:, -1]
-            logits_KV[:, [PAD, BOS, UNK]] = -torch.inf
-            total_KV = score_K[:, None] + logits_KV.log_softmax(-1)
-            finished += [
-                (float(total_KV[k, EOS]) / penalty, target_KT[k, 1:].tolist())
-                for k in range(beams)
-                if int(total_KV[k].argmax()) == EOS or EOS in total_KV[k].topk(beams).indices
-            ]
-            total_KV[:, EOS] = -torch.inf
-            score_K, place_K = total_KV.ravel().topk(beams)
-            target_KT = torch.cat((target_KT[place_K // total_KV.shape[1]], (place_K % total_KV.shape[1])[:, None]), 1)
-            if len(finished) >= beams and max(finished)[0] >= float(score_K[0]) / penalty:
+            log_p_KV = logits_KV.float().log_softmax(-1)
+            log_p_KV[:, [PAD, BOS, UNK]] = -math.inf
+            if length == limit:
+                log_p_KV[:, EOS + 1 :] = -math.inf
+            score_K, place_K = (score_K[:, None] + log_p_KV).ravel().topk(beams)
+            score_K[beams - ended :] = -math.inf
+            parent_K, token_K = place_K // log_p_KV.shape[1], place_K % log_p_KV.shape[1]
+            text_KT = torch.cat((text_KT[parent_K], token_K[:, None]), 1)
+            ends_K = (token_K == EOS) & (score_K > -math.inf)
+            final_K = (score_K / penalty(length, chosen)).masked_fill(~ends_K, -math.inf)
+            if float(final_K.max()) > best_score:
+                best, best_score = text_KT[final_K.argmax(), 1:-1], float(final_K.max())
+            ended += int(ends_K.sum())
+            score_K = score_K.masked_fill(ends_K, -math.inf)
+            if float(score_K.max()) / penalty(limit, chosen) <= best_score:
                 break
-        return max(finished)[1] if finished else target_KT[0, 1:].tolist()
+            logits_KV, state = self.step(token_K[:, None], memory, rows(state, parent_K))
+        return best.tolist()
 
 
-def signature(settings: dict[str, Any]) -> ModelSignature:
-    chosen = DEFAULTS | settings["params"]
+def penalty(length: int, chosen: Mapping[str, Any]) -> float:
+    return float(((5.0 + length) / 6.0) ** chosen["length_penalty"])
+
+
+def rows(tree: Any, rows_K: Tensor) -> Any:
+    """A memory or a state with its batch reordered or repeated."""
+    return pytree.tree_map(lambda leaf: leaf.index_select(0, rows_K), tree)
+
+
+def sentences_of(given: Any) -> list[str]:
+    """The sentences of a table's column, a list, or one alone."""
+    values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
+    if not values or not all(isinstance(value, str) for value in values):
+        raise MlflowException.invalid_parameter_value(f"{values[:4]} given; one sentence or more would do")
+    return values
+
+
+def checked(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The params, if they make sense."""
+    for name, (least, most) in RANGES.items():
+        if chosen[name] is None or not least <= chosen[name] <= most:
+            raise MlflowException.invalid_parameter_value(f"{name}: {chosen[name]} given; {least} to {most:g} would do")
+    return chosen
+
+
+def signature(described: Mapping[str, Any]) -> ModelSignature:
+    chosen = DEFAULTS | described["params"]
     params = [
         ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))
         for name, default in DEFAULTS.items()
@@ -85,8 +130,8 @@ def signature(settings: dict[str, Any]) -> ModelSignature:
     return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
 
 
-def example(settings: dict[str, Any]) -> list[str]:
-    return settings["example"]
+def example(described: Mapping[str, Any]) -> list[str]:
+    return described["example"]
 
 
 set_model(Translator())

@@ -225,7 +225,7 @@ def _log_model(client: Any, run: str, folder: Path, name: str) -> str:
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
-    settings = json.loads((folder / "settings.json").read_text())
+    settings = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     experiment = client.get_run(run).info.experiment_id
     logged = client.create_logged_model(experiment, name=name, source_run_id=run, model_type=settings["role"])
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():

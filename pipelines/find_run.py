@@ -1,0 +1,154 @@
+"""From what a person has of a run - a file, a row, a model version, a few digits - to the run."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.found import KEYS, Found, fullest, here, one_of
+from quartet.tracking.reading import Lookup, TrackedRun
+from quartet.types import QuartetError
+
+RESULTS, REPORT = Path("results"), Path("reports/results.json")
+SHORTEST = 4
+FORMS = "give a run's MLflow id, file or folder, its row (cnn-0), its model version, or the beginning of a fingerprint"
+
+
+def find(asked: str) -> Found:
+    """The run that is meant; QuartetError where there is none, or several."""
+    ways: tuple[Callable[[str], Found | None], ...] = (_by_path, _by_row, _by_version, _by_beginning)
+    for way in ways:
+        found = way(asked)
+        if found is not None:
+            return found
+    raise QuartetError(f"{asked}: no run is known by this, here or in MLflow\n{FORMS}")
+
+
+def _by_path(asked: str) -> Found | None:
+    path = next((path for path in (Path(asked), Path("runs") / asked) if path.exists()), None)
+    if path is None:
+        return None
+    if path.suffix in (".yaml", ".yml") and path.parent.name == "tuned":
+        return _by_tuned(path)
+    around = [folder for one in (path, *path.parents[:3]) for folder in (one, one / "train")]
+    folder = next((one for one in around if (one / "config.yaml").exists()), None)
+    if folder is None and (path / "study.json").exists():
+        trials = sorted((one.name for one in path.iterdir() if (one / "config.yaml").exists()), key=_number)
+        raise QuartetError(f"{path} is a sweep; name one of its trials, as {path}/{trials[0] if trials else 0}")
+    if folder is None:
+        raise QuartetError(f"{path} belongs to no run: there is no config.yaml beside it\n{FORMS}")
+    return Found(f"the folder {folder}", folder)
+
+
+def _by_tuned(path: Path) -> Found:
+    """The trial that a winner's file was written from."""
+    folder = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("tuned_from")
+    if not folder or not (Path(folder) / "config.yaml").exists():
+        raise QuartetError(f"{path}: the trial that it was found by is gone: {folder or 'it names none'}")
+    return Found(f"the trial that {path} was found by", Path(folder))
+
+
+def _by_row(asked: str) -> Found | None:
+    row = re.fullmatch(r"(?:.*results\.json[#:])?(\w+)[-/](\d+)", asked)
+    if row is None:
+        return None
+    experiment, seed = row[1], int(row[2])
+    folder = RESULTS / experiment / str(seed) / "train"
+    if (folder / "config.yaml").exists():
+        return Found(f"the row {experiment}-{seed}", folder)
+    mine = [run for run in here() if (run.facts["experiment"], run.facts["seed"]) == (experiment, seed)]
+    entry = entry_of(experiment, seed)
+    if entry:
+        keys = [key for key in ("mlflow_run_id", "config_hash", "data_digest") if entry.get(key)]
+        same = [run for run in mine if all(run.facts.get(key) == entry[key] for key in keys)]
+        if same:
+            return one_of(asked, same, f"the row {experiment}-{seed} of {REPORT}")
+        if entry.get("mlflow_run_id"):
+            return _in_mlflow(entry["mlflow_run_id"], f"the row {experiment}-{seed} of {REPORT}")
+    return one_of(asked, mine, f"the run {experiment}-{seed}") if mine else None
+
+
+def entry_of(experiment: str, seed: int) -> dict[str, Any]:
+    """A row of the report, {} where there is none."""
+    rows = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else []
+    return next((one for one in rows if (one.get("experiment"), one.get("seed")) == (experiment, seed)), {})
+
+
+def _by_version(asked: str) -> Found | None:
+    run = re.fullmatch(r"runs:/([0-9a-f]{32})(?:/.*)?", asked)
+    if run is not None:
+        return _in_mlflow(run[1], asked)
+    logged = re.fullmatch(r"(?:models:/)?(m-[0-9a-f]+)", asked)
+    if logged is not None:
+        return _in_mlflow(Lookup().model_run(logged[1]), asked)
+    named = re.fullmatch(r"(?:models:/)?([^/@]+)(?:@([^/@]+)|/(\d+))", asked)
+    if named is None:
+        return None
+    store = Lookup()
+    version = store.version(named[1], named[2] or named[3])
+    if version is None:
+        if "@" in asked or asked.startswith("models:/"):
+            raise QuartetError(f"{asked}: {store.uri} has no such version of a registered model")
+        return None
+    words = f"{version.name} version {version.version}"
+    if not version.run:
+        raise QuartetError(f"{words}: the store does not say which run it was made of")
+    return _in_mlflow(version.run, words)
+
+
+def _by_beginning(asked: str) -> Found | None:
+    if not re.fullmatch(r"[0-9a-f]+(-dirty)?", asked):
+        return None
+    if len(asked) < SHORTEST:
+        raise QuartetError(f"{asked}: too short; {SHORTEST} digits or more")
+    mine = [run for run in here() if any(str(run.facts.get(key, "")).startswith(asked) for key in KEYS)]
+    if mine:
+        return one_of(asked, mine, "")
+    tracked = Lookup().run(asked) if len(asked) == 32 else None
+    more = [tracked] if tracked else Lookup().search(asked)
+    if not more:
+        return None
+    found = one_of(asked, [Found("", None, run) for run in more], "")
+    assert found.tracked is not None
+    return _local(found.tracked, found.asked)
+
+
+def _in_mlflow(run: str, words: str) -> Found | None:
+    """The run of an id: its folder here, or else what MLflow keeps of it."""
+    mine = [one for one in here() if one.facts.get("mlflow_run_id") == run]
+    if mine:
+        return replace(fullest(mine), asked=words)
+    tracked = Lookup().run(run)
+    return _local(tracked, words) if tracked else None
+
+
+def _local(tracked: TrackedRun, words: str) -> Found:
+    """A run that MLflow knows: the folder that its sweep or itself has, or a copy of the files that were logged."""
+    if "fingerprint" not in tracked.tags:
+        kind = tracked.tags.get("kind", "other run")
+        best = f"; its winner is {tracked.tags['winner']}" if "winner" in tracked.tags else ""
+        raise QuartetError(f"{words}: MLflow's {tracked.name!r} is no training but a {kind}{best}")
+    mine = [one for one in here() if one.facts.get("mlflow_run_id") == tracked.id]
+    if "trial" in tracked.tags:  # of a sweep that may lie anywhere
+        studies = [one for one in Lookup().tagged("study", tracked.tags["study"]) if "folder" in one.tags]
+        folders = [Path(one.tags["folder"]) / tracked.tags["trial"] for one in studies]
+        trials = [Found("", folder) for folder in folders if (folder / "state.json").exists()]
+        mine += [one for one in trials if one.facts.get("mlflow_run_id") == tracked.id]
+    if mine:
+        return Found(words, fullest(mine).folder, tracked)
+    scratch = Path(tempfile.mkdtemp(prefix="trace-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    return Found(words, Lookup().files(tracked.id, "run", scratch), tracked)
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), name) if name.isdigit() else (0, name)

@@ -1,0 +1,173 @@
+"""Run a whole table, several cells at once: each cell and seed is trained and evaluated through DVC, then compared.
+
+    python pipelines/grid.py grid                     as many at once as there are cores, up to one for each
+    python pipelines/grid.py grid --jobs 1            one after another
+    python pipelines/grid.py grid --ray auto          spread over a Ray cluster whose machines share this folder
+
+What DVC holds already is not run again, and an interrupted cell goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines import cli, configuration
+from pipelines.compose import read_params
+from quartet.types import QuartetError
+
+LOCKED = "Unable to acquire lock"  # what DVC says where another DVC is looking at the graph just then
+TRIES, PAUSE = 60, 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment and seed, and what its training takes."""
+
+    name: str
+    devices: int
+    gpu: bool
+
+    @property
+    def stages(self) -> list[str]:
+        return [f"train@{self.name}", f"evaluate@{self.name}"]
+
+
+def cells(table: Path) -> list[Cell]:
+    """The cells of a composed table, seed by seed, so that an early end leaves whole comparisons."""
+    params = read_params(table / "params.yaml")
+    trainers = {one: configuration.load(table / "build" / f"{one}.yaml")["trainer"] for one in params.experiments}
+    return [
+        Cell(f"{one}-{seed}", trainers[one]["devices"], trainers[one]["accelerator"] == "gpu")
+        for seed in params.seeds
+        for one in params.experiments
+    ]
+
+
+def dvc(table: Path, *words: str, log: Path | None = None, threads: int | None = None) -> str:
+    """Run DVC in the table's folder, waiting for its lock; QuartetError with its last words if it fails."""
+    command = [sys.executable, "-m", "dvc", *words]
+    env = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
+    for _ in range(TRIES):
+        done = subprocess.run(command, cwd=table, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if LOCKED not in done.stdout:
+            break
+        time.sleep(PAUSE)
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout)
+    if done.returncode:
+        said = [line for line in done.stdout.splitlines() if line.strip()]
+        raise QuartetError("\n".join(said[-4:]) if log is None else f"failed; see {log}")
+    return done.stdout
+
+
+def changed(table: Path, all_cells: list[Cell]) -> list[Cell]:
+    """The cells of which DVC holds no result for what is asked now."""
+    said = dvc(table, "status", "--json", *(stage for cell in all_cells for stage in cell.stages))
+    stale = json.loads(said[said.index("{") :])
+    return [cell for cell in all_cells if set(cell.stages) & stale.keys()]
+
+
+def run_cell(table: Path, cell: Cell, threads: int | None) -> float:
+    """Train and evaluate one cell; returns the seconds that it took."""
+    begun = time.monotonic()
+    for stage in cell.stages:
+        log = table / "runs" / "grid" / f"{stage.replace('@', '-')}.log"
+        dvc(table, "repro", "--single-item", stage, log=log, threads=threads)
+    return time.monotonic() - begun
+
+
+@contextlib.contextmanager
+def local(table: Path, jobs: int) -> Iterator[Any]:
+    """Submits cells to processes of this machine, which share its cores."""
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield lambda cell: pool.submit(run_cell, table, cell, threads)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def on_ray(table: Path, address: str, cpus: int) -> Iterator[Any]:
+    """Submits cells to a Ray cluster as tasks, each with its devices."""
+    import ray
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    remote = ray.remote(max_retries=2)(run_cell)
+    try:
+        yield (
+            lambda cell: (
+                remote.options(num_cpus=cell.devices * cpus, num_gpus=cell.devices if cell.gpu else 0, name=cell.name)
+                .remote(table.resolve(), cell, cpus)
+                .future()
+            )
+        )
+    finally:
+        ray.shutdown()
+
+
+def run(table: Path, submit: Any, waiting: list[Cell]) -> dict[str, str]:
+    """Run the cells that wait; returns the failures, by cell. Those that can still run do."""
+    from pipelines.progress import Steps
+
+    failures: dict[str, str] = {}
+    with Steps(title=str(table)) as progress:
+        futures: dict[Future[float], Cell] = {submit(cell): cell for cell in waiting}
+        progress("cells", 0, len(waiting))
+        for count, future in enumerate(as_completed(futures), 1):
+            name = futures[future].name
+            try:
+                print(f"{name}: {future.result():.0f} s", flush=True)
+            except QuartetError as error:
+                failures[name] = str(error)
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+            progress("cells", count, len(waiting))
+    return failures
+
+
+def grid(table: Path, *, jobs: int, ray: str | None, cpus: int) -> None:
+    if not (table / "dvc.yaml").exists():
+        raise QuartetError(f"{table}: no table, it has no dvc.yaml\npipelines/table.py {table} EXPERIMENT … makes one")
+    print("preparing the data", flush=True)
+    dvc(table, "repro", "prepare")
+    all_cells = cells(table)
+    waiting = changed(table, all_cells)
+    print(f"{len(all_cells)} cells, of which {len(all_cells) - len(waiting)} are there already", flush=True)
+    with on_ray(table, ray, cpus) if ray else local(table, jobs) as submit:
+        failures = run(table, submit, waiting)
+    if failures:
+        raise QuartetError(
+            f"{len(failures)} of {len(all_cells)} cells failed: {', '.join(failures)}\n"
+            f"the same command runs them again; their logs are in {table / 'runs' / 'grid'}"
+        )
+    print(dvc(table, "repro", "compare").strip())
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="grid.py", description="Run a whole table, several cells at once.")
+    parser.add_argument("table", type=Path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cells at once on this machine")
+    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto")
+    parser.add_argument("--cpus", type=int, default=1, help="CPUs of each device, on a Ray cluster")
+    chosen = parser.parse_args(arguments)
+    if chosen.jobs < 1:
+        raise QuartetError(f"--jobs: given {chosen.jobs}, needs at least 1")
+    grid(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus)
+
+
+if __name__ == "__main__":
+    cli.run(main, sys.argv[1:])

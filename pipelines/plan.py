@@ -1,0 +1,162 @@
+"""Plan: what runs will take, what is there already and what cannot run, said before anything is trained.
+
+python pipelines/plan.py                                          the table of params.yaml
+python pipelines/plan.py experiment=cnn net.width=48 trainer.devices=2     one run
+python pipelines/plan.py build/cnn.yaml seed=1                    one run, of a resolved file
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines import cli
+from pipelines.compose import read_params, tree_of
+from pipelines.forecast import Forecast, forecast
+from quartet.report.numerals import compact, duration
+from quartet.types import QuartetError
+
+HEAD = (
+    "experiment",
+    "net",
+    "data",
+    "parameters",
+    "FLOPs/sample",
+    "samples",
+    "FLOPs",
+    "memory",
+    "time",
+    "seeds",
+    "cached",
+)
+RIGHT = {3, 4, 5, 6, 7, 8, 9}
+SHORT = {"done": "done", "resumes": "under way", "trained": "trained by hand", "changed": "changed", "new": "new"}
+
+
+def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast]:
+    """A forecast of each experiment of params.yaml, or of the one run that `words` ask for.
+
+    All are composed and checked before torch is imported; what is refused in the table is a row of its own.
+    """
+    rows: list[Forecast] = []
+    if words:
+        tree = cli.tree_of(words)
+        return [forecast(tree, [tree["seed"]], measure=measure, prepare=prepare)]
+    params = read_params(Path("params.yaml"))
+    trees: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for experiment in params.experiments:
+        try:
+            trees[experiment] = tree_of(params, experiment, "params.yaml")
+        except QuartetError as error:
+            refused[experiment] = str(error)
+    for experiment in params.experiments:
+        if experiment in refused:
+            rows.append(Forecast(experiment, impossible=refused[experiment]))
+        else:
+            rows.append(forecast(trees[experiment], params.seeds, measure=measure, prepare=prepare))
+    return rows
+
+
+def shown(rows: Sequence[Forecast]) -> str:
+    """The plan as a person reads it: a table, what it adds up to, how it is known, and what cannot run."""
+    parts = [aligned([HEAD, *(cells(row) for row in rows)]), totals(rows)]
+    parts.append("\n".join(f"{row.experiment}: {line}" for row in rows for line in details(row)))
+    parts.append(HOW)
+    if refused := [f"{row.experiment}: {row.impossible}" for row in rows if row.impossible]:
+        parts.append("\n".join(["impossible:", *refused]))
+    return "\n\n".join(part for part in parts if part)
+
+
+HOW = """\
+memory: weights, gradients, what the optimizer and the average keep, and what the backward pass needs (from a few
+examples), beside the program and the mapped data; of all processes, or of one GPU. time: of a seed, training and
+validation, without evaluation; ≥ where devices were not measured together. FLOPs: of a training sample, forward and
+backward, as runs count them; without validation."""
+
+
+def cells(row: Forecast) -> tuple[str, ...]:
+    if row.impossible and row.parameters is None:
+        return (row.experiment, row.net, row.data, *[""] * 6, str(len(row.seeds) or ""), "impossible")
+    bound = "≥ " if row.seconds is not None and row.pace.endswith("at best") else ""
+    return (
+        row.experiment, row.net, row.data, compact(row.parameters), compact(row.flops_per_sample),
+        compact(row.samples), compact(row.flops), f"{compact(row.peak)}B" if row.peak else "–",
+        bound + duration(row.seconds), str(len(row.seeds)), "impossible" if row.impossible else cached(row),
+    )  # fmt: skip
+
+
+def cached(row: Forecast) -> str:
+    states = [one.state for one in row.seeds]
+    return ", ".join(
+        word if len(states) == 1 else f"{states.count(state)} {word}"
+        for state, word in SHORT.items()
+        if state in states
+    )
+
+
+def totals(rows: Sequence[Forecast]) -> str:
+    """What all runs take, and what is left of it."""
+    able = [row for row in rows if not row.impossible]
+    if not able:
+        return ""
+    runs, done = sum(len(row.seeds) for row in able), sum(one.left == 0 for row in able for one in row.seeds)
+    lines = [f"{runs} runs, {done} of them done"]
+    for name, unit, values in (
+        ("FLOPs", compact, [row.flops for row in able]),
+        ("time", duration, [row.seconds for row in able]),
+    ):
+        known = [(row, value) for row, value in zip(able, values, strict=True) if value is not None]
+        whole = sum(value * len(row.seeds) for row, value in known)
+        left = sum(value * row.left for row, value in known)
+        unknown = len(able) - len(known)
+        beside = f", beside {unknown} experiment{'s' * (unknown > 1)} of which that is unknown" if unknown else ""
+        lines.append(f"{name}: {unit(whole)} in all, {unit(left) if left else 'nothing'} left to do{beside}")
+    return "\n".join(lines)
+
+
+def details(row: Forecast) -> list[str]:
+    """A line each on the data, the speed, the seeds, and what else is to be known."""
+    lines = []
+    if row.data_bytes is not None:
+        lines.append(f"data {row.data_words}, {compact(row.data_bytes)}B")
+    if row.devices > 1:
+        lines.append(f"{row.devices} devices ({row.accelerator})")
+    if row.steps is not None:
+        lines.append(f"{row.steps:,} steps, {row.validations} validations" + (f"; {row.pace}" if row.pace else ""))
+    return lines + [f"seed {one.seed} {one.words}" for one in row.seeds] + row.notes
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            text.rjust(width) if i in RIGHT else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in (lines[0], "  ".join("─" * width for width in widths), *lines[1:]))
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="plan.py", description="What runs will take, before anything is trained.")
+    parser.add_argument(
+        "words", nargs="*", help="experiment=… key=value, or build/….yaml; all of params.yaml unless given"
+    )
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument("--no-measure", action="store_true", help="train no step here: no time is told")
+    parser.add_argument("--prepare", action="store_true", help="prepare the data first, fetching what it takes")
+    chosen = parser.parse_intermixed_args(arguments)
+    rows = plan(chosen.words, measure=not chosen.no_measure, prepare=chosen.prepare)
+    print(json.dumps([row.facts() for row in rows], indent=1) if chosen.json else shown(rows))
+    if refused := sum(row.impossible is not None for row in rows):
+        raise QuartetError(f"{refused} of {len(rows)} cannot run")
+
+
+if __name__ == "__main__":
+    cli.run(main, sys.argv[1:])

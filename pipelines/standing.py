@@ -1,0 +1,131 @@
+"""What is there before a run starts: its data, and what was trained of it already."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.configuration import Tree, config_hash
+from pipelines.run import Run
+from pipelines.signatures import signature
+from quartet.types import QuartetError
+
+RESULTS = Path("results")
+LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far one experiment and seed is. `left`: the share of its budget that is still to be trained."""
+
+    seed: int
+    state: str  # done, resumes, trained (by hand), changed, new
+    words: str
+    left: float
+
+
+def standing(tree: Tree, data: Path | None) -> Standing:
+    """What is left to train of the matched `tree` on the data prepared in `data`.
+
+    A result counts as done by the fingerprint of what would run now: DVC's own status knows the configuration as it was
+    composed last, and takes seconds. Where the code alone differs, DVC decides which of it matters.
+    """
+    seed, name = tree["seed"], f"{tree['experiment']}-{tree['seed']}"
+    result = RESULTS / str(tree["experiment"]) / str(seed) / "train"
+    facts = read(result / "run.json")
+    run = Run(tree, data) if data is not None else None
+    if facts and same(facts, run, tree):
+        return Standing(seed, "done", f"done: {result}", 0.0)
+    if run is not None and run.done:
+        return Standing(seed, "trained", f"trained: {run.folder}, by hand", 1.0)
+    if run is not None and (run.folder / "checkpoints" / "last.ckpt").exists():
+        used = progress(run)
+        return Standing(seed, "resumes", f"goes on from {used:.0%}: {run.folder}", max(0.0, 1.0 - used))
+    if facts:
+        return Standing(seed, "changed", f"to train anew: {difference(facts, run, tree)} than in {result}", 1.0)
+    if f"train@{name}:" in (LOCK.read_text() if LOCK.exists() else ""):
+        return Standing(seed, "new", f"not here, but {LOCK} knows {name}: dvc pull may bring it", 1.0)
+    return Standing(seed, "new", "to train", 1.0)
+
+
+def same(facts: dict[str, Any], run: Run | None, tree: Tree) -> bool:
+    """Whether a result is what would be trained now; without its data, as far as its configuration tells."""
+    if run is None or facts["config_hash"] != config_hash(tree) or facts["data_digest"] != run.data_digest:
+        return run is None and facts["config_hash"] == config_hash(tree)
+    stage = f"train@{tree['experiment']}-{tree['seed']}"
+    return facts["fingerprint"] == run.fingerprint or stage in unchanged()
+
+
+def difference(facts: dict[str, Any], run: Run | None, tree: Tree) -> str:
+    if facts["config_hash"] != config_hash(tree):
+        return "another configuration"
+    return "other data" if run is not None and facts["data_digest"] != run.data_digest else "other code"
+
+
+@cache
+def unchanged() -> set[str]:
+    """The stages of dvc.lock that `dvc repro` would not run, as far as DVC can tell from what is composed."""
+    if not LOCK.exists():
+        return set()
+    asked = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
+    if asked.returncode != 0:
+        return set()
+    locked = {line.strip().rstrip(":") for line in LOCK.read_text().splitlines() if line.startswith("  train@")}
+    return locked - set(json.loads(asked.stdout))
+
+
+def progress(run: Run) -> float:
+    """The share of its budget that an interrupted run has used, by its last checkpoint."""
+    import torch
+
+    from quartet.budget import Budget, Spent
+
+    budget = Budget.parse(run.tree["budget"])
+    checkpoint = torch.load(run.folder / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True, mmap=True)
+    kept = checkpoint["quartet"]
+    if kept["finished"]:
+        return 1.0
+    from pipelines.build import build_data, build_method
+
+    data = build_data(run.tree, run.data)
+    flops = 0.0
+    if budget.unit == "flops":
+        flops = build_method(run.tree, data).count_flops(next(iter(data.batches("train", seed=run.tree["seed"]))))
+    return budget.used(Spent(kept["samples"], kept["steps"], data.examples["train"], flops, kept["seconds"]))
+
+
+def origin(data: Tree) -> str:
+    """Where data that is not prepared yet would come from; nothing is asked for over the network. QuartetError where
+    it is the user's own and is not there."""
+    from pipelines.prepare import DOWNLOADS
+
+    source = data["source"]
+    for key in ("folder", "file"):
+        if key in source and not Path(source[key]).expanduser().exists():
+            raise QuartetError(f"data.source.{key}: there is no {source[key]}; give your own data's place")
+    made = signature(source["_target_"])
+    constants = made.constants if made else {}
+    size, name = constants.get("FETCHED_MB", 0.0), constants.get("ORIGIN", data["name"])
+    if not size:
+        return f"to be prepared from {source.get('folder') or source.get('file') or name}"
+    mirrors = [
+        Path(root).expanduser() / data["name"]
+        for root in (source.get("mirror"), os.environ.get("QUARTET_MIRROR"))
+        if root
+    ]
+    near = [place for place in (DOWNLOADS / data["name"], *mirrors) if place.is_dir()]
+    return f"to be prepared from {near[0]}" if near else f"to be fetched, {size:g} MB from {name}"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file's mapping; empty where there is none, or half of one."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

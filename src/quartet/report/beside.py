@@ -1,0 +1,109 @@
+"""Nets beside each other on the page: the verdicts, what was matched, a table of the nets and one of their pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from quartet.report.comparison import Comparison
+from quartet.report.fronts import fronts
+from quartet.report.markup import Markup, join, tag
+from quartet.report.matched import matched
+from quartet.report.numerals import compact, duration
+from quartet.report.run import Cell, arrow, metric_name
+from quartet.report.statistics import Difference
+from quartet.report.table import exact, missing, named, number, spread_data, table
+from quartet.report.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+
+
+def verdicts(contested: Sequence[Comparison]) -> Markup:
+    """What was shown and what was not, of each task and data set by itself."""
+    return tag(
+        "section",
+        tag("h2", "Verdicts"),
+        tag("p", "Nets are compared on one task and one data set, never across. Each heading leads to its evidence."),
+        [_said(comparison) for comparison in contested],
+        tag("details", tag("summary", "The rule, laid down before any result"), [tag("p", said) for said in RULE]),
+    )
+
+
+def _said(comparison: Comparison) -> Markup:
+    said = zip(comparison.verdicts, comparison.ordered, strict=True)
+    items = [tag("li", words, class_="shown" if difference.shown else None) for words, difference in said]
+    return join(
+        tag("h3", tag("a", comparison.title, href=f"#{anchor(comparison)}")),
+        tag("ul", items, class_="verdicts"),
+        [tag("p", note, class_="note") for note in comparison.caveats],
+    )
+
+
+def beside(comparison: Comparison) -> Markup:
+    """What was matched in words, the nets, their pairs, and quality against cost."""
+    drawn = fronts(comparison)
+    return join(
+        tag("h4", "What was matched, and what was not"),
+        tag("ul", [_condition(c.what, c.said, c.same) for c in matched(comparison.cells)], class_="matched"),
+        _nets(comparison),
+        _pairs(comparison),
+        tag("h4", "Quality against cost") if drawn else None,
+        tag("p", FRONTS, class_="note") if drawn else None,
+        tag("div", drawn, class_="curves") if drawn else None,
+    )
+
+
+FRONTS = (
+    "Large dots are means over seeds, small ones single seeds. Filled ones are on the Pareto front: no other net is "
+    "both as good and as cheap. The front goes by means alone; whether they differ is for the verdicts to say."
+)
+
+
+def _condition(what: str, said: str, same: bool) -> Markup:
+    return tag("li", tag("strong", what), ": ", said, class_="same" if same else "differs")
+
+
+def _nets(comparison: Comparison) -> Markup:
+    metric = f"{metric_name(comparison.metric)} {arrow(comparison.metric)}".strip()
+    head = ("experiment", metric, "95 % interval", "parameters", "FLOPs / sample", "samples seen", "training", "seeds")
+    return table([_net(comparison, cell) for cell in comparison.cells], head=head, caption=NETS)
+
+
+def _net(comparison: Comparison, cell: Cell) -> list[Markup]:
+    values = cell.values(f"test/{comparison.metric}")
+    return [
+        named(cell),
+        tag("td", spread_data(values), class_="lead"),
+        tag("td", interval(comparison.estimate(cell)), class_="number"),
+        number(cell.numbers("parameters"), compact),
+        number(cell.numbers("flops"), compact),
+        number(cell.numbers("samples_seen"), compact),
+        number(cell.numbers("train_seconds"), duration),
+        tag("td", ", ".join(map(str, values)) or "–"),
+    ]
+
+
+def _pairs(comparison: Comparison) -> Markup:
+    if not any(difference.seeds for difference in comparison.differences):
+        return missing("No two nets have a seed in common.")
+    rows = [_pair(comparison, difference) for difference in comparison.differences]
+    return table(rows, head=pair_head(comparison.metric), caption=PAIRS)
+
+
+def _pair(comparison: Comparison, difference: Difference) -> list[Markup]:
+    mean, low, high = (
+        exact(value) if math.isfinite(value) else "–" for value in (difference.mean, difference.low, difference.high)
+    )
+    return [
+        tag("th", pair_name(difference, names=comparison.names), scope="row"),
+        tag("td", tag("data", signed(difference, comparison.metric), value=mean, title=f"{mean} from {low} to {high}")),
+        tag("td", ", ".join(map(str, difference.seeds)) or "none"),
+        *(_p(p) for p in (difference.p, difference.holm, difference.flip_holm)),
+        tag("td", short(difference, names=comparison.names, metric=comparison.metric)),
+    ]
+
+
+def _p(p: float) -> Markup:
+    return tag("td", "–" if math.isnan(p) else tag("data", p_value(p), value=exact(p)), class_="number")
+
+
+def anchor(comparison: Comparison) -> str:
+    return "".join(c if c.isalnum() else "-" for c in f"compare-{comparison.task}-{comparison.data}")

@@ -1,0 +1,142 @@
+"""The nets of one task on one data set beside each other: the only ones that may be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from quartet.report.matched import matched, unmatched
+from quartet.report.run import FALLING, FAMILY_NAMES, HEADLINE, RISING, Cell, Run, arrow, cells, metric_name
+from quartet.report.statistics import LEVEL, POWER, Difference, Estimate, differences, estimate
+from quartet.report.verdict import SMALLEST, permutation_caveat, verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The cells of one (task, data), in the order in which they come; one cell alone has nothing to be compared with.
+
+    `metric` (without its split) is the one that the verdicts go by, on test data.
+    """
+
+    task: str
+    data: str
+    cells: tuple[Cell, ...]
+    metric: str
+    differences: tuple[Difference, ...]
+
+    @property
+    def contested(self) -> bool:
+        return len(self.cells) > 1
+
+    @property
+    def title(self) -> str:
+        """What is compared by what: `classify on mnist1d, test accuracy ↑`."""
+        return f"{self.task} on {self.data}, test {metric_name(self.metric)} {arrow(self.metric)}".strip()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The nets in words, by experiment: by their families where these tell them apart."""
+        families = {str(cell["experiment"]): FAMILY_NAMES.get(cell.family) for cell in self.cells}
+        distinct = None not in families.values() and len(set(families.values())) == len(families)
+        return {name: f"the {family}" if distinct else name for name, family in families.items()}
+
+    def estimate(self, cell: Cell, metric: str | None = None) -> Estimate | None:
+        """A test metric of a cell over its seeds, None where it has none."""
+        values = list(cell.values(f"test/{metric or self.metric}").values())
+        return estimate(values) if values else None
+
+    @property
+    def verdicts(self) -> list[str]:
+        """A sentence a pair, those that show a difference first."""
+        return [sentence(verdict(d, names=self.names, metric=self.metric)) for d in self.ordered]
+
+    @property
+    def ordered(self) -> list[Difference]:
+        """The pairs as their verdicts are."""
+        return sorted(self.differences, key=lambda difference: not difference.shown)
+
+    @property
+    def caveats(self) -> list[str]:
+        """What belongs beside the verdicts: what was not matched, which runs are left out, what the tests rest on."""
+        notes = [unmatched(self.cells), *self._left_out(), permutation_caveat(self.differences)]
+        return [note for note in notes if note]
+
+    def _left_out(self) -> list[str]:
+        """In words, the runs that could not take part: those without a finite value."""
+        absent = {
+            str(cell["experiment"]): [run.seed for run in cell.runs if f"test/{self.metric}" not in run.metrics]
+            for cell in self.cells
+        }
+        what = f"no finite {metric_name(self.metric)} (not evaluated, or it diverged)"
+        missing = [f"{name} has {what} for {_seeds(seeds)}." for name, seeds in absent.items() if seeds]
+        twice = [cell for cell in self.cells if len({run.seed for run in cell.runs}) < len(cell.runs)]
+        return missing + [f"{cell['experiment']} has several runs of one seed; the last is taken." for cell in twice]
+
+
+def comparisons(runs: Sequence[Run]) -> list[Comparison]:
+    """The runs by (task, data), in the order in which these first come."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells(runs):
+        groups.setdefault((str(cell["task"]), str(cell["data"])), []).append(cell)
+    return [_comparison(task, data, tuple(group)) for (task, data), group in groups.items()]
+
+
+def _comparison(task: str, data: str, group: tuple[Cell, ...]) -> Comparison:
+    found = [cell.headline for cell in group if cell.values(f"test/{cell.headline}")]
+    spoken_of = HEADLINE.get(task, "")
+    metric = spoken_of if spoken_of in found or not found else found[0]
+    values = {str(cell["experiment"]): cell.values(f"test/{metric}") for cell in group}
+    return Comparison(task, data, group, metric, tuple(differences(values)) if len(group) > 1 else ())
+
+
+def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The content of statistics.json: an entry a (task, data), with its cells, its pairs and what was matched; what is
+    not known is None."""
+    return [_entry(comparison) for comparison in comparisons(runs)]
+
+
+def _entry(comparison: Comparison) -> dict[str, Any]:
+    metric, names = comparison.metric, comparison.names
+    better = "higher" if metric in RISING else "lower" if metric in FALLING else None
+    about = [(cell, comparison.estimate(cell)) for cell in comparison.cells]
+    return {
+        "task": comparison.task,
+        "data": comparison.data,
+        "metric": f"test/{metric}",
+        "better": better,
+        "level": LEVEL,
+        "power": POWER,
+        "smallest_effect": SMALLEST.get(metric),
+        "cells": [
+            {
+                "experiment": cell["experiment"],
+                "seeds": list(cell.values(f"test/{metric}")),
+                **_known(asdict(estimated) if estimated else {}),
+            }
+            for cell, estimated in about
+        ],
+        "pairs": [
+            {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric)} for d in comparison.differences
+        ],
+        "verdicts": comparison.verdicts,
+        "caveats": comparison.caveats if comparison.contested else [],
+        "matched": [asdict(condition) for condition in matched(comparison.cells)] if comparison.contested else [],
+    }
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no word for nan."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()
+    }
+
+
+def sentence(said: str) -> str:
+    """With a capital and a full stop; an experiment's name keeps its own spelling."""
+    return (said[0].upper() + said[1:] if said.startswith(("the ", "no ")) else said) + "."
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))

@@ -1,0 +1,152 @@
+"""Quality against what it costs: the nets of one comparison in a chart a cost, with the Pareto front marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from quartet.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
+from quartet.report.comparison import Comparison
+from quartet.report.markup import Markup, join, tag
+from quartet.report.matched import TOLERANCE, label
+from quartet.report.numerals import compact
+from quartet.report.run import FALLING, RISING, arrow, metric_name
+
+COSTS = {"parameters": "parameters", "flops": "FLOPs per sample", "train_seconds": "seconds of training"}
+LINE = 13  # between names
+
+
+@dataclass(frozen=True)
+class Point:
+    """One net: its mean cost and quality, and both of each seed."""
+
+    name: str
+    family: str
+    cost: float
+    quality: float
+    seeds: tuple[tuple[float, float], ...]
+
+
+def fronts(comparison: Comparison) -> list[Markup]:
+    """A chart for each cost that differs; a sentence for one that was matched. Empty where better has no direction."""
+    if not comparison.contested or comparison.metric not in RISING | FALLING:
+        return []
+    drawn = []
+    for key, what in COSTS.items():
+        points = measured(comparison, key)
+        costs = [point.cost for point in points]
+        if len(points) < 2 or min(costs) <= 0:
+            continue
+        if max(costs) / min(costs) - 1 <= TOLERANCE:
+            drawn.append(tag("p", f"Matched in {what}: there is no front to draw.", class_="note"))
+        else:
+            drawn.append(_figure(points, comparison.metric, what))
+    return drawn
+
+
+def measured(comparison: Comparison, cost: str) -> list[Point]:
+    """The nets that have both a cost and a test metric, over the seeds that do."""
+    points = []
+    for cell in comparison.cells:
+        qualities, costs = cell.values(f"test/{comparison.metric}"), cell.numbers(cost)
+        seeds = tuple((costs[seed], qualities[seed]) for seed in qualities if seed in costs)
+        if seeds:
+            mean_cost, quality = (fmean(values) for values in zip(*seeds, strict=True))
+            points.append(Point(label(cell, comparison.cells), cell.family, mean_cost, quality, seeds))
+    return points
+
+
+def front(points: Sequence[Point], *, rising: bool) -> list[Point]:
+    """Those than which none is cheaper and as good, or better and as cheap; by their means, the cheapest first."""
+    sign = 1 if rising else -1
+
+    def beaten(point: Point) -> bool:
+        return any(
+            other.cost <= point.cost
+            and sign * other.quality >= sign * point.quality
+            and (other.cost, other.quality) != (point.cost, point.quality)
+            for other in points
+        )
+
+    return sorted((point for point in points if not beaten(point)), key=lambda point: point.cost)
+
+
+def _figure(points: Sequence[Point], metric: str, what: str) -> Markup:
+    best = front(points, rising=metric in RISING)
+    title = f"{metric_name(metric)} against {what}"
+    said = "On the front: " + ", ".join(point.name for point in best) + "."
+    caption = tag("figcaption", tag("strong", title), " ", arrow(metric), tag("br"), said)
+    return tag("figure", caption, _chart(points, best, title, what), class_="curve")
+
+
+def _chart(points: Sequence[Point], best: Sequence[Point], title: str, what: str) -> Markup:
+    costs = [math.log10(cost) for point in points for cost, _ in point.seeds if cost > 0]
+    values = [quality for point in points for _, quality in point.seeds]
+    wide, high = 0.08 * (max(costs) - min(costs)), 0.1 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 1.0
+    x = Scale(min(costs) - wide, max(costs) + wide, LEFT, WIDTH - RIGHT)
+    y = Scale(min(values) - high, max(values) + high, HEIGHT - BOTTOM, TOP)
+    places = {point: (x(math.log10(point.cost)), y(point.quality)) for point in points}
+    return tag(
+        "svg",
+        tag("title", title),
+        across(y),
+        [_tick(cost, x) for cost in decades(10**x.low, 10**x.high)],
+        tag("text", f"{what}, logarithmic", x=WIDTH - RIGHT, y=HEIGHT - 6, class_="axis", text_anchor="end"),
+        _stairs([places[point] for point in best]),
+        [_marks(point, places[point], x, y, point in best) for point in points],
+        _names(places),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart fronts", role="img", aria_label=title,
+    )  # fmt: skip
+
+
+def decades(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis: at best the powers of ten, else also two and five times them."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(range(10, 100, 5))):
+        scale = 0.1 if factors[0] == 10 else 1
+        found = [factor * scale * 10.0**power for power in powers for factor in factors]
+        found = [value for value in found if low <= value <= high]
+        if len(found) >= 3:
+            return found[:: math.ceil(len(found) / 6)]
+    return found or [low]
+
+
+def _tick(cost: float, x: Scale) -> Markup:
+    at = f"{x(math.log10(cost)):.1f}"
+    return tag("text", compact(cost), x=at, y=HEIGHT - BOTTOM + 17, class_="axis", text_anchor="middle")
+
+
+def _stairs(places: Sequence[tuple[float, float]]) -> Markup:
+    """What the front promises: until the next net's cost, no more than this one's quality."""
+    corners = [places[0]]
+    for after in places[1:]:
+        corners += [(after[0], corners[-1][1]), after]
+    corners.append((WIDTH - RIGHT, corners[-1][1]))
+    return tag("polyline", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in corners), class_="front")
+
+
+def _marks(point: Point, place: tuple[float, float], x: Scale, y: Scale, best: bool) -> Markup:
+    seeds = [
+        tag("circle", cx=f"{x(math.log10(cost)):.1f}", cy=f"{y(quality):.1f}", r=1.8, class_="seed")
+        for cost, quality in point.seeds
+        if len(point.seeds) > 1 and cost > 0
+    ]
+    kind = "on" if best else "off"
+    mean = tag("circle", cx=f"{place[0]:.1f}", cy=f"{place[1]:.1f}", r=5, class_=f"net {kind}")
+    said = f"{point.name}: {point.quality:.4g} at {compact(point.cost)}"
+    return tag("g", tag("title", said), seeds, mean, class_=point.family)
+
+
+def _names(places: dict[Point, tuple[float, float]]) -> Markup:
+    """Names above their points, towards the side with room, pushed down where they would lie on each other."""
+    written, above = [], {True: -math.inf, False: -math.inf}
+    for point, (x, y) in sorted(places.items(), key=lambda item: item[1][1]):
+        right = x < (LEFT + WIDTH) / 2
+        above[right] = max(y - 9, above[right] + LINE)
+        written.append(
+            tag("text", point.name, x=f"{x + (-4 if right else 4):.1f}", y=f"{above[right]:.1f}",
+                text_anchor=None if right else "end", class_=f"name {point.family}")
+        )  # fmt: skip
+    return join(written)

@@ -1,0 +1,125 @@
+"""The report as Markdown, for a pull request: verdicts, what was matched, tables, how to repeat each number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from quartet.report.comparison import Comparison, comparisons
+from quartet.report.matched import matched
+from quartet.report.numerals import compact, duration, spread
+from quartet.report.run import Cell, Run, arrow, cells, metric_name
+from quartet.report.statistics import Difference
+from quartet.report.table import REPEATED, commands, mean
+from quartet.report.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+
+
+def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
+    """The report on these runs, with the numbers of the page; its tables are those of GitHub's Markdown."""
+    if not runs:
+        return f"# {title}\n\nNo runs.\n"
+    groups = comparisons(runs)
+    contested = [group for group in groups if group.contested]
+    parts = [f"# {title}"]
+    if contested:
+        parts += ["## Verdicts", *(_verdicts(group) for group in contested)]
+        parts += [_folded("The rule, laid down before any result", "\n\n".join(map(_text, RULE)))]
+    parts += ["## Results", CHOSEN, *(part for group in groups for part in _group(group))]
+    parts += ["## How to repeat each number", REPEATED, _repeat(cells(runs))]
+    parts += [_folded("Every number, to the digit", _every_number(cells(runs)))]
+    return "\n\n".join(parts) + "\n"
+
+
+CHOSEN = (
+    "Each task has its own metric, on its own test data: compare within a table, not across tables. ↑ means that more "
+    "is better, ↓ that less is. Models were chosen on validation data; test data was read once, at the end. "
+    "± is the sample standard deviation over seeds."
+)
+
+
+def _verdicts(group: Comparison) -> str:
+    items = "\n".join(f"- {_text(said)}" for said in group.verdicts)
+    return "\n\n".join([f"### {_text(group.title)}", items, *map(_text, group.caveats)])
+
+
+def _group(group: Comparison) -> list[str]:
+    parts = [f"### {_text(group.title)}"]
+    if group.contested:
+        conditions = matched(group.cells)
+        parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.what}**: {_text(c.said)}" for c in conditions)]
+    parts += [_nets(group), NETS]
+    return [*parts, _pairs(group), PAIRS] if group.contested else parts
+
+
+def _nets(group: Comparison) -> str:
+    metric = f"{metric_name(group.metric)} {arrow(group.metric)}".strip()
+    costs = ("parameters", "FLOPs / sample", "samples seen", "training")
+    return _table(
+        ["experiment", metric, "95 % interval", *costs, "seeds"],
+        [
+            [
+                str(cell["experiment"]),
+                spread(list(cell.values(f"test/{group.metric}").values())),
+                interval(group.estimate(cell)),
+                *(compact(mean(cell.numbers(key))) for key in ("parameters", "flops", "samples_seen")),
+                duration(mean(cell.numbers("train_seconds"))),
+                ", ".join(map(str, cell.values(f"test/{group.metric}"))) or "not evaluated",
+            ]
+            for cell in group.cells
+        ],
+    )
+
+
+def _pairs(group: Comparison) -> str:
+    return _table(pair_head(group.metric), [_pair(group, difference) for difference in group.differences])
+
+
+def _pair(group: Comparison, difference: Difference) -> list[str]:
+    return [
+        pair_name(difference, names=group.names),
+        signed(difference, group.metric),
+        ", ".join(map(str, difference.seeds)) or "none",
+        *(p_value(p) for p in (difference.p, difference.holm, difference.flip_holm)),
+        short(difference, names=group.names, metric=group.metric),
+    ]
+
+
+def _repeat(all_cells: Sequence[Cell]) -> str:
+    rows = [[_run(run), "<br>".join(map(_code, commands(run)))] for cell in all_cells for run in cell.runs]
+    return _table(["run", "commands"], rows, escaped=True)
+
+
+def _every_number(all_cells: Sequence[Cell]) -> str:
+    rows = [
+        [_run(run), _code(name), json.dumps(value)]
+        for cell in all_cells
+        for run in cell.runs
+        for name, value in run.metrics.items()
+    ]
+    return _table(["run", "metric", "value"], rows, escaped=True)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bool = False) -> str:
+    lines = [head, ["---"] * len(head), *(row if escaped else [_text(text) for text in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def _run(run: Run) -> str:
+    return _text(f"{run['experiment']}, seed {run.seed}")
+
+
+def _code(text: str) -> str:
+    """In a table's cell a bar is escaped even in code."""
+    escaped = text.replace("|", "\\|")
+    return f"`{escaped}`"
+
+
+def _text(said: str) -> str:
+    """Text in which nothing is markup: names are others' words."""
+    for special in ("\\", "|", "<", "*", "_", "`", "["):
+        said = said.replace(special, "\\" + special)
+    return said

@@ -1,0 +1,193 @@
+"""What the nets of a comparison had in common and what not, in words, from what was measured and configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from quartet.report.numerals import compact, duration, percent
+from quartet.report.run import FAMILY_NAMES, Cell, Run
+
+TOLERANCE = 0.02  # numbers that differ by less are matched
+CLOCK_TOLERANCE = 0.1  # of seconds, which the machine's other work changes
+MOST_KEYS = 6  # differing settings that are named
+# Settings that make the nets, are said elsewhere, or change nothing that is computed.
+NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
+NOT_SETTINGS |= {"trainer.progress", "trainer.log_every", "trainer.threads"}
+
+
+OF_THE_NET = {"net", "method.discriminator", "match", "budget"}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that should be the same for all: what, whether it was, and a sentence without that word."""
+
+    what: str
+    same: bool
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.said}"
+
+
+def matched(cells: Sequence[Cell]) -> list[Condition]:
+    """Of the cells of one (task, data), those that were not matched first."""
+    conditions = [
+        _number(cells, "parameters", "Parameters", compact, TOLERANCE),
+        _number(cells, "flops", "FLOPs per sample", compact, TOLERANCE),
+        _budget(cells),
+        _number(cells, "samples_seen", "Samples seen", compact, TOLERANCE),
+        _number(cells, "train_seconds", "Time to train", duration, CLOCK_TOLERANCE),
+        _tuning(cells),
+        _seeds(cells),
+        _settings(cells),
+        _repetitions(cells),
+        _record(cells, "data_digest", "Prepared data"),
+        _commit(cells),
+        _record(cells, "device", "Device"),
+        _selection(cells),
+    ]
+    return sorted(conditions, key=lambda condition: condition.same)
+
+
+def unmatched(cells: Sequence[Cell]) -> str:
+    """What was not matched, by name; '' where all was."""
+    names = [condition.what for condition in matched(cells) if not condition.same]
+    said = _and([name if name[:2].isupper() else name.lower() for name in names])
+    return f"Not matched: {said}." if names else ""
+
+
+def label(cell: Cell, cells: Sequence[Cell]) -> str:
+    """A cell's family where that tells it apart, else its experiment."""
+    families = [other.family for other in cells]
+    alone = families.count(cell.family) == 1 and cell.family in FAMILY_NAMES
+    return FAMILY_NAMES[cell.family] if alone else str(cell["experiment"])
+
+
+def _number(cells: Sequence[Cell], key: str, what: str, written: Callable[[object], str], most: float) -> Condition:
+    found = {label(cell, cells): list(cell.numbers(key).values()) for cell in cells}
+    unknown = [name for name, values in found.items() if not values]
+    if unknown:
+        return Condition(what, False, f"not known for {_and(unknown)}.")
+    means = {name: fmean(values) for name, values in found.items()}
+    least, largest = min(means, key=lambda name: means[name]), max(means, key=lambda name: means[name])
+    low, high = means[least], means[largest]
+    asked = dict.fromkeys(((cell["config"] or {}).get("match") or {}).get(key) for cell in cells)
+    wanted = f" {_and([written(float(value)) for value in asked if value])} were asked for." if any(asked) else ""
+    if low == high:
+        return Condition(what, True, f"the same, {written(low)}.{wanted}")
+    if low > 0 and high / low - 1 <= most:
+        return Condition(what, True, f"within {percent(high / low - 1)}, {written(low)} to {written(high)}.{wanted}")
+    times = f", a factor of {high / low:.2g}" if low > 0 and high / low < 99 else ""
+    return Condition(what, False, f"from {written(low)} ({least}) to {written(high)} ({largest}){times}.{wanted}")
+
+
+def _budget(cells: Sequence[Cell]) -> Condition:
+    return _values("Budget", cells, lambda run: (run["config"] or {}).get("budget"))
+
+
+def _tuning(cells: Sequence[Cell]) -> Condition:
+    trials = _values("Tuning", cells, lambda run: f"{run['tuning_trials'] or 'no'} trials")
+    none = trials.same and not cells[0]["tuning_trials"]
+    return Condition("Tuning", True, "none; each net has the settings of its file.") if none else trials
+
+
+def _seeds(cells: Sequence[Cell]) -> Condition:
+    seeds = [", ".join(str(run.seed) for run in cell.runs) for cell in cells]
+    said = f"the same, {seeds[0]}." if len(set(seeds)) == 1 else f"not the same: {_each(cells, seeds)}."
+    return Condition("Seeds", len(set(seeds)) == 1, said)
+
+
+def _record(cells: Sequence[Cell], key: str, what: str) -> Condition:
+    """An identity of the record, hashes by their beginnings."""
+
+    def read(run: Run) -> str | None:
+        text = str(run[key] or "unknown")
+        dirty = "-dirty" if text.endswith("-dirty") else ""
+        return None if text == "unknown" else text[:10] + dirty if len(text) >= 40 else text
+
+    return _values(what, cells, read)
+
+
+def _commit(cells: Sequence[Cell]) -> Condition:
+    commit = _record(cells, "git_commit", "Commit")
+    if commit.same and commit.said.endswith("-dirty."):
+        return Condition("Commit", False, commit.said[:-1] + ": what was changed since may differ between runs.")
+    return commit
+
+
+def _selection(cells: Sequence[Cell]) -> Condition:
+    monitors = list(dict.fromkeys(str(run["monitor"]) for cell in cells for run in cell.runs if run["monitor"]))
+    if not monitors:
+        return Condition("Model selection", False, "not known.")
+    if not all(monitor.startswith("val/") for monitor in monitors):
+        return Condition("Model selection", False, f"by {_and(monitors)}, which is not validation data alone.")
+    said = "on validation data only; the test split was read once, by evaluate."
+    return Condition("Model selection", len(monitors) == 1, f"by {_and(monitors)}, {said}")
+
+
+def _settings(cells: Sequence[Cell]) -> Condition:
+    what = "Settings beside the net"
+    configs = [[_flat(run["config"] or {}) for run in cell.runs] for cell in cells]
+    if not all(config for group in configs for config in group):
+        return Condition(what, False, "not known.")
+    keys = dict.fromkeys(key for group in configs for config in group for key in config)
+    values = {
+        key: [" or ".join(dict.fromkeys(str(config.get(key, "none")) for config in group)) for group in configs]
+        for key in keys
+    }
+    differing = {key: found for key, found in values.items() if len(set(found)) > 1 or " or " in found[0]}
+    if not differing:
+        return Condition(what, True, "the same.")
+    named = [f"{key} ({_each(cells, found)})" for key, found in list(differing.items())[:MOST_KEYS]]
+    more = f" and {len(differing) - MOST_KEYS} more" if len(differing) > MOST_KEYS else ""
+    return Condition(what, False, f"different in {', '.join(named)}{more}.")
+
+
+def _repetitions(cells: Sequence[Cell]) -> Condition:
+    """Whether the runs of each experiment are the same but for the seed, their nets included."""
+    what, odd = "Runs of one experiment", {}
+    for cell in cells:
+        configs = [_flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET) for run in cell.runs]
+        keys = dict.fromkeys(key for config in configs for key in config)
+        differing = [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
+        if differing:
+            odd[label(cell, cells)] = _and(differing[:MOST_KEYS])
+    if not odd:
+        return Condition(what, True, "they differ in their seeds alone.")
+    said = "; ".join(f"{name} mixes runs that differ in {keys}" for name, keys in odd.items())
+    return Condition(what, False, f"{said}, which are no repetitions of each other.")
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "", skipped: Collection[str] = NOT_SETTINGS) -> dict[str, Any]:
+    """Settings by dotted key, without those that need not agree."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        key = prefix + name
+        if key in skipped:
+            continue
+        flat |= _flat(value, key + ".", skipped) if isinstance(value, Mapping) else {key: value}
+    return flat
+
+
+def _values(what: str, cells: Sequence[Cell], read: Callable[[Run], str | None]) -> Condition:
+    """Whether all runs have the same, and what."""
+    found = [list(dict.fromkeys(read(run) for run in cell.runs)) for cell in cells]
+    unknown = [label(cell, cells) for cell, values in zip(cells, found, strict=True) if None in values]
+    if unknown:
+        return Condition(what, False, f"not known for {_and(unknown)}.")
+    distinct = list(dict.fromkeys(str(value) for values in found for value in values))
+    if len(distinct) == 1:
+        return Condition(what, True, f"the same, {distinct[0]}.")
+    return Condition(what, False, f"not the same: {_each(cells, [_and(list(map(str, values))) for values in found])}.")
+
+
+def _each(cells: Sequence[Cell], values: Sequence[str]) -> str:
+    return ", ".join(f"{label(cell, cells)} {value}" for cell, value in zip(cells, values, strict=True))
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""

@@ -1,0 +1,110 @@
+"""The trials of a study: which is best, how good the others are, and all of them as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from quartet.report.numerals import compact, plain
+from quartet.report.run import finite
+
+Mode = Literal["min", "max"]
+SIGN = {"min": 1.0, "max": -1.0}  # a score times its sign: the less the better
+NAMES = {"finished": "finished", "stopped": "stopped early", "failed": "failed", "running": "running"}
+FENCE = 30
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a sweep.
+
+    `number` counts from 0; `values` are the swept parameters, without those that do not apply; `status` is `finished`,
+    `stopped` (early, by the scheduler), `failed` or `running`; `score` is the best objective that it reached, None
+    when it never reported; `curve` is `(time in samples, objective at that time)`, in order.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    status: str
+    score: float | None
+    curve: Sequence[tuple[float, float]] = ()
+
+
+def best(trials: Sequence[Trial], *, mode: Mode) -> Trial | None:
+    """The best of the finished trials, or of all with a score if none has finished; of equals the first."""
+    ranked = ranking(trials, mode)
+    return next((trial for trial in ranked if trial.status == "finished"), ranked[0] if ranked else None)
+
+
+def table(trials: Sequence[Trial], *, mode: Mode, limit: int | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and at most `limit` rows, the best score first; trials without a score come last and have no rank.
+
+    The first row need not be `best`, which prefers what has finished. A parameter that does not apply is "–".
+    """
+    names = swept(trials)
+    ranked = ranking(trials, mode)
+    rest = sorted((trial for trial in trials if not finite(trial.score)), key=lambda trial: trial.number)
+    rows = [
+        [
+            str(rank) if rank <= len(ranked) else "–", str(trial.number), NAMES.get(trial.status, trial.status),
+            score_text(trial.score), compact(trial.curve[-1][0]) if trial.curve else "–",
+            *(value_text(trial.values[name]) if name in trial.values else "–" for name in names),
+        ]
+        for rank, trial in enumerate([*ranked, *rest][:limit], start=1)
+    ]  # fmt: skip
+    return ["rank", "trial", "status", "score", "reached", *names], rows
+
+
+def ranking(trials: Sequence[Trial], mode: Mode) -> list[Trial]:
+    """Those with a score, the best first."""
+    scored = [trial for trial in trials if finite(trial.score)]
+    return sorted(scored, key=lambda trial: (SIGN[mode] * score_of(trial), trial.number))
+
+
+def state_of(trial: Trial) -> str:
+    return "failed" if trial.score is not None and not finite(trial.score) else trial.status
+
+
+def score_of(trial: Trial) -> float:
+    return math.nan if trial.score is None else trial.score
+
+
+def swept(trials: Sequence[Trial]) -> list[str]:
+    """The swept ones, in the order in which they first come."""
+    return list(dict.fromkeys(name for trial in trials for name in trial.values))
+
+
+def worst_shown(values: Sequence[float], mode: Mode) -> float:
+    """The worst value that is given room. Those `FENCE` times as far from the best as three quarters of all are
+    losses that exploded, and would press the others into one line."""
+    ordered = sorted(values, key=lambda value: SIGN[mode] * value)
+    most = abs(ordered[(len(ordered) - 1) * 3 // 4] - ordered[0])
+    return [value for value in ordered if not most or abs(value - ordered[0]) <= FENCE * most][-1]
+
+
+def score_text(value: float | None) -> str:
+    """Four significant digits, also of what is very small or large."""
+    exponent = finite(value) and value and not 0.01 <= abs(value) < 1e6
+    return _tidy(f"{value:.4g}") if exponent else plain(value)
+
+
+def value_text(value: Any) -> str:
+    """A parameter's value as one would write it in an override, fractions to three or four significant digits."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(value_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if not isinstance(value, float) or not finite(value):
+        return str(value)
+    if abs(value) < 1:
+        return _tidy(f"{value:.3g}")
+    text = plain(value) if abs(value) < 1e6 else _tidy(f"{value:.3g}")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _tidy(text: str) -> str:
+    """1e-05 → 1e-5, 1e+06 → 1e6."""
+    digits, e, power = text.partition("e")
+    return f"{digits}e{int(power)}" if e else text

@@ -1,0 +1,131 @@
+"""A table of its own, in a copy of the repository: several cells at once, each cached by DVC."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from running import ROOT, command, environment
+
+from pipelines.table import graph
+
+FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, own: Path) -> Path:
+    folder = tmp_path / "project"
+    for name in ("conf", "src", "pipelines"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copyfile(ROOT / name, folder / name)
+    for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(words, cwd=folder, env=environment(folder), check=True)
+    series = ["data=own_series", f"data.source.file={own}/series.npz", *FEW]
+    table(folder, "mnist1d_cnn", "mnist1d_rnn")
+    params = yaml.safe_load((folder / "mine/params.yaml").read_text())
+    params |= {"seeds": [0, 1], "overrides": {name: [*series] for name in params["experiments"]}}
+    (folder / "mine/params.yaml").write_text(yaml.safe_dump(params))
+    return folder
+
+
+def table(folder: Path, *experiments: str) -> None:
+    done = run(folder, "table.py", "mine", *experiments)
+    assert done.returncode == 0, done.stderr
+
+
+def run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, f"pipelines/{script}", *words],
+        cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=500,
+    )  # fmt: skip
+
+
+def test_the_grid_has_the_graph_of_the_project() -> None:
+    assert (ROOT / "grid" / "dvc.yaml").read_text() == graph(ROOT / "grid"), "run pipelines/table.py grid"
+
+
+def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
+    for words, says in (
+        ([str(tmp_path), "cnn"], "a table is a folder within"),
+        (["nowhere", "cn"], "cn: no such experiment; did you mean cnn"),
+        (["nowhere"], "no experiments given"),
+        (["grid", "cnn"], "is there already"),
+    ):
+        done = command("table.py", *words, cwd=ROOT, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+    assert not (ROOT / "nowhere").exists()
+
+
+@pytest.mark.slow
+def test_a_table_is_run_compared_and_then_there(project: Path) -> None:
+    done = run(project, "grid.py", "mine", "--jobs", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 cells, of which 0 are there already" in done.stdout
+    found = json.loads((project / "mine/reports/results.json").read_text())
+    assert {(one["experiment"], one["seed"]) for one in found} == {
+        (f"mnist1d_{net}", seed) for net in ("cnn", "rnn") for seed in (0, 1)
+    }
+    sizes = {one["parameters"] for one in found}
+    assert max(sizes) / min(sizes) < 1.04  # each within 2 % of what was asked for
+    assert (project / "mlflow.db").exists(), "one store for all tables"
+    assert not (project / "mine/mlflow.db").exists()
+    again = run(project, "grid.py", "mine")
+    assert "4 cells, of which 4 are there already" in again.stdout
+    assert not (project / "results").exists(), "the project's own table is another"
+
+
+@pytest.mark.slow
+def test_a_failing_cell_does_not_stop_the_others(project: Path) -> None:
+    path = project / "mine/params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["overrides"]["mnist1d_rnn"].append("optimizer.lr=1e30")  # diverges
+    path.write_text(yaml.safe_dump(params))
+    done = run(project, "grid.py", "mine")
+    assert done.returncode == 2
+    assert "2 of 4 cells failed: " in done.stderr
+    assert "diverged" in (project / "mine/runs/grid/train-mnist1d_rnn-0.log").read_text()
+    assert (project / "mine/results/mnist1d_cnn/1/evaluate/metrics.json").exists()
+    params["overrides"]["mnist1d_rnn"].pop()
+    path.write_text(yaml.safe_dump(params))
+    done = run(project, "grid.py", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "4 cells, of which 2 are there already" in done.stdout
+
+
+@pytest.mark.slow
+def test_an_interrupted_table_goes_on(project: Path) -> None:
+    path = project / "mine/params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for words in params["overrides"].values():
+        words[-3:-1] = ["budget='400 steps'", "validate_every='20 steps'"]
+    path.write_text(yaml.safe_dump(params))
+    process = subprocess.Popen(
+        [sys.executable, "pipelines/grid.py", "mine", "--jobs", "1"],
+        cwd=project, env=environment(project), start_new_session=True,
+    )  # fmt: skip
+    begun = time.monotonic()
+    while not list((project / "mine/runs").glob("mnist1d_cnn-0-*/checkpoints/last.ckpt")):
+        assert process.poll() is None
+        assert time.monotonic() - begun < 200
+        time.sleep(0.2)
+    subprocess.run(["kill", "-INT", f"-{process.pid}"], check=True)  # as a terminal sends it, to all of them
+    assert process.wait(100) == 128 + signal.SIGINT
+    done = run(project, "grid.py", "mine")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4
+
+
+@pytest.mark.slow
+def test_a_table_on_a_ray_cluster(project: Path) -> None:
+    done = run(project, "grid.py", "mine", "--ray", "local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4

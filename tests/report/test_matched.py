@@ -1,0 +1,126 @@
+"""What nets had in common, and what not, as a reader of the table is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sample_runs import record
+
+from quartet.report import Run
+from quartet.report.matched import matched, unmatched
+from quartet.report.run import Cell, cells
+
+CONFIG: dict[str, Any] = {
+    "net": {"width": 16}, "budget": "60_000 samples", "seed": 0, "experiment": "cnn", "optimizer": {"lr": 0.002},
+    "trainer": {"threads": 2, "precision": "32-true"}, "match": {"parameters": 2e5, "flops": None},
+}  # fmt: skip
+
+
+def pair(first: dict[str, Any] | None = None, second: dict[str, Any] | None = None) -> list[Cell]:
+    """A CNN and an RNN with two seeds each that are alike but for what is given."""
+    same = {"config": CONFIG, "device": "cpu", "parameters": 200_000}
+    return cells(
+        [
+            Run(record("classify", net=net, seed=seed, **{**same, **(changes or {})}))
+            for net, changes in (("cnn", first), ("rnn", second))
+            for seed in (0, 1)
+        ]
+    )
+
+
+def conditions(found: list[Cell]) -> dict[str, tuple[bool, str]]:
+    return {c.what: (c.same, c.said.replace("\u202f", " ")) for c in matched(found)}
+
+
+def test_all_alike() -> None:
+    found = conditions(pair())
+    assert all(same for same, _ in found.values())
+    assert found["Parameters"] == (True, "the same, 200 k. 200 k were asked for.")
+    assert found["Budget"] == (True, "the same, 60_000 samples.")
+    assert found["Tuning"] == (True, "none; each net has the settings of its file.")
+    assert found["Seeds"] == (True, "the same, 0, 1.")
+    assert found["Model selection"][1].startswith("by val/loss, on validation data only; the test split was read once")
+    assert unmatched(pair()) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "same", "said"),
+    [
+        ({"parameters": 198_000}, "Parameters", True, "within 1 %, 198 k to 200 k. 200 k were asked for."),
+        (
+            {"parameters": 50_000}, "Parameters", False,
+            "from 50 k (RNN) to 200 k (CNN), a factor of 4. 200 k were asked for.",
+        ),
+        ({"flops": 97_200_002.0}, "FLOPs per sample", False, "from 24.3 M (CNN) to 97.2 M (RNN), a factor of 4."),
+        ({"flops": None}, "FLOPs per sample", False, "not known for RNN."),
+        ({"train_seconds": 225.0}, "Time to train", True, "within 6 %, 3 min 32 s to 3 min 45 s."),
+        ({"train_seconds": 424.5}, "Time to train", False, "from 3 min 32 s (CNN) to 7 min 04 s (RNN), a factor of 2."),
+        ({"samples_seen": 270_000}, "Samples seen", False, "from 270 k (RNN) to 540 k (CNN), a factor of 2."),
+        ({"tuning_trials": 20}, "Tuning", False, "not the same: CNN no trials, RNN 20 trials."),
+        ({"data_digest": "f" * 64}, "Prepared data", False, "not the same: CNN d1ced1ced1, RNN ffffffffff."),
+        ({"git_commit": "unknown"}, "Commit", False, "not known for RNN."),
+        ({"device": "A GPU"}, "Device", False, "not the same: CNN cpu, RNN A GPU."),
+        (
+            {"monitor": "test/loss"}, "Model selection", False,
+            "by val/loss and test/loss, which is not validation data alone.",
+        ),
+        (
+            {"config": CONFIG | {"budget": "1e15 flops"}}, "Budget", False,
+            "not the same: CNN 60_000 samples, RNN 1e15 flops.",
+        ),
+        ({"config": None}, "Settings beside the net", False, "not known."),
+        (
+            {"config": CONFIG | {"optimizer": {"lr": 0.01, "eps": 1e-8}}}, "Settings beside the net", False,
+            "different in optimizer.lr (CNN 0.002, RNN 0.01), optimizer.eps (CNN none, RNN 1e-08).",
+        ),
+        (
+            {"config": CONFIG | {"net": {"layers": 2}, "trainer": {"threads": 1, "precision": "32-true"}, "seed": 7}},
+            "Settings beside the net", True, "the same.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_differs_is_said(changes: dict[str, Any], what: str, same: bool, said: str) -> None:
+    assert conditions(pair(second=changes))[what] == (same, said)
+    assert (what.lower() in unmatched(pair(second=changes)).lower()) != same
+
+
+def test_the_same_number_of_trials_is_fair() -> None:
+    assert conditions(pair({"tuning_trials": 20}, {"tuning_trials": 20}))["Tuning"] == (True, "the same, 20 trials.")
+
+
+def test_uncommitted_changes_are_not_the_same_commit() -> None:
+    dirty = {"git_commit": "abcdef0123" * 4 + "-dirty"}
+    same, said = conditions(pair(dirty, dirty))["Commit"]
+    assert not same
+    assert said.startswith("the same, abcdef0123-dirty: what was changed")
+
+
+def test_runs_of_one_net_that_differ_are_said() -> None:
+    found = pair()
+    odd = Run(found[0].runs[1].record | {"config": CONFIG | {"optimizer": {"lr": 1.0}}, "data_digest": "e" * 64})
+    mixed = [Cell((found[0].runs[0], odd)), found[1]]
+    assert conditions(mixed)["Settings beside the net"][1] == "different in optimizer.lr (CNN 0.002 or 1.0, RNN 0.002)."
+    said = "CNN mixes runs that differ in optimizer.lr, which are no repetitions of each other."
+    assert conditions(mixed)["Runs of one experiment"] == (False, said)
+    assert conditions(mixed)["Prepared data"][1] == "not the same: CNN d1ced1ced1 and eeeeeeeeee, RNN d1ced1ced1."
+    alike = [mixed[0], Cell((Run(found[1].runs[0].record), Run(odd.record | {"net": "rnn", "experiment": "rnn"})))]
+    assert not conditions(alike)["Settings beside the net"][0]
+
+
+def test_nets_of_one_experiment_that_differ_are_said() -> None:
+    found = pair()
+    wider = Run(found[0].runs[1].record | {"config": CONFIG | {"net": {"width": 32}}})
+    said = conditions([Cell((found[0].runs[0], wider)), found[1]])
+    assert said["Settings beside the net"][0]
+    assert said["Runs of one experiment"][1].startswith("CNN mixes runs that differ in net.width,")
+
+
+def test_seeds_that_differ_are_said() -> None:
+    found = pair()
+    assert conditions([found[0], Cell(found[1].runs[:1])])["Seeds"] == (False, "not the same: CNN 0, 1, RNN 0.")
+
+
+def test_many_settings_are_counted() -> None:
+    many = CONFIG | {"schedule": {f"key_{i}": i for i in range(9)}}
+    assert conditions(pair(second={"config": many}))["Settings beside the net"][1].endswith(" and 3 more.")
