@@ -68,6 +68,7 @@ def check_note(run: Run) -> None:
 
 def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
     """Launch the workers, then complete what they left and hand the model to the tracker."""
+    from pipelines.configuration import tuning_trials
     from pipelines.environment import environment
     from pipelines.launch import launch
     from pipelines.run import names, write
@@ -86,6 +87,7 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
         "environment": environment(),
         "code_digest": run.state["code_digest"],
         "weights_sha256": sha256(run.folder / "model.safetensors"),
+        "tuning_trials": tuning_trials(run.tree),
         **origin(run, trial),
     }
     write(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")

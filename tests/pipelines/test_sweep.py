@@ -68,7 +68,7 @@ def test_each_trial_is_a_run_under_its_study(here: Path, words: Any) -> None:
 def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace as Namespace
 
-    from pipelines.configuration import save
+    from pipelines.configuration import save, tuning_trials
     from pipelines.study import write_tuned
 
     tried = ["experiment=cnn", "net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.clip=null",
@@ -82,6 +82,7 @@ def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.Monk
     path = write_tuned(study, best, CONF / "tuned")  # type: ignore[arg-type]
     try:
         tuned, plain, won = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"]), compose(tried)
+        assert (tuning_trials(tuned), tuning_trials(plain)) == (1, 0)
     finally:
         path.unlink()
     for part in ("net", "optimizer", "method", "data", "task"):

@@ -59,7 +59,8 @@ def test_all_alike() -> None:
         ({"samples_seen": 270_000}, "Samples seen", False, "from 270 k (RNN) to 540 k (CNN), a factor of 2."),
         ({"tuning_trials": 20}, "Tuning", False, "not the same: CNN no trials, RNN 20 trials."),
         ({"data_digest": "f" * 64}, "Prepared data", False, "not the same: CNN d1ced1ced1, RNN ffffffffff."),
-        ({"git_commit": "unknown"}, "Commit", False, "not known for RNN."),
+        ({"git_commit": "unknown"}, "Code", False, "not known for RNN."),
+        ({"git_commit": "unknown", "code_digest": "c" * 64}, "Code", False, "not known for RNN."),
         ({"device": "A GPU"}, "Device", False, "not the same: CNN cpu, RNN A GPU."),
         (
             {"monitor": "test/loss"}, "Model selection", False,
@@ -91,9 +92,16 @@ def test_the_same_number_of_trials_is_fair() -> None:
 
 def test_uncommitted_changes_are_not_the_same_commit() -> None:
     dirty = {"git_commit": "abcdef0123" * 4 + "-dirty"}
-    same, said = conditions(pair(dirty, dirty))["Commit"]
+    same, said = conditions(pair(dirty, dirty))["Code"]
     assert not same
     assert said.startswith("the same, abcdef0123-dirty: what was changed")
+
+
+def test_the_code_counts_and_not_the_commit() -> None:
+    first, second = ({"git_commit": commit * 40, "code_digest": "c" * 64} for commit in "ab")
+    assert conditions(pair(first, second))["Code"] == (True, "the same, cccccccccc.")
+    second["code_digest"] = "d" * 64
+    assert conditions(pair(first, second))["Code"] == (False, "not the same: CNN cccccccccc, RNN dddddddddd.")
 
 
 def test_runs_of_one_net_that_differ_are_said() -> None:

@@ -15,9 +15,8 @@ CLOCK_TOLERANCE = 0.1  # of seconds, which the machine's other work changes
 MOST_KEYS = 6  # differing settings that are named
 # Settings that make the nets, are said elsewhere, or change nothing that is computed.
 NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
+NOT_SETTINGS |= {"tuned_from", "profile"}
 NOT_SETTINGS |= {"trainer.progress", "trainer.log_every", "trainer.threads"}
-
-
 OF_THE_NET = {"net", "method.discriminator", "match", "budget"}
 
 
@@ -46,7 +45,7 @@ def matched(cells: Sequence[Cell]) -> list[Condition]:
         _settings(cells),
         _repetitions(cells),
         _record(cells, "data_digest", "Prepared data"),
-        _commit(cells),
+        _code(cells),
         _record(cells, "device", "Device"),
         _selection(cells),
     ]
@@ -112,10 +111,14 @@ def _record(cells: Sequence[Cell], key: str, what: str) -> Condition:
     return _values(what, cells, read)
 
 
-def _commit(cells: Sequence[Cell]) -> Condition:
-    commit = _record(cells, "git_commit", "Commit")
+def _code(cells: Sequence[Cell]) -> Condition:
+    """What computes a run, by its digest: a commit may differ in other things, and leaves out what was not committed.
+    The commit where a run says no more."""
+    if all(run["code_digest"] for cell in cells for run in cell.runs):
+        return _record(cells, "code_digest", "Code")
+    commit = _record(cells, "git_commit", "Code")
     if commit.same and commit.said.endswith("-dirty."):
-        return Condition("Commit", False, commit.said[:-1] + ": what was changed since may differ between runs.")
+        return Condition("Code", False, commit.said[:-1] + ": what was changed since may differ between runs.")
     return commit
 
 
