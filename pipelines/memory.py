@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,11 +237,12 @@ def resident() -> float:
 
 
 def machine_memory(*, gpu: bool) -> float:
-    """Bytes of a GPU, or of this machine, less where a container is allowed less."""
+    """Bytes of a GPU, no bound where there is none, or of this machine, less where a container is allowed less."""
     if gpu:
         import torch
 
-        return float(torch.cuda.get_device_properties(0).total_memory)
+        found = torch.cuda.is_available()
+        return float(torch.cuda.get_device_properties(0).total_memory) if found else inf
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")
     given = limit.read_text().strip() if limit.exists() else "max"

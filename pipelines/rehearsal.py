@@ -58,7 +58,7 @@ def rehearse(tree: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
         def on_validation_batch_end(self, *_: Any) -> None:
             self.validated.append(time.perf_counter())
 
-    devices, share = tree["trainer"]["devices"], together(tree["trainer"])
+    devices, share = tree["trainer"]["devices"], together(tree)
     small = one_of(tree, seconds, kind=build_data(tree, folder).kind)
     use_machine(small["trainer"])
     data = build_data(small, folder)
@@ -103,10 +103,13 @@ def one_of(tree: Tree, seconds: float, *, kind: str) -> Tree:
     }
 
 
-def together(trainer: Tree) -> int:
+def together(tree: Tree) -> int:
     """How many devices can work at once: processes on CPUs share the cores of this machine."""
     import torch
 
+    trainer = tree["trainer"]
+    if tree["launcher"].get("address") is not None:
+        return int(trainer["devices"])
     gpu = trainer["accelerator"] != "cpu" and torch.cuda.is_available()
     return int(trainer["devices"] if gpu else min(trainer["devices"], cores()))
 

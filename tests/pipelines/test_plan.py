@@ -135,6 +135,7 @@ def test_what_only_this_machine_or_this_data_forbids(words: list[str], said: str
     row = planned([*small("cnn"), *words])
     assert said in str(row.impossible)
     assert said in shown([row])
+    assert row.parameters is not None, "what is known is said all the same"
 
 
 def test_a_mistake_is_said_before_torch_is_there(tmp_path: Path) -> None:
