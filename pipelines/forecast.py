@@ -118,6 +118,7 @@ def data_of(tree: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path 
 def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real: bool, measure: bool) -> None:
     """All that depends on the data, the cheap first: where a run is refused, what was known by then stays."""
     from pipelines import memory
+    from pipelines.activations import activations
     from pipelines.build import build_data, build_method
     from pipelines.match import matched
 
@@ -134,7 +135,7 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     method = build_method(solved, data)
     row.flops_per_sample = method.count_flops(next(iter(data.batches("train", seed=solved["seed"]))))
     del method
-    row.memory = row.memory.with_activations(memory.activations(solved, folder, gpu=row.accelerator == "gpu"))
+    row.memory = row.memory.with_activations(activations(solved, folder, gpu=row.accelerator == "gpu"))
     fits(row)
     spend(row, solved, data, None)
     if measure:

@@ -57,16 +57,16 @@ def standing(tree: Tree, data: Path | None, *, solved: bool = True) -> Standing:
 
 def same(facts: dict[str, Any], run: Run | None, tree: Tree) -> bool:
     """Whether a result is what would be trained now; without its data, as far as its configuration tells."""
-    if run is None or facts["config_hash"] != config_hash(tree) or facts["data_digest"] != run.data_digest:
-        return run is None and facts["config_hash"] == config_hash(tree)
+    if run is None or facts.get("config_hash") != config_hash(tree) or facts.get("data_digest") != run.data_digest:
+        return run is None and facts.get("config_hash") == config_hash(tree)
     stage = f"train@{tree['experiment']}-{tree['seed']}"
-    return facts["fingerprint"] == run.fingerprint or stage in unchanged()
+    return facts.get("fingerprint") == run.fingerprint or stage in unchanged()
 
 
 def difference(facts: dict[str, Any], run: Run | None, tree: Tree) -> str:
-    if facts["config_hash"] != config_hash(tree):
+    if facts.get("config_hash") != config_hash(tree):
         return "another configuration"
-    return "other data" if run is not None and facts["data_digest"] != run.data_digest else "other code"
+    return "other data" if run is not None and facts.get("data_digest") != run.data_digest else "other code"
 
 
 @cache
