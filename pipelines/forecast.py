@@ -122,6 +122,7 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     from pipelines.build import build_data, build_method
     from pipelines.match import matched
 
+    memory.resident()  # looked at before anything is built here
     solved = matched(tree, folder)
     row.seeds = [standing(of_seed(tree, solved, seed, folder), folder if real else None) for seed in seeds]
     weights = players(solved, folder)
