@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 
-CUDA_ONLY = "time unknown: there is no such GPU here to measure on"
+ELSEWHERE = "of a cluster, taken for machines like this one"
 
 
 @dataclass
@@ -73,14 +73,21 @@ def forecast(tree: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) 
     place = names(tree)
     row = Forecast(tree["experiment"], net=place["net"], task=place["task"], data=place["data"])
     row.devices = tree["trainer"]["devices"]
+    reasons = []
     try:
         with data_of(tree, row, prepare=prepare) as (folder, real):
-            row.seeds = [standing({**tree, "seed": seed}, None) for seed in seeds]
-            row.accelerator = accelerator_of(tree)
+            solved = not any(tree["match"].values())
+            row.seeds = [standing({**tree, "seed": seed}, None, solved=solved) for seed in seeds]
+            try:
+                row.accelerator = accelerator_of(tree)
+            except QuartetError as error:  # a net can be counted without the GPUs that it is to be trained on
+                row.accelerator = "gpu"
+                reasons.append(str(error))
             if folder is not None:
-                fill(row, tree, folder, seeds, real=real, measure=measure)
+                fill(row, tree, folder, seeds, real=real, measure=measure and not reasons)
     except (QuartetError, InstantiationException) as error:
-        row.impossible = explain(error)
+        reasons.append(explain(error))
+    row.impossible = "\n".join(reasons) or None
     return row
 
 
@@ -111,9 +118,11 @@ def data_of(tree: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path 
 def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real: bool, measure: bool) -> None:
     """All that depends on the data, the cheap first: where a run is refused, what was known by then stays."""
     from pipelines import memory
+    from pipelines.activations import activations
     from pipelines.build import build_data, build_method
     from pipelines.match import matched
 
+    memory.resident()  # looked at before anything is built here
     solved = matched(tree, folder)
     row.seeds = [standing(of_seed(tree, solved, seed, folder), folder if real else None) for seed in seeds]
     weights = players(solved, folder)
@@ -127,7 +136,7 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     method = build_method(solved, data)
     row.flops_per_sample = method.count_flops(next(iter(data.batches("train", seed=solved["seed"]))))
     del method
-    row.memory = row.memory.with_activations(memory.activations(solved, folder, gpu=row.accelerator == "gpu"))
+    row.memory = row.memory.with_activations(activations(solved, folder, gpu=row.accelerator == "gpu"))
     fits(row)
     spend(row, solved, data, None)
     if measure:
@@ -156,7 +165,7 @@ def accelerator_of(tree: Tree) -> str:
     from pipelines.worker import find_accelerator
 
     if tree["launcher"].get("address") is not None:
-        return str(tree["trainer"]["accelerator"])
+        return ELSEWHERE
     return find_accelerator(tree["trainer"])
 
 
@@ -167,7 +176,7 @@ def fits(row: Forecast) -> None:
 
     assert row.memory is not None
     gpu = row.accelerator == "gpu"
-    row.peak = row.memory.peak(gpu=gpu, processes=row.devices)
+    row.peak = row.memory.peak(gpu=gpu, processes=1 if row.accelerator == ELSEWHERE else row.devices)
     have = machine_memory(gpu=gpu)
     if row.peak > have:
         raise QuartetError(
@@ -198,13 +207,8 @@ def spend(row: Forecast, tree: Tree, data: DataModule, speed: float | None) -> N
 
 def clock(row: Forecast, tree: Tree, folder: Path, data: DataModule, *, real: bool) -> None:
     """The time that one seed takes: as earlier runs did, or as this machine does now; validations as it does now."""
-    import torch
-
     from pipelines import rehearsal
 
-    if row.accelerator == "gpu" and not torch.cuda.is_available():
-        row.notes.append(CUDA_ONLY)
-        return
     before = rehearsal.earlier(tree, data.digest) if real else None
     pace = rehearsal.rehearse(tree, folder, seconds=rehearsal.BRIEF if before else rehearsal.SECONDS)
     speed, row.pace = before or (pace.samples_per_second, pace.words)

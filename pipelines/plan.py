@@ -34,7 +34,14 @@ HEAD = (
     "cached",
 )
 RIGHT = {3, 4, 5, 6, 7, 8, 9}
-SHORT = {"done": "done", "resumes": "under way", "trained": "trained by hand", "changed": "changed", "new": "new"}
+SHORT = {
+    "done": "done",
+    "resumes": "under way",
+    "trained": "trained by hand",
+    "changed": "changed",
+    "unknown": "unknown",
+    "new": "new",
+}
 
 
 def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast]:
@@ -75,8 +82,8 @@ def shown(rows: Sequence[Forecast]) -> str:
 HOW = """\
 memory: weights, gradients, what the optimizer and the average keep, and what the backward pass needs (from a few
 examples), beside the program and the mapped data; of all processes, or of one GPU. time: of a seed, training and
-validation, without evaluation; ≥ where devices were not measured together. FLOPs: of a training sample, forward and
-backward, as runs count them; without validation."""
+validation, without evaluation, by this machine, as busy as it is now; ≥ where devices were not measured together.
+FLOPs: of a training sample, forward and backward, as runs count them; without validation."""
 
 
 def cells(row: Forecast) -> tuple[str, ...]:
@@ -128,7 +135,11 @@ def details(row: Forecast) -> list[str]:
         lines.append(f"{row.devices} devices ({row.accelerator})")
     if row.steps is not None:
         lines.append(f"{row.steps:,} steps, {row.validations} validations" + (f"; {row.pace}" if row.pace else ""))
-    return lines + [f"seed {one.seed} {one.words}" for one in row.seeds] + row.notes
+    alike: dict[str, list[str]] = {}
+    for one in row.seeds:
+        alike.setdefault(one.words, []).append(str(one.seed))
+    lines += [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)} {words}" for words, seeds in alike.items()]
+    return lines + row.notes
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

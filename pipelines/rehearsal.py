@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import configuration
+from pipelines.standing import read
 
 Tree = dict[str, Any]
 
@@ -19,7 +19,8 @@ SECONDS = 2.0  # of training in a rehearsal; an earlier run tells more only if i
 BRIEF = 0.01  # where only validation is to be timed
 FIRST = 2  # steps that are left out: they also find memory and choose kernels
 VALIDATED = 4  # validation batches of a rehearsal
-SAME = ("net", "task", "method")
+SAME = ("net", "task", "method")  # as of an earlier run
+WAY = ("accelerator", "precision", "compile", "threads", "deterministic")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def rehearse(tree: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
         def on_validation_batch_end(self, *_: Any) -> None:
             self.validated.append(time.perf_counter())
 
-    devices, share = tree["trainer"]["devices"], together(tree["trainer"])
+    devices, share = tree["trainer"]["devices"], together(tree)
     small = one_of(tree, seconds, kind=build_data(tree, folder).kind)
     use_machine(small["trainer"])
     data = build_data(small, folder)
@@ -103,10 +104,13 @@ def one_of(tree: Tree, seconds: float, *, kind: str) -> Tree:
     }
 
 
-def together(trainer: Tree) -> int:
+def together(tree: Tree) -> int:
     """How many devices can work at once: processes on CPUs share the cores of this machine."""
     import torch
 
+    trainer = tree["trainer"]
+    if tree["launcher"].get("address") is not None:
+        return int(trainer["devices"])
     gpu = trainer["accelerator"] != "cpu" and torch.cuda.is_available()
     return int(trainer["devices"] if gpu else min(trainer["devices"], cores()))
 
@@ -123,15 +127,15 @@ def earlier(tree: Tree, digest: str) -> tuple[float, str] | None:
 
     here = device_name()
     for path in sorted(runs(), key=lambda path: path.stat().st_mtime, reverse=True):
-        facts = json.loads(path.read_text())
-        if (facts["data_digest"], facts["devices"], facts["device"]) != (digest, tree["trainer"]["devices"], here):
+        facts = read(path)
+        asked = (digest, tree["trainer"]["devices"], here)
+        if (facts.get("data_digest"), facts.get("devices"), facts.get("device")) != asked:
             continue
         before = configuration.load(path.with_name("config.yaml"))
-        alike = (
-            all(before.get(key) == tree[key] for key in SAME) and before["data"]["loading"] == tree["data"]["loading"]
-        )
-        way = all(before["trainer"][key] == tree["trainer"][key] for key in ("precision", "compile", "threads"))
-        if alike and way and facts["train_seconds"] >= SECONDS:
+        alike = all(before.get(key) == tree[key] for key in SAME)
+        loaded = before["data"]["loading"] == tree["data"]["loading"]
+        way = all(before["trainer"].get(key) == tree["trainer"][key] for key in WAY)
+        if alike and loaded and way and facts["train_seconds"] >= SECONDS:
             return facts["samples_seen"] / facts["train_seconds"], f"as in {path.parent}"
     return None
 

@@ -24,13 +24,13 @@ class Standing:
     """How far one experiment and seed is. `left`: the share of its budget that is still to be trained."""
 
     seed: int
-    state: str  # done, resumes, trained (by hand), changed, new
+    state: str  # done, resumes, trained (by hand), changed, unknown, new
     words: str
     left: float
 
 
-def standing(tree: Tree, data: Path | None) -> Standing:
-    """What is left to train of the matched `tree` on the data prepared in `data`.
+def standing(tree: Tree, data: Path | None, *, solved: bool = True) -> Standing:
+    """What is left to train of `tree` on the data prepared in `data`; `solved`, if it is matched already.
 
     A result counts as done by the fingerprint of what would run now: DVC's own status knows the configuration as it was
     composed last, and takes seconds. Where the code alone differs, DVC decides which of it matters.
@@ -39,6 +39,8 @@ def standing(tree: Tree, data: Path | None) -> Standing:
     result = RESULTS / str(tree["experiment"]) / str(seed) / "train"
     facts = read(result / "run.json")
     run = Run(tree, data) if data is not None else None
+    if facts and not solved:
+        return Standing(seed, "unknown", f"{result} is there; whether it is this run, its data will tell", 1.0)
     if facts and same(facts, run, tree):
         return Standing(seed, "done", f"done: {result}", 0.0)
     if run is not None and run.done:
@@ -55,16 +57,16 @@ def standing(tree: Tree, data: Path | None) -> Standing:
 
 def same(facts: dict[str, Any], run: Run | None, tree: Tree) -> bool:
     """Whether a result is what would be trained now; without its data, as far as its configuration tells."""
-    if run is None or facts["config_hash"] != config_hash(tree) or facts["data_digest"] != run.data_digest:
-        return run is None and facts["config_hash"] == config_hash(tree)
+    if run is None or facts.get("config_hash") != config_hash(tree) or facts.get("data_digest") != run.data_digest:
+        return run is None and facts.get("config_hash") == config_hash(tree)
     stage = f"train@{tree['experiment']}-{tree['seed']}"
-    return facts["fingerprint"] == run.fingerprint or stage in unchanged()
+    return facts.get("fingerprint") == run.fingerprint or stage in unchanged()
 
 
 def difference(facts: dict[str, Any], run: Run | None, tree: Tree) -> str:
-    if facts["config_hash"] != config_hash(tree):
+    if facts.get("config_hash") != config_hash(tree):
         return "another configuration"
-    return "other data" if run is not None and facts["data_digest"] != run.data_digest else "other code"
+    return "other data" if run is not None and facts.get("data_digest") != run.data_digest else "other code"
 
 
 @cache

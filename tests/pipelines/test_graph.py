@@ -114,3 +114,16 @@ def test_a_clone_pulls_and_trains_nothing(project: Project, tmp_path: Path) -> N
     ran = cloned.repro()
     assert not [stage for stage in ran if stage.startswith(("prepare", "train", "evaluate"))]
     assert results(cloned)["cnn"]["metrics"] == results(project)["cnn"]["metrics"]
+
+
+def test_the_plan_knows_what_dvc_would_not_train_again(project: Project) -> None:
+    def states() -> set[str]:
+        rows = json.loads(project.run("python", "pipelines/plan.py", "--json", "--no-measure"))
+        return {seed["state"] for row in rows for seed in row["seeds"]}
+
+    project.repro()
+    assert states() == {"done"}
+    sources = project.folder / "src" / "quartet"
+    for name, expected in (("export.py", "done"), ("nets/base.py", "changed")):  # no stage trains by the first
+        (sources / name).write_text((sources / name).read_text() + "\n# one more line\n")
+        assert states() == {expected}

@@ -12,6 +12,7 @@ import yaml
 from running import ROOT, command, facts, interrupted, only_run
 
 from pipelines import memory, rehearsal
+from pipelines.activations import activations
 from pipelines.configuration import compose
 from pipelines.forecast import Forecast, players
 from pipelines.plan import plan, shown
@@ -135,6 +136,7 @@ def test_what_only_this_machine_or_this_data_forbids(words: list[str], said: str
     row = planned([*small("cnn"), *words])
     assert said in str(row.impossible)
     assert said in shown([row])
+    assert row.parameters is not None, "what is known is said all the same"
 
 
 def test_a_mistake_is_said_before_torch_is_there(tmp_path: Path) -> None:
@@ -179,7 +181,7 @@ def test_memory_is_what_a_real_training_takes(experiment: str, small: Small, her
     tree = compose([*small(experiment), *more])
     data = ensure(tree["data"])
     fixed = memory.fixed(tree, weights=players(tree, data), data=0.0)
-    said = fixed.with_activations(memory.activations(tree, data, gpu=False)).tensors
+    said = fixed.with_activations(activations(tree, data, gpu=False)).tensors
     taken = peak(lambda: train(tree))
     assert said == pytest.approx(taken, rel=1 / 3)
 
