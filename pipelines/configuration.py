@@ -135,9 +135,11 @@ def cell(name: str) -> list[str]:
 def tuning_trials(tree: Tree) -> int:
     """How many trials found what `tree` was tuned by, as the file of conf/tuned/ says; 0 where it was not tuned."""
     found = tree.get("tuned_from")
-    texts = [path.read_text(encoding="utf-8") for path in (CONF / "tuned").glob("*.yaml")] if found else []
-    counts = [re.search(r"^# study: .*?(\d+) trials", text, re.M) for text in texts if f"tuned_from: {found}\n" in text]
-    return next((int(count[1]) for count in counts if count), 0)
+    for path in (CONF / "tuned").glob("*.yaml") if found else ():
+        count = re.search(r"^# study: .*?(\d+) trials", path.read_text(encoding="utf-8"), re.M)
+        if count and load(path).get("tuned_from") == found:
+            return int(count[1])
+    return 0
 
 
 def groups() -> list[str]:
