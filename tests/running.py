@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def command(
-    script: str, *arguments: str, cwd: Path, check: bool = True, **env: str
+    script: str, *arguments: str, cwd: Path, check: bool = True, limit: float = 300, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """A pipeline's script as a user runs it, one thread a process."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "pipelines" / script), *arguments],
-        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=300,
+        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=limit,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
