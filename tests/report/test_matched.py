@@ -86,6 +86,11 @@ def test_what_differs_is_said(changes: dict[str, Any], what: str, same: bool, sa
     assert (what.lower() in unmatched(pair(second=changes)).lower()) != same
 
 
+def test_settings_that_hold_words_are_compared_as_they_are() -> None:
+    alike = {"config": CONFIG | {"task": {"prompts": ["To be, or not"]}}}
+    assert conditions(pair(alike, alike))["Settings beside the net"] == (True, "the same.")
+
+
 def test_the_same_number_of_trials_is_fair() -> None:
     assert conditions(pair({"tuning_trials": 20}, {"tuning_trials": 20}))["Tuning"] == (True, "the same, 20 trials.")
 

@@ -139,10 +139,14 @@ def _settings(cells: Sequence[Cell]) -> Condition:
         return Condition(what, False, "not known.")
     keys = dict.fromkeys(key for group in configs for config in group for key in config)
     values = {
-        key: [" or ".join(dict.fromkeys(str(config.get(key, "none")) for config in group)) for group in configs]
+        key: [list(dict.fromkeys(str(config.get(key, "none")) for config in group)) for group in configs]
         for key in keys
     }
-    differing = {key: found for key, found in values.items() if len(set(found)) > 1 or " or " in found[0]}
+    differing = {
+        key: [" or ".join(group) for group in found]
+        for key, found in values.items()
+        if len({value for group in found for value in group}) > 1
+    }
     if not differing:
         return Condition(what, True, "the same.")
     named = [f"{key} ({_each(cells, found)})" for key, found in list(differing.items())[:MOST_KEYS]]
