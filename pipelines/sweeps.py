@@ -148,7 +148,9 @@ def samples(tree: Tree) -> int:
         examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
     from pipelines.build import build_data, build_method
+    from pipelines.match import matched
 
+    tree = matched(tree, folder) if budget.unit == "flops" else tree
     data = build_data(tree, folder)
     batches, examples = data.batches("train", seed=tree["seed"]), data.examples["train"]
     flops = build_method(tree, data).count_flops(next(iter(batches))) if budget.unit == "flops" else 1.0
