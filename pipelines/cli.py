@@ -181,7 +181,9 @@ def _check_sweep(overrides: Sequence[str]) -> list[str]:
         more = sweeps.completed(parsed)
     elif not any(one.key_or_group == sweeps.SWEEPER for one in parsed):
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
-            check(compose([one for one in job if not one.startswith("hydra")]))
+            tree = compose([one for one in job if not one.startswith("hydra")])
+            check(tree)
+            sweeps.refuse_solved(parsed, tree)
     return more + [_put_off(one, parsed) for one in parsed]
 
 

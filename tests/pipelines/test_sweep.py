@@ -115,6 +115,14 @@ def test_a_sweeps_clock_ends_where_training_does(here: Path, small: Small, exper
         (["sweep=cnn"], ("--multirun",)),
         (["-m", "sweep=cnn", "net.widht=choice(1,2)"], ("net.widht",)),
         (["-m", "sweep=cnnn"], ("sweep=cnn",)),
+        (
+            ["-m", "hydra/sweeper=ray", "experiment=mnist1d_cnn", "net.width=8,16"],
+            ("net.width=8,16: match.parameters sets the width", "match.parameters=null"),
+        ),
+        (
+            ["-m", "experiment=mnist1d_cnn", "net.width=8,16"],
+            ("net.width=8,16: match.parameters sets the width", "match.parameters=null"),
+        ),
         (["-m", "hydra/sweeper=ray", "net.width=8,16"], ("experiment", "not given")),
         (["-m", "sweep=cnn", "~data.augment"], ("~data.augment", "conf/tuned/")),
     ],
