@@ -119,9 +119,10 @@ def _run_task(task: Task, config: DictConfig) -> Any:
 def _run_hydra(task: Task, arguments: Sequence[str]) -> None:
     import hydra
 
-    from pipelines.configuration import CONF, HYDRA_VERSION
+    from pipelines.configuration import CONF, HYDRA_VERSION, spelled_out
     from pipelines.refusals import explain
 
+    arguments = spelled_out(arguments)
     asked = os.environ.get(FULL_ERROR)
     job = _job(task, full_error=asked)
     program = hydra.main(config_path=str(CONF), config_name="config", version_base=HYDRA_VERSION)(job)
@@ -180,7 +181,9 @@ def _check_sweep(overrides: Sequence[str]) -> list[str]:
         more = sweeps.completed(parsed)
     elif not any(one.key_or_group == sweeps.SWEEPER for one in parsed):
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
-            check(compose([one for one in job if not one.startswith("hydra")]))
+            tree = compose([one for one in job if not one.startswith("hydra")])
+            check(tree)
+            sweeps.refuse_solved(parsed, tree)
     return more + [_put_off(one, parsed) for one in parsed]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.configuration import REPOSITORY
 from pipelines.registration import register
 from pipelines.run import git_commit
 from quartet.report import Run
@@ -77,7 +78,7 @@ def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, Known], out: Pa
     tags = {"kind": "comparison", "folder": str(out.resolve())}
     earlier = tracker.find(tags)
     parent = tracker.start(
-        name=f"comparison {out.resolve().name}", params={}, tags=tags, resume=earlier[0] if earlier else None
+        name=f"comparison {title(out.resolve())}", params={}, tags=tags, resume=earlier[0] if earlier else None
     )
     status: Status = "FAILED"
     try:
@@ -89,6 +90,11 @@ def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, Known], out: Pa
     missing = len({run["mlflow_run_id"] for run in runs} - set(known))
     left_out = f"; {missing} of them are not in this store" if missing else ""
     return f"MLflow: {tracker.uri}, run {parent}, above {len(known)} runs{left_out}"
+
+
+def title(folder: Path) -> str:
+    """The folder as seen from the project, whose tables share a store: reports, grid/reports; elsewhere its name."""
+    return folder.relative_to(REPOSITORY).as_posix() if folder.is_relative_to(REPOSITORY) else folder.name
 
 
 def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, Known]) -> None:

@@ -37,7 +37,7 @@ def compose(overrides: Iterable[str]) -> Tree:
     """The resolved tree of the command line `overrides`; QuartetError when they do not compose."""
     import hydra
 
-    words = list(overrides)
+    words = spelled_out(overrides)
     if not any(word.startswith(("experiment=", "sweep=")) for word in words):
         raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(options('experiment'))}")
     try:
@@ -130,6 +130,11 @@ def cell(name: str) -> list[str]:
         return []
     players = "adversarial" in (CONF / "experiment" / "grid" / f"{line}.yaml").read_text(encoding="utf-8")
     return [f"experiment=grid/{line}", f"net={net}", *[f"net@method.discriminator={net}"] * players]
+
+
+def spelled_out(words: Iterable[str]) -> list[str]:
+    """The same command line with cells of the grid that have no file, as experiment=fashion_mnist_mlp, composed."""
+    return [one for word in words for one in (cell(word.partition("experiment=")[2]) or [word])]
 
 
 def tuning_trials(tree: Tree) -> int:

@@ -4,7 +4,8 @@
     python pipelines/grid.py grid --jobs 1            one after another
     python pipelines/grid.py grid --ray auto          spread over a Ray cluster whose machines share this folder
 
-What DVC holds already is not run again, and an interrupted cell goes on from its last checkpoint.
+What DVC holds already is not run again, and an interrupted cell goes on from its last checkpoint. Ctrl-C ends the cells
+under way as it ends a single run, a second one kills them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import contextlib
 import json
 import logging
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +29,11 @@ from typing import Any
 
 from pipelines import cli, configuration
 from pipelines.compose import read_params
+from pipelines.train import terminable
 from quartet.types import QuartetError
 
-LOCKED = "Unable to acquire lock"  # what DVC says where another DVC is looking at the graph just then
+# What DVC says where another DVC is looking at the graph just then, or working on the same files.
+LOCKED = re.compile(r"Unable to acquire lock|is busy, it is being blocked by:")
 TRIES, PAUSE = 60, 1.0  # seconds
 
 
@@ -37,7 +43,7 @@ class Cell:
 
     name: str
     devices: int
-    gpu: bool
+    accelerator: str
 
     @property
     def stages(self) -> list[str]:
@@ -49,24 +55,66 @@ def cells(table: Path) -> list[Cell]:
     params = read_params(table / "params.yaml")
     trainers = {one: configuration.load(table / "build" / f"{one}.yaml")["trainer"] for one in params.experiments}
     return [
-        Cell(f"{one}-{seed}", trainers[one]["devices"], trainers[one]["accelerator"] == "gpu")
+        Cell(f"{one}-{seed}", trainers[one]["devices"], trainers[one]["accelerator"])
         for seed in params.seeds
         for one in params.experiments
     ]
 
 
-def dvc(table: Path, *words: str, log: Path | None = None, threads: int | None = None) -> str:
+RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Children:
+    """The processes of the cells that run on this machine. Each is a process group of its own, so that it hears of an
+    interrupt once, whether a terminal sent it to all or somebody to this process alone."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.running: set[subprocess.Popen[str]] = set()
+        self.ending = False
+
+    def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        """As subprocess.run, of whose output it takes one stream; QuartetError once the children are to end."""
+        with self.lock:
+            if self.ending:
+                raise QuartetError("interrupted")
+            child = subprocess.Popen(command, process_group=0, **options)
+            self.running.add(child)
+        said, _ = child.communicate()
+        with self.lock:
+            self.running.discard(child)
+        return subprocess.CompletedProcess(command, child.returncode, said)
+
+    def end(self, by: signal.Signals) -> None:
+        with self.lock:
+            self.ending = True
+            for child in self.running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, by)
+
+
+def dvc(
+    table: Path, *words: str, log: Path | None = None, threads: int | None = None, run: RunCommand = subprocess.run
+) -> str:
     """Run DVC in the table's folder, waiting for its lock; QuartetError with its last words if it fails."""
-    command = [sys.executable, "-m", "dvc", *words]
+    # Without --wait-for-lock a stage that ended well is lost, and run again, where DVC cannot note it at once.
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
     env = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
     for _ in range(TRIES):
-        done = subprocess.run(command, cwd=table, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if LOCKED not in done.stdout:
+        done = run(command, cwd=table, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        busy = done.returncode and LOCKED.search(done.stdout)
+        if not busy:
             break
         time.sleep(PAUSE)
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stdout)
+    if busy:
+        by = re.findall(r"\(PID \d+\): .*", done.stdout)
+        raise QuartetError(
+            f"{table}: another DVC is at work here{': ' if by else ''}{', '.join(by)}\n"
+            "wait for it to end, then give the same command again"
+        )
     if done.returncode:
         said = [line for line in done.stdout.splitlines() if line.strip()]
         raise QuartetError("\n".join(said[-4:]) if log is None else f"failed; see {log}")
@@ -80,12 +128,12 @@ def changed(table: Path, all_cells: list[Cell]) -> list[Cell]:
     return [cell for cell in all_cells if set(cell.stages) & stale.keys()]
 
 
-def run_cell(table: Path, cell: Cell, threads: int | None) -> float:
+def run_cell(table: Path, cell: Cell, threads: int | None, run: RunCommand = subprocess.run) -> float:
     """Train and evaluate one cell; returns the seconds that it took."""
     begun = time.monotonic()
     for stage in cell.stages:
         log = table / "runs" / "grid" / f"{stage.replace('@', '-')}.log"
-        dvc(table, "repro", "--single-item", stage, log=log, threads=threads)
+        dvc(table, "repro", "--single-item", stage, log=log, threads=threads, run=run)
     return time.monotonic() - begun
 
 
@@ -93,11 +141,20 @@ def run_cell(table: Path, cell: Cell, threads: int | None) -> float:
 def local(table: Path, jobs: int) -> Iterator[Any]:
     """Submits cells to processes of this machine, which share its cores."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        yield lambda cell: pool.submit(run_cell, table, cell, threads)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool, children = ThreadPoolExecutor(jobs), Children()
+    with terminable():
+        try:
+            yield lambda cell: pool.submit(run_cell, table, cell, threads, children.run)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.end(signal.SIGINT)
+            raise
+        finally:
+            try:
+                pool.shutdown()
+            except KeyboardInterrupt:
+                children.end(signal.SIGKILL)
+                raise
 
 
 @contextlib.contextmanager
@@ -107,15 +164,17 @@ def on_ray(table: Path, address: str, cpus: int) -> Iterator[Any]:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    # A task that asks for no GPU sees none, and `auto` would come to the CPU.
+    gpu = ("gpu", "auto") if ray.cluster_resources().get("GPU") else ("gpu",)
     remote = ray.remote(max_retries=2)(run_cell)
+
+    def submit(cell: Cell) -> Future[float]:
+        gpus = cell.devices if cell.accelerator in gpu else 0
+        task = remote.options(num_cpus=cell.devices * cpus, num_gpus=gpus, name=cell.name)
+        return task.remote(table.resolve(), cell, cpus).future()  # type: ignore[no-any-return]
+
     try:
-        yield (
-            lambda cell: (
-                remote.options(num_cpus=cell.devices * cpus, num_gpus=cell.devices if cell.gpu else 0, name=cell.name)
-                .remote(table.resolve(), cell, cpus)
-                .future()
-            )
-        )
+        yield submit
     finally:
         ray.shutdown()
 
@@ -132,9 +191,9 @@ def run(table: Path, submit: Any, waiting: list[Cell]) -> dict[str, str]:
             name = futures[future].name
             try:
                 print(f"{name}: {future.result():.0f} s", flush=True)
-            except QuartetError as error:
-                failures[name] = str(error)
-                print(f"{name}: {error}", file=sys.stderr, flush=True)
+            except Exception as error:  # a lost machine's too; Ray's own error holds the cell's
+                failures[name] = str(getattr(error, "cause", error))
+                print(f"{name}: {failures[name]}", file=sys.stderr, flush=True)
             progress("cells", count, len(waiting))
     return failures
 

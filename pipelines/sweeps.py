@@ -96,6 +96,17 @@ def _refuse_deletions(overrides: Sequence[Override]) -> None:
             )
 
 
+def refuse_solved(overrides: Sequence[Override], tree: Tree) -> None:
+    """A width that `match` solves for is none to sweep: all of the runs would be the same."""
+    wished = next((f"match.{key}" for key, value in tree["match"].items() if value is not None), None)
+    for one in overrides:
+        if wished and one.is_sweep_override() and one.key_or_group in ("net.width", "method.discriminator.width"):
+            raise QuartetError(
+                f"{one.input_line}: {wished} sets the width, so that all of these are one run\n"
+                f"add {wished}=null, or sweep something else"
+            )
+
+
 def sweep_file(overrides: Sequence[Override]) -> Tree:
     """The file of conf/sweep/ that is chosen, {} for none."""
     name = next((one.value() for one in overrides if one.key_or_group == "sweep"), None)
@@ -124,6 +135,7 @@ def _trees(overrides: Sequence[Override]) -> list[Tree]:
     trees = [compose([*plain, *point.values()]) for point in points]
     for tree in trees:
         check(tree)
+        refuse_solved(overrides, tree)
     return trees
 
 
@@ -148,7 +160,9 @@ def samples(tree: Tree) -> int:
         examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
     from pipelines.build import build_data, build_method
+    from pipelines.match import matched
 
+    tree = matched(tree, folder) if budget.unit == "flops" else tree
     data = build_data(tree, folder)
     batches, examples = data.batches("train", seed=tree["seed"]), data.examples["train"]
     flops = build_method(tree, data).count_flops(next(iter(batches))) if budget.unit == "flops" else 1.0

@@ -106,6 +106,16 @@ def test_a_good_command_runs(program: Path) -> None:
     assert [path.name for path in program.parent.iterdir()] == ["show.py"]  # Hydra leaves nothing behind
 
 
+def test_a_cell_of_the_grid_without_a_file_runs_by_its_name(program: Path) -> None:
+    for more in ([], ["seed=0,1", "--multirun"]):
+        done = run(program, "experiment=fashion_mnist_mlp", *more)
+        assert done.returncode == 0, done.stderr
+        assert "fashion_mnist_mlp" in done.stdout
+    done = run(program, "experiment=fashion_mnist_mpl")
+    assert done.returncode == 2
+    assert "experiment=fashion_mnist_mpl: no such option" in done.stderr
+
+
 def test_a_crash_of_the_task_shows_where(program: Path) -> None:
     done = run(program, "experiment=cnn", "seed=13")
     assert done.returncode == 1

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pipelines import compare
-from pipelines.comparison import track
+from pipelines.comparison import title, track
+from pipelines.configuration import REPOSITORY
 from quartet.report import Run
 from quartet.tracking import MLflow
 
@@ -39,6 +40,11 @@ def folders(folder: Path) -> list[str]:
 
 def artifact(run: str, path: str, where: Path) -> Path:
     return Path(client().download_artifacts(run, path, str(where)))
+
+
+def test_comparisons_of_tables_of_one_project_have_names_of_their_own(tmp_path: Path) -> None:
+    assert [title(REPOSITORY / name) for name in ("reports", "grid/reports")] == ["reports", "grid/reports"]
+    assert title(tmp_path / "mine") == "mine"
 
 
 @pytest.mark.slow

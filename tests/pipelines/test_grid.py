@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 import yaml
 from running import ROOT, command, environment
 
+from pipelines.grid import Cell, dvc, on_ray
+from pipelines.grid import run as run_cells
 from pipelines.table import graph
+from quartet.types import QuartetError
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
 
@@ -65,6 +71,41 @@ def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
     assert not (ROOT / "nowhere").exists()
 
 
+def test_a_table_at_which_another_dvc_works_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {long: {cmd: touch began && sleep 60, outs: [made]}}")
+    for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(words, cwd=tmp_path, check=True)
+    other = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-q"], cwd=tmp_path, start_new_session=True)
+    try:
+        while not (tmp_path / "began").exists():
+            assert other.poll() is None
+            time.sleep(0.1)
+        monkeypatch.setattr("pipelines.grid.TRIES", 1)
+        with pytest.raises(
+            QuartetError, match=rf"another DVC is at work here: \(PID {other.pid}\).*\nwait for it to end"
+        ):
+            dvc(tmp_path, "repro")
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+
+
+def test_a_lost_cell_is_a_failed_one(tmp_path: Path) -> None:
+    def submit(cell: Cell) -> Future[float]:
+        future: Future[float] = Future()
+        future.set_exception(OSError("lost")) if cell.name == "a-0" else future.set_result(1.0)
+        return future
+
+    assert run_cells(tmp_path, submit, [Cell("a-0", 1, "auto"), Cell("b-0", 1, "auto")]) == {"a-0": "lost"}
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
+    with on_ray(tmp_path, "local", 1) as submit:
+        failures = run_cells(tmp_path, submit, [Cell("a-0", 1, "auto")])
+    assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
+
+
 @pytest.mark.slow
 def test_a_table_is_run_compared_and_then_there(project: Path) -> None:
     done = run(project, "grid.py", "mine", "--jobs", "2")
@@ -102,7 +143,8 @@ def test_a_failing_cell_does_not_stop_the_others(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_table_goes_on(project: Path) -> None:
+@pytest.mark.parametrize(("sent", "all_of_them"), [("INT", True), ("TERM", False)])
+def test_an_interrupted_table_goes_on(project: Path, sent: str, all_of_them: bool) -> None:
     path = project / "mine/params.yaml"
     params = yaml.safe_load(path.read_text())
     for words in params["overrides"].values():
@@ -117,8 +159,13 @@ def test_an_interrupted_table_goes_on(project: Path) -> None:
         assert process.poll() is None
         assert time.monotonic() - begun < 200
         time.sleep(0.2)
-    subprocess.run(["kill", "-INT", f"-{process.pid}"], check=True)  # as a terminal sends it, to all of them
+    # As a terminal sends it, to all of them; or as a scheduler does, to the one that it started.
+    subprocess.run(["kill", f"-{sent}", f"{'-' * all_of_them}{process.pid}"], check=True)
     assert process.wait(100) == 128 + signal.SIGINT
+    (state,) = (project / "mine/runs").glob("mnist1d_cnn-0-*/state.json")
+    assert json.loads(state.read_text())["status"] == "KILLED"
+    with state.with_name("lock").open() as lock:  # nobody trains on
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     done = run(project, "grid.py", "mine")
     assert done.returncode == 0, done.stderr
     assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4

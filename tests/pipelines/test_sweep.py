@@ -102,6 +102,8 @@ def test_a_sweeps_clock_ends_where_training_does(here: Path, small: Small, exper
     assert samples(tree) == pytest.approx(facts["samples_seen"], rel=0.2)  # a batch of pairs varies
     flops = facts["flops"] * facts["samples_seen"]
     assert samples({**tree, "budget": f"{flops} flops"}) == pytest.approx(facts["samples_seen"], rel=0.2)
+    matched = compose([*run, f"match.parameters={facts['parameters'] * 2}"])  # a larger net: fewer samples
+    assert samples({**matched, "budget": f"{flops} flops"}) < 0.8 * facts["samples_seen"]
     epochs = {**tree, "budget": "2 epochs"}
     assert samples(epochs) == 180 if experiment != "rnn" else samples(epochs) > 100
 
@@ -113,6 +115,14 @@ def test_a_sweeps_clock_ends_where_training_does(here: Path, small: Small, exper
         (["sweep=cnn"], ("--multirun",)),
         (["-m", "sweep=cnn", "net.widht=choice(1,2)"], ("net.widht",)),
         (["-m", "sweep=cnnn"], ("sweep=cnn",)),
+        (
+            ["-m", "hydra/sweeper=ray", "experiment=mnist1d_cnn", "net.width=8,16"],
+            ("net.width=8,16: match.parameters sets the width", "match.parameters=null"),
+        ),
+        (
+            ["-m", "experiment=mnist1d_cnn", "net.width=8,16"],
+            ("net.width=8,16: match.parameters sets the width", "match.parameters=null"),
+        ),
         (["-m", "hydra/sweeper=ray", "net.width=8,16"], ("experiment", "not given")),
         (["-m", "sweep=cnn", "~data.augment"], ("~data.augment", "conf/tuned/")),
     ],
