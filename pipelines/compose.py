@@ -36,8 +36,7 @@ class Params:
         has it; an override `~tuned` leaves it out."""
         own = self.overrides.get(experiment, [])
         found = experiment in options("tuned") and not any(word.startswith(("tuned=", "~tuned")) for word in own)
-        chosen = cell(experiment) or [f"experiment={experiment}"]
-        return [*chosen, f"profile={self.profile}", *[f"tuned={experiment}"] * found, *own]
+        return [f"experiment={experiment}", f"profile={self.profile}", *[f"tuned={experiment}"] * found, *own]
 
 
 def read_params(path: Path) -> Params:

@@ -37,7 +37,7 @@ def compose(overrides: Iterable[str]) -> Tree:
     """The resolved tree of the command line `overrides`; QuartetError when they do not compose."""
     import hydra
 
-    words = list(overrides)
+    words = [part for word in overrides for part in _spelled_out(word)]
     if not any(word.startswith(("experiment=", "sweep=")) for word in words):
         raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(options('experiment'))}")
     try:
@@ -45,6 +45,12 @@ def compose(overrides: Iterable[str]) -> Tree:
             return resolve(hydra.compose("config", overrides=words))
     except Exception as error:
         raise QuartetError(explain(error)) from error
+
+
+def _spelled_out(word: str) -> list[str]:
+    """`experiment=<a cell of the grid>` as the words that compose it; any other word as it is."""
+    key, _, value = word.partition("=")
+    return (cell(value) if key == "experiment" else []) or [word]
 
 
 def compose_group(group: str, option: str) -> Tree:

@@ -40,8 +40,8 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "language": [
         ({"inputs": []}, "missing inputs"),
         ({"inputs": {"a": ["b"]}}, "Failed to parse input data"),
-        ({"inputs": [None]}, "[None] given; one sentence or more, each a text, would do"),
-        ({"inputs": ["x", 3]}, "['x', 3] given; one sentence or more, each a text, would do"),
+        ({"inputs": [None]}, "[None] given; texts, one or more, would do"),
+        ({"inputs": ["x", 3]}, "['x', 3] given; texts, one or more, would do"),
         ({"inputs": ["x"], "params": {"temperature": -1}}, "temperature: -1.0 given; 0, or 0.001 to 100 would do"),
         ({"inputs": ["x"], "params": {"tokens": 10**9}}, "tokens: 1000000000 given; 1 to 10000 would do"),
         ({"inputs": ["x"], "params": {"tokens": "many"}}, "Invalid parameters"),
@@ -52,7 +52,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "translate": [
         ({"inputs": []}, "missing inputs"),
         ({"inputs": [""]}, "has 0 tokens"),
-        ({"inputs": [None]}, "[None] given; one sentence or more, each a text, would do"),
+        ({"inputs": [None]}, "[None] given; texts, one or more, would do"),
         ({"inputs": ["cat " * 300]}, "give one sentence at a time"),
         ({"inputs": ["x"], "params": {"beams": 0}}, "beams: 0 given; 1 to 64 would do"),
         ({"inputs": ["x"], "params": {"beams": 1000}}, "beams: 1000 given"),

@@ -128,7 +128,7 @@ def sentences_of(given: Any) -> list[str]:
     """The sentences of a table's column, a list, or one alone."""
     values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
     if not values or not all(isinstance(value, str) for value in values):
-        raise MlflowException.invalid_parameter_value(f"{values[:4]} given; one sentence or more, each a text, would do")
+        raise MlflowException.invalid_parameter_value(f"{values[:4]} given; texts, one or more, would do")
     return values
 
 
