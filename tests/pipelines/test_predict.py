@@ -289,6 +289,9 @@ def test_weights_that_carry_code_are_refused(trained: Path, tmp_path: Path, monk
         ({"net": {"_target_": "quartet.nets.CNN"}}, "not a description of a model"),
         ({"classes": ["a", "b"]}, "another model's"),
         ({"role": "rule"}, "no model to predict with"),
+        ({"shape": None}, "not a description of a model"),
+        ({"dtype": "object"}, "not a description of a model"),
+        ({"inputs": {"height": 28, "width": 28, "channels": -1, "mean": [1], "std": [1]}}, "not a description"),
     ],
 )
 def test_a_description_names_no_code(change: dict[str, Any], said: str, trained: Path, tmp_path: Path) -> None:
@@ -297,3 +300,11 @@ def test_a_description_names_no_code(change: dict[str, Any], said: str, trained:
     (tmp_path / "run" / "model.json").write_text(json.dumps({**described, **change}))
     with pytest.raises(QuartetError, match=said):
         predict.main(["classify", str(trained / "pictures"), "--from", str(tmp_path / "run")])
+
+
+def test_a_tokenizer_that_is_none_is_refused(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_of(trained, "language"), tmp_path / "run")
+    described = json.loads((tmp_path / "run" / "model.json").read_text())
+    (tmp_path / "run" / "model.json").write_text(json.dumps({**described, "tokenizer": {}}))
+    with pytest.raises(QuartetError, match=r"model\.json: not a description of a model"):
+        predict.main(["language", "the cat", "--from", str(tmp_path / "run")])
