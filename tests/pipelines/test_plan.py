@@ -74,6 +74,9 @@ def test_an_interrupted_run_counts_for_what_it_has(small: Small, here: Path) -> 
     assert seed.state == "resumes"
     assert 0.0 < seed.left <= 0.95
     assert str(only_run(here).name) in seed.words
+    last = only_run(here) / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    assert "last.ckpt: cannot be read" in str(planned(words).impossible)  # as training would say
 
 
 def test_what_is_measured_gives_the_time(small: Small, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
