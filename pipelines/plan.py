@@ -112,12 +112,15 @@ def totals(rows: Sequence[Forecast]) -> str:
     if not able:
         return ""
     runs, done = sum(len(row.seeds) for row in able), sum(one.left == 0 for row in able for one in row.seeds)
-    lines = [f"{runs} runs, {done} of them done"]
+    lines = [f"{runs} run{'s' * (runs != 1)}, {done} done"]
     for name, unit, values in (
         ("FLOPs", compact, [row.flops for row in able]),
         ("time", duration, [row.seconds for row in able]),
     ):
         known = [(row, value) for row, value in zip(able, values, strict=True) if value is not None]
+        if not known:
+            lines.append(f"{name}: unknown")
+            continue
         whole = sum(value * len(row.seeds) for row, value in known)
         left = sum(value * row.left for row, value in known)
         unknown = len(able) - len(known)

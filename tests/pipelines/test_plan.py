@@ -15,8 +15,9 @@ from pipelines import memory, rehearsal
 from pipelines.activations import activations
 from pipelines.configuration import compose
 from pipelines.forecast import Forecast, players
-from pipelines.plan import plan, shown
+from pipelines.plan import plan, shown, totals
 from pipelines.prepare import ensure
+from pipelines.standing import Standing
 from pipelines.train import train
 
 Small = Callable[..., list[str]]
@@ -140,6 +141,16 @@ def test_what_only_this_machine_or_this_data_forbids(words: list[str], said: str
     assert said in str(row.impossible)
     assert said in shown([row])
     assert row.parameters is not None, "what is known is said all the same"
+
+
+def test_what_is_unknown_is_not_added_up() -> None:
+    seeds = [Standing(0, "new", "to train", 1.0), Standing(1, "done", "done: there", 0.0)]
+    row = Forecast("cnn", flops_per_sample=2.0, samples=10, seeds=seeds)
+    assert totals([row]).splitlines() == ["2 runs, 1 done", "FLOPs: 40 in all, 20 left to do", "time: unknown"]
+    timed = Forecast("rnn", seconds=30.0, seeds=seeds[1:])
+    assert totals([timed]).splitlines()[::2] == ["1 run, 1 done", "time: 30\u202fs in all, nothing left to do"]
+    both = totals([row, timed]).splitlines()[2]
+    assert both.endswith("nothing left to do, beside 1 experiment of which that is unknown")
 
 
 def test_a_mistake_is_said_before_torch_is_there(tmp_path: Path) -> None:
