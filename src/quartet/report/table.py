@@ -17,8 +17,9 @@ RESULT_KEYS = (
     "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
 REPEATED = (
-    "The first command repeats training and evaluation as the pipeline did, with its overrides; the second trains the "
-    "experiment as its file says; the third, where there is one, this very run."
+    "In the folder of this table, the first command repeats training and evaluation as the pipeline did, with its "
+    "overrides. In the project's folder, the second trains the experiment as its file says; the third, where there is "
+    "one, this very run."
 )
 FINGERPRINTS = {"config_hash": "config", "data_digest": "data", "git_commit": "commit", "mlflow_run_id": "MLflow run"}
 
