@@ -215,9 +215,11 @@ def test_series_are_classified(small: Small, here: Path, own: Path, capsys: pyte
         answers.append([line.split("\t")[1:] for line in capsys.readouterr().out.splitlines()])
     assert len(answers[0]) == 3
     assert answers[0] == answers[1]
-    (here / "bad.csv").write_text("1,2,3\n")
-    with pytest.raises(QuartetError, match="no series of length 40"):
-        predict.main(["classify", "bad.csv", "--from", str(only_run(here))])
+    half = ",".join(["0"] * 20) + "\n"
+    for content in ("1,2,3\n", half * 2, half[:-1] + "," + half * 3, ""):  # two halves are not one series
+        (here / "bad.csv").write_text(content)
+        with pytest.raises(QuartetError, match="no series of length 40"):
+            predict.main(["classify", "bad.csv", "--from", str(only_run(here))])
     np.save(here / "bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(QuartetError, match=r"bad\.npy"):
         predict.main(["classify", "bad.npy", "--from", str(only_run(here))])
