@@ -119,9 +119,10 @@ def _run_task(task: Task, config: DictConfig) -> Any:
 def _run_hydra(task: Task, arguments: Sequence[str]) -> None:
     import hydra
 
-    from pipelines.configuration import CONF, HYDRA_VERSION
+    from pipelines.configuration import CONF, HYDRA_VERSION, spelled_out
     from pipelines.refusals import explain
 
+    arguments = spelled_out(arguments)
     asked = os.environ.get(FULL_ERROR)
     job = _job(task, full_error=asked)
     program = hydra.main(config_path=str(CONF), config_name="config", version_base=HYDRA_VERSION)(job)

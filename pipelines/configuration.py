@@ -37,7 +37,7 @@ def compose(overrides: Iterable[str]) -> Tree:
     """The resolved tree of the command line `overrides`; QuartetError when they do not compose."""
     import hydra
 
-    words = [part for word in overrides for part in _spelled_out(word)]
+    words = spelled_out(overrides)
     if not any(word.startswith(("experiment=", "sweep=")) for word in words):
         raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(options('experiment'))}")
     try:
@@ -47,10 +47,10 @@ def compose(overrides: Iterable[str]) -> Tree:
         raise QuartetError(explain(error)) from error
 
 
-def _spelled_out(word: str) -> list[str]:
-    """`experiment=<a cell of the grid>` as the words that compose it; any other word as it is."""
-    key, _, value = word.partition("=")
-    return (cell(value) if key == "experiment" else []) or [word]
+def spelled_out(words: Iterable[str]) -> list[str]:
+    """The same words, but for `experiment=<a cell of the grid>`, of which those that compose it take the place."""
+    parts = [(word, cell(word.removeprefix("experiment=")) if word.startswith("experiment=") else []) for word in words]
+    return [part for word, composing in parts for part in composing or [word]]
 
 
 def compose_group(group: str, option: str) -> Tree:
