@@ -13,8 +13,8 @@ from pipelines.run import names, read
 from quartet.tracking.reading import Lookup, TrackedRun
 from quartet.types import QuartetError
 
-# Where runs lie, as seen from the working directory.
-PLACES = ("runs/*", "runs/multirun/*/*", "results/*/*/train")
+# Where runs lie, as seen from the working directory: its own, and those of the tables in it.
+PLACES = ("runs/*", "runs/multirun/*/*", "results/*/*/train", "*/runs/*", "*/results/*/*/train")
 # What a run is known by, of which the beginning will do.
 KEYS = ("fingerprint", "mlflow_run_id", "config_hash", "data_digest", "git_commit", "code_digest", "weights_sha256")
 LISTED = 12

@@ -121,6 +121,14 @@ def test_a_changed_file_and_a_changed_report_are_told(project: Path, here: Path)
     assert told["made"]["report_shows_another"]
 
 
+def test_a_row_of_a_table_within(project: Path, here: Path) -> None:
+    shutil.copytree(project / "results", here / "grid" / "results")
+    kept = facts(row_of(here / "grid"))
+    for way in ("cnn-0", kept["fingerprint"][:8]):
+        assert find(way).folder == Path("grid/results/cnn/0/train")
+    assert lineage(find("cnn-0"))["made"]["evaluated"].keys() == {"grid/results/cnn/0/evaluate/metrics.json"}
+
+
 def test_where_only_mlflow_is_left(project: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = facts(row_of(project))
     shutil.copyfile(project / "mlflow.db", here / "mlflow.db")
