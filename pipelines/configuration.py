@@ -47,6 +47,12 @@ def compose(overrides: Iterable[str]) -> Tree:
         raise QuartetError(explain(error)) from error
 
 
+def spelled_out(words: Iterable[str]) -> list[str]:
+    """The same words, but for `experiment=<a cell of the grid>`, of which those that compose it take the place."""
+    parts = [(word, cell(word.removeprefix("experiment=")) if word.startswith("experiment=") else []) for word in words]
+    return [part for word, composing in parts for part in composing or [word]]
+
+
 def compose_group(group: str, option: str) -> Tree:
     """One option of one group alone, such as a data set to prepare; QuartetError when there is none."""
     import hydra

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,14 +47,19 @@ def files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 
 def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Series of `shape` (L, C) as (N, L, C)."""
+    """Series of `shape` (L, C) as (N, L, C). Rows of another length are refused, not joined or cut to fit."""
     import numpy as np
 
+    flat = (shape[0] * shape[1],)
     try:
         if path.suffix.lower() == ".npy":
             found = np.load(path, allow_pickle=False).astype(np.float32)
         else:
-            found = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an empty file, which is refused
+                found = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
+        if not found.size or not {found.shape, found.shape[1:]} & {shape, flat}:
+            raise ValueError(f"it holds numbers of shape {found.shape}")
         return found.reshape(-1, *shape)
     except (OSError, ValueError) as error:
         raise QuartetError(f"{path}: no series of length {shape[0]} and {shape[1]} channels ({error})") from error

@@ -78,8 +78,11 @@ def _by_row(asked: str) -> Found | None:
 
 
 def entry_of(experiment: str, seed: int) -> dict[str, Any]:
-    """A row of the report, {} where there is none."""
-    rows = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else []
+    """A row of the report, {} where there is none, or half a report."""
+    try:
+        rows = json.loads(REPORT.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
     return next((one for one in rows if (one.get("experiment"), one.get("seed")) == (experiment, seed)), {})
 
 

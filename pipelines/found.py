@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.configuration import Tree, config_hash, load
-from pipelines.run import names
+from pipelines.run import names, read
 from quartet.tracking.reading import Lookup, TrackedRun
 from quartet.types import QuartetError
 
-# Where runs lie, as seen from the working directory.
-PLACES = ("runs/*", "runs/multirun/*/*", "results/*/*/train")
+# Where runs lie, as seen from the working directory: its own, and those of the tables in it.
+PLACES = ("runs/*", "runs/multirun/*/*", "results/*/*/train", "*/runs/*", "*/results/*/*/train")
 # What a run is known by, of which the beginning will do.
 KEYS = ("fingerprint", "mlflow_run_id", "config_hash", "data_digest", "git_commit", "code_digest", "weights_sha256")
 LISTED = 12
@@ -43,7 +42,7 @@ class Found:
         known: dict[str, Any] = {key: tags[key] for key in (*KEYS, "experiment", "data", "seed") if key in tags}
         if self.tracked:
             known |= {"mlflow_run_id": self.tracked.id, "status": self.tracked.status}
-        written = {**_json(self.folder, "state.json"), **_json(self.folder, "run.json")}
+        written = {**read(self.folder / "state.json"), **read(self.folder / "run.json")} if self.folder else {}
         if not self.ended and self.tree:
             known |= {**names(self.tree), "config_hash": config_hash(self.tree)}
         status = "FINISHED" if self.ended else "RUNNING"
@@ -51,7 +50,7 @@ class Found:
 
     @property
     def ended(self) -> bool:
-        return self.folder is not None and (self.folder / "run.json").exists()
+        return self.folder is not None and bool(read(self.folder / "run.json"))
 
     @property
     def name(self) -> str:
@@ -115,8 +114,3 @@ def known_by(facts: dict[str, Any], asked: str) -> str:
     return {"mlflow_run_id": "the MLflow run", "git_commit": "commit", "weights_sha256": "weights"}.get(
         key, key.replace("_", " ")
     )
-
-
-def _json(folder: Path | None, name: str) -> dict[str, Any]:
-    path = folder and folder / name
-    return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}

@@ -12,7 +12,7 @@ import yaml
 from pipelines.configuration import CONF
 from pipelines.find_run import REPORT, entry_of
 from pipelines.found import Found, here
-from pipelines.run import code_digest, near
+from pipelines.run import code_digest, near, read
 from pipelines.work_tree import changed, left_out
 from quartet.data.fetch import sha256
 from quartet.types import QuartetError
@@ -67,7 +67,7 @@ def data(run: Found) -> Facts:
     facts = run.facts
     kept = facts.get("dataset") or {}
     folder = Path(kept.get("folder") or f"data/{facts.get('data')}")
-    manifest = _json(folder / "manifest.json")
+    manifest = read(folder / "manifest.json")
     same = manifest.get("digest") == facts.get("data_digest") if manifest else None
     told = {key: kept.get(key) or (manifest.get(key) if same else None) for key in ("origin", "licence")}
     source = run.tree.get("data", {}).get("source") or kept.get("recipe")
@@ -114,7 +114,7 @@ def made(run: Found) -> Facts:
     for folder in folders:
         for path in (folder / "evaluate" / "metrics.json", folder.parent / "evaluate" / "metrics.json"):
             if path.exists() and (path.parent.parent == folder or folder.name == "train"):
-                metrics = _json(path)
+                metrics = read(path)
                 evaluated[near(path)] = {key: value for key, value in metrics.items() if key.startswith("test/")}
     seed = facts.get("seed")
     row = entry_of(facts.get("experiment", ""), int(seed)) if seed is not None else {}
@@ -161,10 +161,6 @@ def tracked(run: Found) -> Facts:
             for one in versions
         ],
     }
-
-
-def _json(path: Path) -> Facts:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _yaml(path: Path) -> Facts:

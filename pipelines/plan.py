@@ -18,6 +18,7 @@ from pipelines import cli
 from pipelines.compose import read_params, tree_of
 from pipelines.forecast import Forecast, forecast
 from quartet.report.numerals import compact, duration
+from quartet.report.table import aligned
 from quartet.types import QuartetError
 
 HEAD = (
@@ -71,7 +72,7 @@ def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast
 
 def shown(rows: Sequence[Forecast]) -> str:
     """The plan as a person reads it: a table, what it adds up to, how it is known, and what cannot run."""
-    parts = [aligned([HEAD, *(cells(row) for row in rows)]), totals(rows)]
+    parts = [aligned([HEAD, *(cells(row) for row in rows)], right=RIGHT), totals(rows)]
     parts.append("\n".join(f"{row.experiment}: {line}" for row in rows for line in details(row)))
     parts.append(HOW)
     if refused := [f"{row.experiment}: {row.impossible}" for row in rows if row.impossible]:
@@ -112,12 +113,15 @@ def totals(rows: Sequence[Forecast]) -> str:
     if not able:
         return ""
     runs, done = sum(len(row.seeds) for row in able), sum(one.left == 0 for row in able for one in row.seeds)
-    lines = [f"{runs} runs, {done} of them done"]
+    lines = [f"{runs} run{'s' * (runs != 1)}, {done} done"]
     for name, unit, values in (
         ("FLOPs", compact, [row.flops for row in able]),
         ("time", duration, [row.seconds for row in able]),
     ):
         known = [(row, value) for row, value in zip(able, values, strict=True) if value is not None]
+        if not known:
+            lines.append(f"{name}: unknown")
+            continue
         whole = sum(value * len(row.seeds) for row, value in known)
         left = sum(value * row.left for row, value in known)
         unknown = len(able) - len(known)
@@ -140,18 +144,6 @@ def details(row: Forecast) -> list[str]:
         alike.setdefault(one.words, []).append(str(one.seed))
     lines += [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)} {words}" for words, seeds in alike.items()]
     return lines + row.notes
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            text.rjust(width) if i in RIGHT else text.ljust(width)
-            for i, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in (lines[0], "  ".join("─" * width for width in widths), *lines[1:]))
 
 
 def main(arguments: list[str]) -> None:

@@ -5,13 +5,13 @@ Made of `model.json` and `model.safetensors` alone, by this code: nothing that l
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from pipelines.run import read
 from quartet import description
-from quartet.types import Classes, QuartetError, Tokens
+from quartet.types import Classes, QuartetError, Series, Tokens
 
 URIS = ("models:/", "runs:/")
 
@@ -60,30 +60,36 @@ def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, A
     from quartet.export import programs
     from quartet.serving import predictor
 
-    made = predictor(described, programs(rebuild(described, folder / "model.safetensors"), role))
-    run = folder / "run.json"
-    facts = json.loads(run.read_text()) if run.exists() else {}
-    known = {key: facts[key] for key in ("experiment", "net", "data", "seed") if key in facts}
+    try:
+        made = predictor(described, programs(rebuild(described, folder / "model.safetensors"), role))
+    except QuartetError:
+        raise
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise QuartetError(f"{folder / description.FILE}: not a description of a model: {error!r}") from error
+    facts = read(folder / "run.json")
+    known: dict[str, Any] = {key: facts[key] for key in ("experiment", "net", "data", "seed") if key in facts}
     return made, {"model": name, "described": described, **known}
 
 
 def rebuild(described: dict[str, Any], weights: Path) -> Any:
-    """The model that is `described`, with its weights, ready to predict on the CPU."""
+    """The model that is `described`, with its weights, ready to predict on the CPU. Raises whatever a description that
+    is none leads to."""
     from torch import nn
 
     from pipelines.checkpoints import load_weights
 
-    try:
-        net, inputs = net_of(described["net"]), description.inputs_of(described)
-        if described["role"] == "classify":
-            model: nn.Module = net.classifier(inputs, Classes(names=tuple(described["classes"])))
-        elif described["role"] == "generate":
-            model = net.generator(described["noise"], inputs)
-        else:
-            assert isinstance(inputs, Tokens)
-            model = net.language_model(inputs) if described["role"] == "language" else net.translator(inputs)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise QuartetError(f"{weights.with_name(description.FILE)}: not a description of a model: {error!r}") from error
+    net, inputs = net_of(described["net"]), description.inputs_of(described)
+    if described["role"] == "classify":
+        assert not isinstance(inputs, Tokens)
+        form = "float32" if isinstance(inputs, Series) else "uint8", list(description.shape_of(inputs))
+        if (described["dtype"], described["shape"]) != form:
+            raise ValueError(f"dtype and shape are not {form}, those of its inputs")
+        model: nn.Module = net.classifier(inputs, Classes(names=tuple(described["classes"])))
+    elif described["role"] == "generate":
+        model = net.generator(described["noise"], inputs)
+    else:
+        assert isinstance(inputs, Tokens)
+        model = net.language_model(inputs) if described["role"] == "language" else net.translator(inputs)
     if described["role"] == "generate":  # a run keeps both players
         load_weights(nn.ModuleDict({"generator": model}), weights, beside="discriminator.")
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import configuration
-from pipelines.standing import read
+from pipelines.run import read
 
 Tree = dict[str, Any]
 
@@ -122,7 +122,6 @@ def cores() -> int:
 def earlier(tree: Tree, digest: str) -> tuple[float, str] | None:
     """Samples a second of the newest earlier run of the same net, task, method and data on as many devices of the
     same kind, and where it is; None where there is none that was longer than a rehearsal."""
-
     from pipelines.worker import device_name
 
     here = device_name()

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,9 +158,12 @@ def train_again(run: Found, tree: Tree, folder: Path) -> None:
     try:
         with ends:
             train(tree, place=folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise
+        if isinstance(error, QuartetError) or not isinstance(error, Exception):
+            raise
+        traceback.print_exc()  # and not on with code 1, which says that the repeat came out different
+        raise QuartetError(f"the repeat of {run.name} broke off, and nothing was compared: {error}") from error
 
 
 class EndAt:

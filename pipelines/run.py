@@ -137,6 +137,15 @@ def write(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file's mapping; empty where there is none, or half of one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def near(path: Path) -> str:
     """`path` as seen from the working directory where it lies below it, so that it means the same in a copy."""
     whole = path.absolute()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.configuration import Tree, config_hash
-from pipelines.run import Run
+from pipelines.run import Run, read
 from pipelines.signatures import signature
 from quartet.types import QuartetError
 
@@ -74,7 +74,10 @@ def unchanged() -> set[str]:
     """The stages of dvc.lock that `dvc repro` would not run, as far as DVC can tell from what is composed."""
     if not LOCK.exists():
         return set()
-    asked = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
+    try:
+        asked = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
+    except OSError:  # DVC is not installed here
+        return set()
     if asked.returncode != 0:
         return set()
     locked = {line.strip().rstrip(":") for line in LOCK.read_text().splitlines() if line.startswith("  train@")}
@@ -83,13 +86,11 @@ def unchanged() -> set[str]:
 
 def progress(run: Run) -> float:
     """The share of its budget that an interrupted run has used, by its last checkpoint."""
-    import torch
-
+    from pipelines.checkpoints import load_checkpoint
     from quartet.budget import Budget, Spent
 
     budget = Budget.parse(run.tree["budget"])
-    checkpoint = torch.load(run.folder / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True, mmap=True)
-    kept = checkpoint["quartet"]
+    kept = load_checkpoint(run.folder / "checkpoints" / "last.ckpt")["quartet"]
     if kept["finished"]:
         return 1.0
     from pipelines.build import build_data, build_method
@@ -122,12 +123,3 @@ def origin(data: Tree) -> str:
     ]
     near = [place for place in (DOWNLOADS / data["name"], *mirrors) if place.is_dir()]
     return f"to be prepared from {near[0]}" if near else f"to be fetched, {size:g} MB from {name}"
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A JSON file's mapping; empty where there is none, or half of one."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -229,6 +229,16 @@ def test_a_net_is_refused_a_role_that_it_lacks() -> None:
         check(compose(["experiment=transformer", "net=mlp"]))
 
 
+def test_a_cell_of_the_grid_is_an_experiment_by_its_name() -> None:
+    tree = compose(["experiment=generate_mlp", "seed=3"])
+    check(tree)
+    assert (tree["experiment"], tree["seed"]) == ("generate_mlp", 3)
+    players = tree["net"], tree["method"]["discriminator"]
+    assert [player["_target_"] for player in players] == ["quartet.nets.MLP"] * 2
+    with pytest.raises(QuartetError, match="experiment=generate_none: no such option"):
+        compose(["experiment=generate_none"])
+
+
 def test_a_convolution_that_classifies_needs_no_heads(trees: dict[str, Tree]) -> None:
     check(override(trees["cnn"], ["net.width=30", "net.heads=4"]))
 

@@ -203,8 +203,9 @@ def test_help_lists_all_there_is_and_is_light(program: Path) -> None:
     assert done.stdout.splitlines()[-1] == "heavy: []"
 
 
-def test_hydra_shows_the_configuration(program: Path) -> None:
-    done = run(program, "experiment=cnn", "--cfg", "job")
+@pytest.mark.parametrize("experiment", ["cnn", "mnist1d_mlp"])  # a file's, and a cell of the grid that has none
+def test_hydra_shows_the_configuration(experiment: str, program: Path) -> None:
+    done = run(program, f"experiment={experiment}", "--cfg", "job")
     assert done.returncode == 0
     (program.parent / "shown.yaml").write_text(done.stdout.partition("heavy:")[0], encoding="utf-8")
-    assert load(program.parent / "shown.yaml")["experiment"] == "cnn"
+    assert load(program.parent / "shown.yaml")["experiment"] == experiment

@@ -15,8 +15,9 @@ from pipelines import memory, rehearsal
 from pipelines.activations import activations
 from pipelines.configuration import compose
 from pipelines.forecast import Forecast, players
-from pipelines.plan import plan, shown
+from pipelines.plan import plan, shown, totals
 from pipelines.prepare import ensure
+from pipelines.standing import Standing
 from pipelines.train import train
 
 Small = Callable[..., list[str]]
@@ -74,6 +75,9 @@ def test_an_interrupted_run_counts_for_what_it_has(small: Small, here: Path) -> 
     assert seed.state == "resumes"
     assert 0.0 < seed.left <= 0.95
     assert str(only_run(here).name) in seed.words
+    last = only_run(here) / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    assert "last.ckpt: cannot be read" in str(planned(words).impossible)  # as training would say
 
 
 def test_what_is_measured_gives_the_time(small: Small, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +91,7 @@ def test_what_is_measured_gives_the_time(small: Small, here: Path, monkeypatch: 
     assert known.train_seconds == pytest.approx(5.0, rel=0.1)
     assert known.validations == 5
     assert known.samples is not None
-    assert not (here / "runs" / "cnn").exists()
+    assert not list((here / "runs").glob("cnn-*")), "nothing is trained for good"
     longer = planned([*small("cnn"), "budget=1_000_000 samples", "trainer.devices=2"], measure=True)
     assert longer.pace.endswith("at best")
     assert longer.seconds is not None
@@ -137,6 +141,16 @@ def test_what_only_this_machine_or_this_data_forbids(words: list[str], said: str
     assert said in str(row.impossible)
     assert said in shown([row])
     assert row.parameters is not None, "what is known is said all the same"
+
+
+def test_what_is_unknown_is_not_added_up() -> None:
+    seeds = [Standing(0, "new", "to train", 1.0), Standing(1, "done", "done: there", 0.0)]
+    row = Forecast("cnn", flops_per_sample=2.0, samples=10, seeds=seeds)
+    assert totals([row]).splitlines() == ["2 runs, 1 done", "FLOPs: 40 in all, 20 left to do", "time: unknown"]
+    timed = Forecast("rnn", seconds=30.0, seeds=seeds[1:])
+    assert totals([timed]).splitlines()[::2] == ["1 run, 1 done", "time: 30\u202fs in all, nothing left to do"]
+    both = totals([row, timed]).splitlines()[2]
+    assert both.endswith("nothing left to do, beside 1 experiment of which that is unknown")
 
 
 def test_a_mistake_is_said_before_torch_is_there(tmp_path: Path) -> None:

@@ -121,6 +121,14 @@ def test_a_changed_file_and_a_changed_report_are_told(project: Path, here: Path)
     assert told["made"]["report_shows_another"]
 
 
+def test_a_row_of_a_table_within(project: Path, here: Path) -> None:
+    shutil.copytree(project / "results", here / "grid" / "results")
+    kept = facts(row_of(here / "grid"))
+    for way in ("cnn-0", kept["fingerprint"][:8]):
+        assert find(way).folder == Path("grid/results/cnn/0/train")
+    assert lineage(find("cnn-0"))["made"]["evaluated"].keys() == {"grid/results/cnn/0/evaluate/metrics.json"}
+
+
 def test_where_only_mlflow_is_left(project: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = facts(row_of(project))
     shutil.copyfile(project / "mlflow.db", here / "mlflow.db")
@@ -251,6 +259,22 @@ def test_other_data_are_refused(small: Small, here: Path, own: Path) -> None:
     with pytest.raises(QuartetError, match="the data is not this run's"):
         again("cnn-0")
     assert lineage(find("cnn-0"))["data"]["same"] is False, "prepared anew, by the repeat that was refused"
+
+
+def test_a_repeat_that_breaks_off_is_not_called_different(small: Small, here: Path) -> None:
+    train(compose(small("cnn")))
+    run = only_run(here)
+    (rows,) = here.rglob("x_train.npy")
+    rows.write_bytes(bytes(rows.stat().st_size))
+    done = command("trace.py", "--repeat", str(run), cwd=here, check=False)
+    assert done.returncode == 2
+    assert "broke off, and nothing was compared" in done.stderr
+    assert "Traceback" in done.stderr
+    assert list((here / "runs" / "repeats").iterdir()) == []
+    (run / "run.json").write_text("{")
+    assert lineage(find(str(run)))["result"] is None
+    with pytest.raises(QuartetError, match="has not ended, or its files are gone"):
+        again(str(run))
 
 
 @pytest.mark.slow

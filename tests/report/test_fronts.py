@@ -45,6 +45,12 @@ def test_a_chart_for_each_cost_that_differs() -> None:
     assert html.count("net on") == html.count("net off") == 2
 
 
+def test_what_is_said_to_be_matched_has_no_front() -> None:
+    html = drawn(net("cnn"), net("rnn", parameters=118_000, train_seconds=225.0))
+    assert "Matched in parameters" in html
+    assert "Matched in seconds of training" in html  # within six per cent, as the machine's other work makes it
+
+
 def test_falling_metrics_have_their_front_below() -> None:
     better = net("rnn", "language", parameters=500_000, metrics={"test/bits_per_character": 1.5})
     assert "On the front: CNN, RNN." in drawn(net("cnn", "language"), better)

@@ -13,6 +13,7 @@ from scipy import stats
 from quartet.report.statistics import (
     LEVEL,
     POWER,
+    both_power,
     differences,
     estimate,
     holm,
@@ -145,7 +146,8 @@ def test_seeds_needed_are_the_fewest() -> None:
     needed = seeds_needed(0.5, deviation=0.4, pairs=3)
     assert needed is not None
     strictest = 1 - 0.05 / 3
-    assert power(needed, effect=1.25, level=strictest) >= POWER > power(needed - 1, effect=1.25, level=strictest)
+    last, enough = (both_power(n, effect=1.25, level=strictest) for n in (needed - 1, needed))
+    assert enough >= POWER > last
     # A textbook's: half a deviation, 5 %, 80 % takes 34 pairs.
     assert seeds_needed(0.5, deviation=1.0) == 34
     assert seeds_needed(0.5, deviation=1e-9, pairs=3) == 2
@@ -159,6 +161,25 @@ def test_that_many_seeds_do_show_it() -> None:
     assert np.mean(stats.ttest_1samp(d, 0, axis=1).pvalue <= 0.05) == pytest.approx(
         power(needed, effect=1.25, level=LEVEL), abs=0.01
     )
+
+
+@pytest.mark.parametrize(("effect", "pairs", "alone"), [(1.45, 1, 6), (1.64, 3, 7)])
+def test_seeds_needed_reckon_with_both_tests(effect: float, pairs: int, alone: int) -> None:
+    """Where the permutation test has only just got a vote, the t test's own power promises too much."""
+    strictest = 1 - 0.05 / pairs
+    assert power(alone, effect=effect, level=strictest) > POWER > power(alone - 1, effect=effect, level=strictest)
+    needed = seeds_needed(effect, deviation=1.0, pairs=pairs)
+    assert needed is not None
+    assert alone < needed <= alone + 2
+    draw, count = np.random.default_rng(5), 600
+    for seeds, low, high in ((alone, 0.0, POWER - 0.05), (needed, POWER - 0.04, 1.0)):
+        shown = []
+        for _ in range(count):
+            d = draw.normal(effect, 1, seeds).tolist()
+            shown.append(pairs * paired_t(d) <= 0.05 and pairs * sign_flip(d) <= 0.05)
+        assert low < np.mean(shown) < high
+    assert seeds_needed(effect, deviation=1.0, pairs=pairs, least=alone) == needed
+    assert seeds_needed(effect, deviation=1.0, pairs=pairs, least=20) == 20
 
 
 def simulate(count: int, seeds: int, means: tuple[float, ...], draw: Any) -> tuple[float, float]:

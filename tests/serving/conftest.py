@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
+from running import recipe
 from torch import nn
 
-from quartet import nets
 from quartet.data.tokenizer import train_tokenizer
 from quartet.description import describe
 from quartet.export import programs
 from quartet.serving import predictor
 from quartet.types import Tokens
 
-CONF = Path(__file__).parents[2] / "conf" / "net"
 SMALL = {"cnn": {"width": 16, "layers": 4}, "rnn": {"width": 16, "layers": 2}, "transformer": {"width": 16}}
 TEXT = ["the cat eats the dog", "a dog eats", "die Katze frißt", "der Hund frißt ½ Käse 😀"] * 5
 CONTEXT = 16
@@ -32,10 +30,8 @@ def make(tmp_path: Path) -> Callable[..., tuple[nn.Module, Any]]:
         trained = train_tokenizer(TEXT, kind="subword", vocabulary=280, spaced=role == "translate")
         trained.save(tmp_path / "tokenizer.json")
         tokens = Tokens(vocabulary=trained.vocabulary, context=CONTEXT)
-        recipe = yaml.safe_load((CONF / f"{family}.yaml").read_text())
         torch.manual_seed(0)
-        recipe = {**recipe, **SMALL[family], **changes}
-        net = nets.FAMILIES[family](**{key: value for key, value in recipe.items() if key != "_target_"})
+        net = recipe(family, **{**SMALL[family], **changes})
         model = net.language_model(tokens) if role == "language" else net.translator(tokens)
         with torch.no_grad():  # larger weights have opinions
             for parameter in model.parameters():

@@ -59,7 +59,7 @@ def test_a_token_costs_the_same_however_long_the_translation(family: str, make: 
         ("a dog", {"beams": 1000}, "1 to 64"),
         ("a dog", {"length_penalty": -0.5}, "length_penalty"),
         ("a dog", {"max_ratio": None}, "max_ratio"),
-        (None, {}, "one sentence or more"),
+        (None, {}, "texts, one or more"),
     ],
 )
 def test_bad_input_is_refused(sentence: Any, params: dict[str, Any], said: str, make: Make) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from quartet.report.matched import matched, unmatched
-from quartet.report.run import FALLING, FAMILY_NAMES, HEADLINE, RISING, Cell, Run, arrow, cells, metric_name
+from quartet.report.run import FALLING, FAMILY_NAMES, HEADLINE, RISING, Cell, Run, arrow, comparable, metric_name
 from quartet.report.statistics import LEVEL, POWER, Difference, Estimate, differences, estimate
 from quartet.report.verdict import SMALLEST, permutation_caveat, verdict
 
@@ -77,10 +77,7 @@ class Comparison:
 
 def comparisons(runs: Sequence[Run]) -> list[Comparison]:
     """The runs by (task, data), in the order in which these first come."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells(runs):
-        groups.setdefault((str(cell["task"]), str(cell["data"])), []).append(cell)
-    return [_comparison(task, data, tuple(group)) for (task, data), group in groups.items()]
+    return [_comparison(task, data, tuple(group)) for (task, data), group in comparable(runs).items()]
 
 
 def _comparison(task: str, data: str, group: tuple[Cell, ...]) -> Comparison:

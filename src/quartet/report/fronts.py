@@ -10,11 +10,16 @@ from statistics import fmean
 from quartet.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
 from quartet.report.comparison import Comparison
 from quartet.report.markup import Markup, join, tag
-from quartet.report.matched import TOLERANCE, label
+from quartet.report.matched import CLOCK_TOLERANCE, TOLERANCE, label
 from quartet.report.numerals import compact
 from quartet.report.run import FALLING, RISING, arrow, metric_name
 
-COSTS = {"parameters": "parameters", "flops": "FLOPs per sample", "train_seconds": "seconds of training"}
+# What each cost is called, and by what share nets may differ in it and yet be matched.
+COSTS = {
+    "parameters": ("parameters", TOLERANCE),
+    "flops": ("FLOPs per sample", TOLERANCE),
+    "train_seconds": ("seconds of training", CLOCK_TOLERANCE),
+}
 LINE = 13  # between names
 
 
@@ -34,12 +39,12 @@ def fronts(comparison: Comparison) -> list[Markup]:
     if not comparison.contested or comparison.metric not in RISING | FALLING:
         return []
     drawn = []
-    for key, what in COSTS.items():
+    for key, (what, most) in COSTS.items():
         points = measured(comparison, key)
         costs = [point.cost for point in points]
         if len(points) < 2 or min(costs) <= 0:
             continue
-        if max(costs) / min(costs) - 1 <= TOLERANCE:
+        if max(costs) / min(costs) - 1 <= most:
             drawn.append(tag("p", f"Matched in {what}: there is no front to draw.", class_="note"))
         else:
             drawn.append(_figure(points, comparison.metric, what))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -17,8 +17,9 @@ RESULT_KEYS = (
     "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
 REPEATED = (
-    "The first command repeats training and evaluation as the pipeline did, with its overrides; the second trains the "
-    "experiment as its file says; the third, where there is one, this very run."
+    "In the folder of this table, the first command repeats training and evaluation as the pipeline did, with its "
+    "overrides. In the project's folder, the second trains the experiment as its file says; the third, where there is "
+    "one, this very run."
 )
 FINGERPRINTS = {"config_hash": "config", "data_digest": "data", "git_commit": "commit", "mlflow_run_id": "MLflow run"}
 
@@ -37,18 +38,22 @@ def _without_nan(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def summary(runs: Sequence[Run]) -> str:
     """A short table for the terminal: a line an experiment, with its headline metric over seeds; then the verdicts."""
     head = ("experiment", "net", "task", "data", "test metric", "", "parameters", "samples", "time", "seeds")
-    rows = [head, *(_summary_row(cell) for cell in cells(runs))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    right = {5, 6, 7, 8, 9}
-    lines = [
-        "  ".join(text.rjust(width) if i in right else text.ljust(width) for i, (text, width) in enumerate(cells_))
-        for cells_ in (list(zip(row, widths, strict=True)) for row in rows)
-    ]
-    lines.insert(1, "  ".join("─" * width for width in widths))
+    lines = [aligned([head, *(_summary_row(cell) for cell in cells(runs))], right={5, 6, 7, 8, 9})]
     for comparison in comparisons(runs):
         if comparison.contested:
             lines += ["", f"{comparison.title}:", *(f"  {said}" for said in comparison.verdicts + comparison.caveats)]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Collection[int]) -> str:
+    """Rows of text in columns for the terminal, a line below the first; the columns `right` end alike."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    head, *rest = (
+        "  ".join(text.rjust(width) if i in right else text.ljust(width)
+                  for i, (text, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    )  # fmt: skip
+    return "\n".join([head, "  ".join("─" * width for width in widths), *rest])
 
 
 def _summary_row(cell: Cell) -> tuple[str, ...]:

@@ -136,10 +136,10 @@ def _instead(difference: Difference, metric: str) -> str:
     what = f"{size * factor:g} {word}"
     if max(abs(difference.low), abs(difference.high)) < size:
         return f"{seeds}, nor is there room in the interval for one of {what}"
-    needed = seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs)
+    needed = seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=many)
     if needed is None:
         return f"{seeds}; more than {compact(MOST_SEEDS)} would be needed to show {what}"
-    if needed <= many:
+    if needed == many:
         return f"{seeds}, with which one of {what} would be shown with a chance of {percent(POWER)} or more"
     return f"{seeds}; about {needed} would be needed to show {what}"
 

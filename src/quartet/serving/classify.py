@@ -53,6 +53,8 @@ class Classifier(PythonModel):
             refuse(f"examples of shape {given} given; {shape} would do, or {shape[:-1]} if it has one channel")
         if len(x) == 0:
             refuse("no example given; one or more would do")
+        if self.dtype == "uint8" and x.dtype == object:
+            x = bytes_of(x)
         if not np.issubdtype(x.dtype, np.number) or (self.dtype == "uint8" and x.dtype != np.uint8):
             refuse(f"examples of {x.dtype} given; {self.dtype} would do")
         if not np.isfinite(x).all():
@@ -60,13 +62,24 @@ class Classifier(PythonModel):
         return x.astype(self.dtype).reshape(-1, *shape)
 
 
+def bytes_of(x: np.ndarray) -> np.ndarray:
+    """What JSON said, as uint8. Whole numbers of a byte alone: a picture of 0 … 1 would turn black unseen."""
+    odd = [value for value in x.flat if type(value) is not int or not 0 <= value <= 255]
+    if odd:
+        refuse(f"an example holds {odd[0]!r}; whole numbers from 0 to 255 would do")
+    return x.astype(np.uint8)
+
+
 def refuse(message: str) -> None:
     raise MlflowException.invalid_parameter_value(message)
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
+    """Of images, MLflow is told neither type nor shape: it would cut 0.5 down to 0. `Classifier` checks both."""
     *shape, channels = described["shape"]
-    raw = TensorSpec(np.dtype(described["dtype"]), (-1, *shape) if channels == 1 else (-1, *shape, channels))
+    each = shape if channels == 1 else (*shape, channels)
+    images = described["dtype"] == "uint8"
+    raw = TensorSpec(np.dtype("O"), (-1,)) if images else TensorSpec(np.dtype("float32"), (-1, *each))
     return ModelSignature(Schema([raw]), Schema([ColSpec("string", "label"), ColSpec("float", "confidence")]))
 
 

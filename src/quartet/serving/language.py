@@ -16,7 +16,7 @@ import torch
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, set_model
 from mlflow.pyfunc import PythonModel
-from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -128,7 +128,7 @@ def sentences_of(given: Any) -> list[str]:
     """The sentences of a table's column, a list, or one alone."""
     values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
     if not values or not all(isinstance(value, str) for value in values):
-        raise MlflowException.invalid_parameter_value(f"{values[:4]} given; one sentence or more would do")
+        raise MlflowException.invalid_parameter_value(f"{values[:4]} given; texts, one or more, would do")
     return values
 
 
@@ -146,12 +146,13 @@ def checked(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
+    """MLflow is told no type of a sentence: it would make "None" of null. `sentences_of` checks it."""
     chosen = DEFAULTS | described["params"]
     params = [
         ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))
         for name, default in DEFAULTS.items()
     ]
-    return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
+    return ModelSignature(Schema([ColSpec(AnyType())]), Schema([ColSpec("string")]), ParamSchema(params))
 
 
 def example(described: Mapping[str, Any]) -> list[str]:
