@@ -138,11 +138,6 @@ def cell(name: str) -> list[str]:
     return [f"experiment=grid/{line}", f"net={net}", *[f"net@method.discriminator={net}"] * players]
 
 
-def spelled_out(words: Iterable[str]) -> list[str]:
-    """The same command line with cells of the grid that have no file, as experiment=fashion_mnist_mlp, composed."""
-    return [one for word in words for one in (cell(word.partition("experiment=")[2]) or [word])]
-
-
 def tuning_trials(tree: Tree) -> int:
     """How many trials found what `tree` was tuned by, as the file of conf/tuned/ says; 0 where it was not tuned."""
     found = tree.get("tuned_from")
