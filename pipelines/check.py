@@ -67,6 +67,8 @@ def check(tree: Tree) -> None:
     _check_precision(tree)
     _check_penalty(tree)
     _check_shares(tree)
+    if all(tree["match"].values()):
+        raise QuartetError("match: parameters and flops are both given, but a net has one width; give one of them")
 
 
 def _check_chosen(tree: Tree) -> None:

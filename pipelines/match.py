@@ -31,12 +31,10 @@ FINE_RANGE = 2.5  # the factor by which the fine setting may change
 def matched(tree: Tree, folder: Path) -> Tree:
     """`tree` with nets of the size that `match` asks for, on the data prepared in `folder`; itself where nothing is
     asked. QuartetError where no width gives that size."""
-    (key, wish), *more = [(key, float(value)) for key, value in tree["match"].items() if value is not None] or [("", 0)]
+    key, wish = next(((key, float(value)) for key, value in tree["match"].items() if value is not None), ("", 0.0))
     if not key:
         return tree
     rival = tree["method"].get("discriminator")
-    if more:
-        raise QuartetError("match: parameters and flops are both given, but a net has one width; give one of them")
     if key == "flops":
         if rival is not None:
             raise QuartetError("match.flops: two players have no one width; give match.parameters, which they share")
@@ -46,6 +44,13 @@ def matched(tree: Tree, folder: Path) -> Tree:
         return {**tree, "net": solve(tree["net"], net, wish, "match.parameters")}
     players = solve(tree["net"], net, wish / 2, "match.parameters"), solve(rival, critic, wish / 2, "match.parameters")
     return {**tree, "net": players[0], "method": {**tree["method"], "discriminator": players[1]}}
+
+
+def sizes(tree: Tree) -> str:
+    """What matching has set, as a person would type it."""
+    nets = {"net": tree["net"], "method.discriminator": tree["method"].get("discriminator") or {}}
+    keys = ("width", "growth", "hidden")
+    return " ".join(f"{name}.{key}={net[key]}" for name, net in nets.items() for key in keys if key in net)
 
 
 def parameters(tree: Tree, folder: Path, build: str, net: Tree) -> float:
@@ -107,7 +112,7 @@ def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tr
     if knob and abs(off(*found) or 0.0) > CLOSE:
         usual = float(net[knob])
         fines = [(width, fine) for width in widths for fine in finely(partial(off, width), usual)]
-        near = [one for one in fines if abs(off(*one) or 0.0) <= TOLERANCE]
+        near = [one for one in fines if (far := off(*one)) is not None and abs(far) <= TOLERANCE]
         found = min(near, key=lambda one: abs(log(one[1] / usual)), default=found)
     if abs(off(*found) or 0.0) > TOLERANCE:
         able = " or ".join(f"{exp(off(width) or 0.0) * wish:.6g}" for width in widths)

@@ -78,7 +78,9 @@ class StudyRun:
             self.crown(study, best)
         if best is not None and not study.count("running") and kept(best, "run.json"):
             path = write_tuned(study, best, self.tuned)
-            lines.append(f"the best as a file: {path}, for tuned={path.stem}")
+            lines.append(
+                f"the best as a file: {path}, for tuned={path.stem}; dvc repro takes it up (~tuned leaves it out)"
+            )
         self.log(study)
         if self.tracker.uri:
             lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")

@@ -1,6 +1,8 @@
 """Make a table of its own: a folder with params.yaml and a dvc.yaml for it, beside the project's.
 
-python pipelines/table.py FOLDER EXPERIMENT …      then: cd FOLDER && dvc repro, or python pipelines/grid.py FOLDER
+    python pipelines/table.py FOLDER EXPERIMENT … [KEY=VALUE …]
+
+Then python pipelines/grid.py FOLDER, or cd FOLDER && dvc repro. Each KEY=VALUE changes all of its experiments.
 
 The graph is the project's, with its paths as they are seen from the folder; what is built, prepared, trained and
 reported lies in the folder, and MLflow's store stays the project's.
@@ -28,7 +30,7 @@ PARAMS = """\
 experiments: {experiments}
 seeds: [0, 1, 2]
 profile: laptop
-overrides: {{}}
+overrides: {overrides}
 """
 
 
@@ -38,21 +40,32 @@ def graph(folder: Path) -> str:
     return OURS.sub(rf"{up}/\1", (REPOSITORY / "dvc.yaml").read_text())
 
 
-def make(folder: Path, experiments: list[str]) -> None:
+def seen_from(folder: Path, word: str) -> str:
+    """KEY=VALUE as it is typed here, for a table in `folder`: a path that is there is written as seen from it."""
+    key, _, value = word.partition("=")
+    path = Path(value).expanduser()
+    there = value and not path.is_absolute() and path.exists()
+    return f"{key}={Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()}" if there else word
+
+
+def make(folder: Path, experiments: list[str], changes: list[str]) -> None:
     """Write the folder's graph anew, and its params.yaml if there is none."""
     if folder.resolve() == REPOSITORY or not folder.resolve().is_relative_to(REPOSITORY):
         raise QuartetError(f"{folder}: a table is a folder within {REPOSITORY}; DVC looks after no other")
     for name in experiments:
         if name not in options("experiment") and not cell(name):
-            raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")
+            lines = [f"{line}_<net>" for line in options("experiment/grid")]
+            raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, [*options('experiment'), *lines])}")
     params = folder / "params.yaml"
-    if params.exists() and experiments:
+    if params.exists() and (experiments or changes):
         raise QuartetError(f"{params} is there already\nedit its experiments, or name another folder")
     if not params.exists() and not experiments:
         raise QuartetError(f"{folder}: no experiments given; some of {', '.join(options('experiment'))}")
     folder.mkdir(parents=True, exist_ok=True)
     if not params.exists():
-        write(params, PARAMS.format(experiments=json.dumps(experiments)))
+        words = json.dumps([seen_from(folder, word) for word in changes])
+        overrides = "".join(f"\n  {name}: {words}" for name in experiments) if changes else "{}"
+        write(params, PARAMS.format(experiments=json.dumps(experiments), overrides=overrides))
     write(folder / ".gitignore", "".join(f"/{name}/\n" for name in MADE))
     write(folder / "dvc.yaml", graph(folder))
 
@@ -60,9 +73,10 @@ def make(folder: Path, experiments: list[str]) -> None:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="table.py", description="Make a table of its own: params.yaml and dvc.yaml.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("experiments", nargs="*", help="its rows; none where the folder has a params.yaml already")
+    parser.add_argument("words", nargs="*", help="its experiments, and KEY=VALUE; none where it has a params.yaml")
     chosen = parser.parse_args(arguments)
-    make(chosen.folder, chosen.experiments)
+    changes = [word for word in chosen.words if "=" in word]
+    make(chosen.folder, [word for word in chosen.words if "=" not in word], changes)
     print(f"{chosen.folder}: edit params.yaml, then python pipelines/grid.py {chosen.folder}")
 
 

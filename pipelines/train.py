@@ -33,13 +33,16 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | Non
     its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
     `place` is the run's own folder where it is not to be named by its fingerprint.
     """
-    from pipelines.match import matched
+    from pipelines.match import matched, sizes
     from pipelines.prepare import ensure
     from pipelines.run import Run
 
     out = tree["out"] and Path(tree["out"])
     data = ensure(tree["data"])
-    run = Run(matched(tree, data), data, place=trial.folder if trial is not None else place)
+    asked, tree = tree, matched(tree, data)
+    if tree is not asked:
+        print(f"{tree['experiment']}: {sizes(tree)}, for the size that match asks for", flush=True)
+    run = Run(tree, data, place=trial.folder if trial is not None else place)
     if out is not None:
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:

@@ -16,6 +16,7 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +81,10 @@ def environment(project: Path) -> dict[str, str]:
 def recipe(family: str, **changes: Any) -> Any:
     """The net of conf/net/<family>.yaml, with what is asked to be different. Keys that it lacks are left out."""
     fields = yaml.safe_load((ROOT / "conf" / "net" / f"{family}.yaml").read_text())
-    make = locate(fields.pop("_target_"))
+    target = fields.pop("_target_")
+    make = locate(target)
+    if not callable(make):
+        pytest.fail(f"conf/net/{family}.yaml: there is no {target}; name the class by its full path")
     return make(**fields | {key: value for key, value in changes.items() if key in fields})
 
 

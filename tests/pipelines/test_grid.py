@@ -19,7 +19,7 @@ from running import ROOT, command, environment
 
 from pipelines.grid import Cell, dvc, on_ray
 from pipelines.grid import run as run_cells
-from pipelines.table import graph
+from pipelines.table import PARAMS, graph
 from quartet.types import QuartetError
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
@@ -62,6 +62,7 @@ def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
     for words, says in (
         ([str(tmp_path), "cnn"], "a table is a folder within"),
         (["nowhere", "cn"], "cn: no such experiment; did you mean cnn"),
+        (["nowhere", "own_images_cn"], "own_images_cn: no such experiment; did you mean own_images"),
         (["nowhere"], "no experiments given"),
         (["grid", "cnn"], "is there already"),
     ):
@@ -104,6 +105,24 @@ def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
     with on_ray(tmp_path, "local", 1) as submit:
         failures = run_cells(tmp_path, submit, [Cell("a-0", 1, "auto")])
     assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
+
+
+def test_what_is_said_to_a_table_holds_for_all_its_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from pipelines.compose import read_params
+    from pipelines.table import seen_from
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    assert seen_from(Path("mine"), "data.source.folder=photos") == "data.source.folder=../photos"
+    assert seen_from(Path("mine"), "data.source.folder=nowhere") == "data.source.folder=nowhere"
+    assert seen_from(Path("mine"), "budget=3 epochs") == "budget=3 epochs"
+    text = PARAMS.format(
+        experiments='["own_images_cnn"]', overrides='\n  own_images_cnn: ["data.source.folder=../photos"]'
+    )
+    (tmp_path / "params.yaml").write_text(text)
+    read = read_params(tmp_path / "params.yaml")
+    assert read.overrides == {"own_images_cnn": ["data.source.folder=../photos"]}
+    assert "net=cnn" in read.words("own_images_cnn")
 
 
 @pytest.mark.slow

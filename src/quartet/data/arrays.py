@@ -79,7 +79,7 @@ def read_npz(file: Path, *, validation: float, test: float, seed: int) -> tuple[
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             held = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
-        raise QuartetError(f"data.source.file: there is no file {file}") from error
+        raise QuartetError(f"data.source.file: there is no file {Path(file).absolute()}") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise QuartetError(f"{file}: not an npz that can be read ({error}); write it with numpy.savez") from error
     raw = _given_splits(file, held, validation=validation, test=test, seed=seed)

@@ -94,7 +94,7 @@ def class_names(folder: Path) -> list[str]:
     """The names of the class folders, sorted. Raises QuartetError when there are not at least two."""
     if not folder.is_dir():
         raise QuartetError(
-            f"data.source.folder: there is no folder {folder}; give one that holds a folder for each class"
+            f"data.source.folder: there is no folder {folder.absolute()}; give one that holds a folder for each class"
         )
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(names) < 2:

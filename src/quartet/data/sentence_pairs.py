@@ -76,7 +76,7 @@ class SentencePairs(Source):
         if self.folder.is_file():
             return {self.folder.stem: read_tsv(self.folder)}
         if not self.folder.is_dir():
-            raise QuartetError(f"data.source.folder: there is no folder or file {self.folder}")
+            raise QuartetError(f"data.source.folder: there is no folder or file {self.folder.absolute()}")
         found = {path.stem: read_tsv(path) for path in sorted(self.folder.glob("*.tsv"))}
         for path in sorted(self.folder.glob(f"*.{self.source}")):
             found[path.stem] = read_lines(path, path.with_suffix(f".{self.target}"))

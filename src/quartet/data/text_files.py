@@ -46,7 +46,7 @@ class TextFiles(Source):
         if self.folder.is_file():
             return [self.folder]
         if not self.folder.is_dir():
-            raise QuartetError(f"data.source.folder: there is no folder or file {self.folder}")
+            raise QuartetError(f"data.source.folder: there is no folder or file {self.folder.absolute()}")
         files = sorted(path for path in self.folder.glob(self.pattern) if path.is_file())
         if not files:
             raise QuartetError(
