@@ -44,7 +44,7 @@ def champion(store: Any, role: str, data: str | None) -> tuple[str, dict[str, st
     if known is None:
         raise QuartetError(
             f"{name}@{alias}: no such model in {store.uri} yet\n"
-            "compare.py RUN … --register, as in dvc repro, makes one of evaluated runs; --from RUN takes any trained run"
+            "compare.py RUN … --register, as in dvc repro, makes one of evaluated runs; --from RUN takes any run"
         )
     return f"models:/{name}@{alias}", known
 
