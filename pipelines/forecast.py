@@ -128,11 +128,11 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     weights = players(solved, folder)
     row.parameters = int(sum(weights.values()))
     data = build_data(solved, folder)
+    for split in ("train", "val"):
+        data.batches(split, world=row.devices, seed=solved["seed"])
     files = (path for split in ("train", "val") for path in folder.glob(f"*_{split}*.npy"))
     row.memory = memory.fixed(solved, weights=weights, data=sum(path.stat().st_size for path in files))
     fits(row)
-    for split in ("train", "val"):
-        data.batches(split, world=row.devices, seed=solved["seed"])
     method = build_method(solved, data)
     row.flops_per_sample = method.count_flops(next(iter(data.batches("train", seed=solved["seed"]))))
     del method

@@ -129,10 +129,8 @@ def test_the_best_is_registered_and_predicts(grid: Path, capsys: pytest.CaptureF
     version = client().get_model_version_by_alias("quartet-classify", "champion")
     assert version.run_id == best["mlflow_run_id"]
     mlflow.set_tracking_uri(f"sqlite:///{grid}/mlflow.db")
-    try:
-        model = mlflow.pyfunc.load_model("models:/quartet-classify@champion-own_series")
-    finally:
-        mlflow.set_tracking_uri(None)
+    model = mlflow.pyfunc.load_model("models:/quartet-classify@champion-own_series")
+    mlflow.set_tracking_uri(None)
     assert len(model.predict(np.zeros((3, 40), np.float32))) == 3
     compare.main([*folders(grid), "--register"])
     assert "champion-own_series, as before" in capsys.readouterr().out

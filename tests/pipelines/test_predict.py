@@ -51,12 +51,8 @@ def served(folder: Path, task: str) -> Any:
     """The champion as MLflow itself loads it."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    try:
-        return mlflow.pyfunc.load_model(f"models:/quartet-{task}@champion")
-    finally:
-        mlflow.set_tracking_uri(before)
+    return mlflow.pyfunc.load_model(f"models:/quartet-{task}@champion")
 
 
 def test_classes_of_pictures(trained: Path, say: Say) -> None:
