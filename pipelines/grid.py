@@ -1,6 +1,6 @@
 """Run a whole table, several cells at once: each cell and seed is trained and evaluated through DVC, then compared.
 
-    python pipelines/grid.py grid                     as many at once as there are cores, up to one for each
+    python pipelines/grid.py grid                     as many at once as there are GPUs, or cores
     python pipelines/grid.py grid --jobs 1            one after another
     python pipelines/grid.py grid --ray auto          spread over a Ray cluster whose machines share this folder
 
@@ -93,13 +93,43 @@ class Children:
                     os.killpg(child.pid, by)
 
 
+class Devices:
+    """The GPUs of this machine, lent to one cell at a time: each would take the first ones otherwise."""
+
+    def __init__(self, count: int) -> None:
+        self.free, self.changed = list(range(count)), threading.Condition()
+        self.count = count
+
+    @contextlib.contextmanager
+    def lent(self, cell: Cell) -> Iterator[dict[str, str]]:
+        """The variables that show a cell its GPUs alone, once there are as many free; none on a machine without. A cell
+        that asks for more than there are sees them all, and is refused when it trains."""
+        if cell.accelerator == "cpu" or not 0 < cell.devices <= self.count:
+            yield {}
+            return
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.free) >= cell.devices)
+            mine, self.free = self.free[: cell.devices], self.free[cell.devices :]
+        try:
+            yield {"CUDA_VISIBLE_DEVICES": ",".join(map(str, mine))}
+        finally:
+            with self.changed:
+                self.free = sorted([*self.free, *mine])
+                self.changed.notify_all()
+
+
 def dvc(
-    table: Path, *words: str, log: Path | None = None, threads: int | None = None, run: RunCommand = subprocess.run
+    table: Path,
+    *words: str,
+    log: Path | None = None,
+    more: dict[str, str] | None = None,
+    run: RunCommand = subprocess.run,
 ) -> str:
-    """Run DVC in the table's folder, waiting for its lock; QuartetError with its last words if it fails."""
+    """Run DVC in the table's folder with `more` variables, waiting for its lock; QuartetError with its last words if it
+    fails."""
     # Without --wait-for-lock a stage that ended well is lost, and run again, where DVC cannot note it at once.
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
-    env = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
+    env = {**os.environ, **(more or {})}
     for _ in range(TRIES):
         done = run(command, cwd=table, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         busy = done.returncode and LOCKED.search(done.stdout)
@@ -128,23 +158,37 @@ def changed(table: Path, all_cells: list[Cell]) -> list[Cell]:
     return [cell for cell in all_cells if set(cell.stages) & stale.keys()]
 
 
-def run_cell(table: Path, cell: Cell, threads: int | None, run: RunCommand = subprocess.run) -> float:
+def run_cell(
+    table: Path, cell: Cell, threads: int, devices: Devices | None = None, run: RunCommand = subprocess.run
+) -> float:
     """Train and evaluate one cell; returns the seconds that it took."""
-    begun = time.monotonic()
-    for stage in cell.stages:
-        log = table / "runs" / "grid" / f"{stage.replace('@', '-')}.log"
-        dvc(table, "repro", "--single-item", stage, log=log, threads=threads, run=run)
-    return time.monotonic() - begun
+    with (devices or Devices(0)).lent(cell) as shown:
+        begun = time.monotonic()
+        for stage in cell.stages:
+            log = table / "runs" / "grid" / f"{stage.replace('@', '-')}.log"
+            more = {"OMP_NUM_THREADS": str(threads), **shown}
+            dvc(table, "repro", "--single-item", stage, log=log, more=more, run=run)
+        return time.monotonic() - begun
+
+
+def gpus() -> int:
+    """The GPUs that this process sees."""
+    import torch
+
+    return torch.cuda.device_count()
 
 
 @contextlib.contextmanager
-def local(table: Path, jobs: int) -> Iterator[Any]:
-    """Submits cells to processes of this machine, which share its cores."""
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    pool, children = ThreadPoolExecutor(jobs), Children()
+def local(table: Path, jobs: int | None, waiting: list[Cell]) -> Iterator[Any]:
+    """Submits cells to processes of this machine, which share its cores, or each have GPUs of their own."""
+    count, cores = gpus(), os.cpu_count() or 1
+    wanted = max((cell.devices for cell in waiting if cell.accelerator != "cpu"), default=0)
+    jobs = jobs or (max(1, count // wanted) if count and wanted else cores)
+    pool, children, devices = ThreadPoolExecutor(jobs), Children(), Devices(count)
+    threads = max(1, cores // jobs)
     with terminable():
         try:
-            yield lambda cell: pool.submit(run_cell, table, cell, threads, children.run)
+            yield lambda cell: pool.submit(run_cell, table, cell, threads, devices, children.run)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             children.end(signal.SIGINT)
@@ -198,7 +242,7 @@ def run(table: Path, submit: Any, waiting: list[Cell]) -> dict[str, str]:
     return failures
 
 
-def grid(table: Path, *, jobs: int, ray: str | None, cpus: int) -> None:
+def grid(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> None:
     if not (table / "dvc.yaml").exists():
         raise QuartetError(f"{table}: no table, it has no dvc.yaml\npipelines/table.py {table} EXPERIMENT … makes one")
     print("preparing the data", flush=True)
@@ -206,7 +250,7 @@ def grid(table: Path, *, jobs: int, ray: str | None, cpus: int) -> None:
     all_cells = cells(table)
     waiting = changed(table, all_cells)
     print(f"{len(all_cells)} cells, of which {len(all_cells) - len(waiting)} are there already", flush=True)
-    with on_ray(table, ray, cpus) if ray else local(table, jobs) as submit:
+    with on_ray(table, ray, cpus) if ray else local(table, jobs, waiting) as submit:
         failures = run(table, submit, waiting)
     if failures:
         raise QuartetError(
@@ -219,11 +263,11 @@ def grid(table: Path, *, jobs: int, ray: str | None, cpus: int) -> None:
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="grid.py", description="Run a whole table, several cells at once.")
     parser.add_argument("table", type=Path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cells at once on this machine")
+    parser.add_argument("--jobs", type=int, help="cells at once on this machine; as many as it has GPUs, or cores")
     parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto")
     parser.add_argument("--cpus", type=int, default=1, help="CPUs of each device, on a Ray cluster")
     chosen = parser.parse_args(arguments)
-    if chosen.jobs < 1:
+    if chosen.jobs is not None and chosen.jobs < 1:
         raise QuartetError(f"--jobs: given {chosen.jobs}, needs at least 1")
     grid(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus)
 

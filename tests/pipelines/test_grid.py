@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 import yaml
 from running import ROOT, command, environment
 
-from pipelines.grid import Cell, dvc, on_ray
+from pipelines.grid import Cell, Devices, dvc, on_ray
 from pipelines.grid import run as run_cells
 from pipelines.table import PARAMS, graph
 from quartet.types import QuartetError
@@ -105,6 +106,29 @@ def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
     with on_ray(tmp_path, "local", 1) as submit:
         failures = run_cells(tmp_path, submit, [Cell("a-0", 1, "auto")])
     assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
+
+
+def test_each_cell_has_gpus_of_its_own() -> None:
+    devices = Devices(4)
+    pair, one = Cell("a-0", 2, "gpu"), Cell("b-0", 1, "auto")
+    with devices.lent(pair) as first, devices.lent(one) as second:
+        assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2"})
+        shown: list[dict[str, str]] = []
+
+        def wait() -> None:
+            with devices.lent(pair) as third:
+                shown.append(third)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.1)
+        assert not shown, "one is free, two are needed"
+    waiting.join(10)
+    assert shown == [{"CUDA_VISIBLE_DEVICES": "0,1"}]
+    assert devices.free == [0, 1, 2, 3]
+    for other in (Cell("c-0", 1, "cpu"), Cell("d-0", 5, "gpu")):
+        with devices.lent(other) as nothing:
+            assert nothing == {}
 
 
 def test_what_is_said_to_a_table_holds_for_all_its_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
