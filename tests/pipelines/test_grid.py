@@ -204,7 +204,7 @@ def test_an_interrupted_table_goes_on(project: Path, sent: str, all_of_them: boo
         assert time.monotonic() - begun < 200
         time.sleep(0.2)
     # As a terminal sends it, to all of them; or as a scheduler does, to the one that it started.
-    subprocess.run(["kill", f"-{sent}", f"{'-' * all_of_them}{process.pid}"], check=True)
+    (os.killpg if all_of_them else os.kill)(process.pid, getattr(signal, f"SIG{sent}"))
     assert process.wait(100) == 128 + signal.SIGINT
     (state,) = (project / "mine/runs").glob("mnist1d_cnn-0-*/state.json")
     assert json.loads(state.read_text())["status"] == "KILLED"
