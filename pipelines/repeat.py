@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import json
 import shutil
 import sys
@@ -19,7 +18,7 @@ from pipelines.compare_runs import Comparison, compare_runs
 from pipelines.configuration import Tree, config_hash
 from pipelines.environment import environment
 from pipelines.found import Found
-from pipelines.run import REPOSITORY, code_digest, git_commit, near
+from pipelines.run import REPOSITORY, code_digest, fingerprint, git_commit, near
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
@@ -106,8 +105,7 @@ def other_code(run: Found) -> str:
     """What to do where the code at hand is not the run's; "" where it is."""
     facts = run.facts
     now = code_digest()
-    parts = (facts["config_hash"], facts["data_digest"], now)
-    if hashlib.sha256("\n".join(parts).encode()).hexdigest() == facts["fingerprint"]:
+    if fingerprint(facts["config_hash"], facts["data_digest"], now) == facts["fingerprint"]:
         return ""
     commit = str(facts.get("git_commit") or "unknown")
     said = (

@@ -46,8 +46,7 @@ class Run:
 
     @cached_property
     def fingerprint(self) -> str:
-        parts = (self.config_hash, self.data_digest, code_digest())
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return fingerprint(self.config_hash, self.data_digest, code_digest())
 
     @property
     def name(self) -> str:
@@ -150,6 +149,11 @@ def near(path: Path) -> str:
     """`path` as seen from the working directory where it lies below it, so that it means the same in a copy."""
     whole = path.absolute()
     return (whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole).as_posix()
+
+
+def fingerprint(*parts: str) -> str:
+    """What a run's configuration, data and code come to together, each by its digest."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def code_digest() -> str:

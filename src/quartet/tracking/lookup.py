@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from quartet.tracking.place import database, reach
+from quartet.tracking.place import made, reach
 from quartet.types import QuartetError
 
 RUNS_PER_CALL = 1000
@@ -17,12 +17,11 @@ TABLES = "mlflow.loggedArtifacts"  # the tag by which MLflow's pages know tables
 
 def is_there(uri: str) -> bool:
     """Whether a store can be read at `uri` as it is: looking must not make an empty one."""
-    file = database(uri)
     try:
         reach(uri)
     except QuartetError:
         return False
-    return find_spec("mlflow") is not None and (file is None or file.exists())
+    return find_spec("mlflow") is not None and made(uri)
 
 
 def living(client: Any, run: str) -> Any | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +20,17 @@ def absolute(uri: str) -> str:
     if not uri.startswith("sqlite:///") or not path:
         return uri
     return f"sqlite:///{Path(path).expanduser().absolute()}{question}{options}"
+
+
+def chosen(uri: str | None) -> str:
+    """The store at `uri`; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the working directory."""
+    return absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+
+
+def made(uri: str) -> bool:
+    """Whether there is anything to ask: an SQLite file may not have been made yet, and asking would make it."""
+    file = database(uri)
+    return file is None or file.exists()
 
 
 def reach(uri: str) -> None:

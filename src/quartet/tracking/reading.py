@@ -3,14 +3,13 @@ that is not there is not made."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quartet.tracking.place import absolute, reach
+from quartet.tracking.place import chosen, made, reach
 from quartet.tracking.store import _client, _first_line
 from quartet.types import QuartetError
 
@@ -45,13 +44,11 @@ class Lookup:
     """What the store at `uri` knows; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` here."""
 
     def __init__(self, uri: str | None = None) -> None:
-        self.uri = absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+        self.uri = chosen(uri)
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to ask: an SQLite file may not have been made yet."""
-        path = self.uri.removeprefix("sqlite:///").partition("?")[0]
-        return not self.uri.startswith("sqlite:///") or Path(path).exists()
+        return made(self.uri)
 
     def run(self, run: str) -> TrackedRun | None:
         with self._asked() as client:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from quartet.tracking.buffer import Buffer, Point, points
 from quartet.tracking.labels import TAG_LENGTH, allowed, flatten, labels
 from quartet.tracking.lookup import is_there, living, tagged, write_table
-from quartet.tracking.place import absolute, alone, artifact_place, reach
+from quartet.tracking.place import alone, artifact_place, chosen, reach
 from quartet.tracking.registry import Registry, open_registry
 from quartet.tracking.tracker import Known, Metrics, Status, Tracker
 from quartet.types import QuartetError
@@ -58,7 +58,7 @@ class MLflow(Tracker):
     """
 
     def __init__(self, *, uri: str | None, experiment: str, system_metrics: bool, model: bool) -> None:
-        self.uri: str = absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+        self.uri: str = chosen(uri)
         self.experiment = experiment
         self.system_metrics = system_metrics
         self.stores_model = model

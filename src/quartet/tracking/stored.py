@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from quartet.tracking.place import absolute, reach
+from quartet.tracking.place import chosen, made, reach
 from quartet.tracking.store import _client, _first_line
 from quartet.types import QuartetError
 
@@ -15,7 +14,7 @@ class Stored:
     """The models of the store at `uri`; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` here."""
 
     def __init__(self, uri: str | None = None) -> None:
-        self.uri = absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+        self.uri = chosen(uri)
 
     def version(self, name: str, alias: str) -> dict[str, str] | None:
         """The tags of the registered version that `alias` stands for, and its number as `version`; None without one."""
@@ -58,7 +57,5 @@ class Stored:
         return _client(self.uri)
 
     def _is_there(self) -> bool:
-        """Asking must not make an empty store."""
         reach(self.uri)
-        path = self.uri.removeprefix("sqlite:///").partition("?")[0]
-        return not self.uri.startswith("sqlite:///") or Path(path).exists()
+        return made(self.uri)
