@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import re
 import signal
@@ -22,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,26 +200,57 @@ def local(table: Path, jobs: int | None, waiting: list[Cell]) -> Iterator[Any]:
                 raise
 
 
+def on_machine(table: Path, cell: Cell, threads: int) -> float:
+    """`run_cell` as a task of a cluster: what it has started ends with it where the task is cancelled."""
+    children = Children()
+
+    def work() -> float:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which Ray blocks, and children inherit
+        return run_cell(table, cell, threads, run=children.run)
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            while not wait([future], timeout=1.0).done:  # a cancelled task is interrupted between two waits only
+                pass
+        except KeyboardInterrupt:
+            children.end(signal.SIGINT)
+            raise
+        return future.result()
+
+
 @contextlib.contextmanager
-def on_ray(table: Path, address: str, cpus: int) -> Iterator[Any]:
-    """Submits cells to a Ray cluster as tasks, each with its devices."""
-    import ray
+def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Any]:
+    """Submits cells to a Ray cluster, or a Ray of this machine alone, as tasks, each with its devices; refuses one for
+    which no machine has room."""
+    from hydra_plugins.quartet_ray_sweeper._cluster import alive, offered, ray_running
+    from pipelines.ray_train import explained
 
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    # A task that asks for no GPU sees none, and `auto` would come to the CPU.
-    gpu = ("gpu", "auto") if ray.cluster_resources().get("GPU") else ("gpu",)
-    remote = ray.remote(max_retries=2)(run_cell)
+    with explained(), ray_running(address=address, dashboard=False, key="--ray") as ray, terminable():
+        machines = alive(ray)
+        # A task that asks for no GPU sees none, and `auto` would come to the CPU.
+        gpu = ("gpu", "auto") if any(machine["Resources"].get("GPU") for machine in machines) else ("gpu",)
+        remote = ray.remote(max_retries=2)(on_machine)
+        tasks: list[Any] = []
 
-    def submit(cell: Cell) -> Future[float]:
-        gpus = cell.devices if cell.accelerator in gpu else 0
-        task = remote.options(num_cpus=cell.devices * cpus, num_gpus=gpus, name=cell.name)
-        return task.remote(table.resolve(), cell, cpus).future()  # type: ignore[no-any-return]
+        def submit(cell: Cell) -> Future[float]:
+            needs = {"CPU": cell.devices * cpus, "GPU": cell.devices if cell.accelerator in gpu else 0}
+            if not any(all(one["Resources"].get(key, 0) >= needs[key] for key in needs) for one in machines):
+                raise QuartetError(
+                    f"{cell.name}: {needs['CPU']} CPUs and {needs['GPU']} GPUs asked for, Ray has {offered(machines)}\n"
+                    "take fewer (trainer.devices, --cpus) or a larger cluster (--ray)"
+                )
+            options = {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"], "name": cell.name}
+            tasks.append(remote.options(**options).remote(table.resolve(), cell, cpus))
+            return tasks[-1].future()  # type: ignore[no-any-return]
 
-    try:
-        yield submit
-    finally:
-        ray.shutdown()
+        try:
+            yield submit
+        except KeyboardInterrupt:
+            for task in tasks:
+                ray.cancel(task)
+            ray.wait(tasks, num_returns=len(tasks))
+            raise
 
 
 def run(table: Path, submit: Any, waiting: list[Cell]) -> dict[str, str]:
@@ -250,7 +280,8 @@ def grid(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> None:
     all_cells = cells(table)
     waiting = changed(table, all_cells)
     print(f"{len(all_cells)} cells, of which {len(all_cells) - len(waiting)} are there already", flush=True)
-    with on_ray(table, ray, cpus) if ray else local(table, jobs, waiting) as submit:
+    place = on_ray(table, None if ray == "local" else ray, cpus) if ray else local(table, jobs, waiting)
+    with place as submit:
         failures = run(table, submit, waiting)
     if failures:
         raise QuartetError(
@@ -264,7 +295,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="grid.py", description="Run a whole table, several cells at once.")
     parser.add_argument("table", type=Path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml")
     parser.add_argument("--jobs", type=int, help="cells at once on this machine; as many as it has GPUs, or cores")
-    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto")
+    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto, or local")
     parser.add_argument("--cpus", type=int, default=1, help="CPUs of each device, on a Ray cluster")
     chosen = parser.parse_args(arguments)
     if chosen.jobs is not None and chosen.jobs < 1:

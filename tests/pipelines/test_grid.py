@@ -103,8 +103,10 @@ def test_a_lost_cell_is_a_failed_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
-    with on_ray(tmp_path, "local", 1) as submit:
+    with on_ray(tmp_path, None, 1) as submit:
         failures = run_cells(tmp_path, submit, [Cell("a-0", 1, "auto")])
+        with pytest.raises(QuartetError, match=r"b-0: 500 CPUs and 0 GPUs asked for, Ray has 1 machine with"):
+            submit(Cell("b-0", 500, "cpu"))
     assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
 
 
@@ -187,15 +189,18 @@ def test_a_failing_cell_does_not_stop_the_others(project: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sent", "all_of_them"), [("INT", True), ("TERM", False)])
-def test_an_interrupted_table_goes_on(project: Path, sent: str, all_of_them: bool) -> None:
+@pytest.mark.parametrize(
+    ("sent", "all_of_them", "place"),
+    [("INT", True, ["--jobs", "1"]), ("TERM", False, ["--jobs", "1"]), ("INT", False, ["--ray", "local"])],
+)
+def test_an_interrupted_table_goes_on(project: Path, sent: str, all_of_them: bool, place: list[str]) -> None:
     path = project / "mine/params.yaml"
     params = yaml.safe_load(path.read_text())
     for words in params["overrides"].values():
         words[-3:-1] = ["budget='400 steps'", "validate_every='20 steps'"]
     path.write_text(yaml.safe_dump(params))
     process = subprocess.Popen(
-        [sys.executable, "pipelines/grid.py", "mine", "--jobs", "1"],
+        [sys.executable, "pipelines/grid.py", "mine", *place],
         cwd=project, env=environment(project), start_new_session=True,
     )  # fmt: skip
     begun = time.monotonic()
