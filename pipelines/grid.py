@@ -117,6 +117,17 @@ class Devices:
                 self.changed.notify_all()
 
 
+def aloud(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """As subprocess.run, of whose output it takes one stream, and prints what is news in it line by line."""
+    said = []
+    with subprocess.Popen(command, **options) as child:
+        for line in child.stdout or ():
+            said.append(line)
+            if line.strip() and not line.endswith("didn't change, skipping\n"):
+                print(line, end="", flush=True)
+    return subprocess.CompletedProcess(command, child.returncode, "".join(said))
+
+
 def dvc(
     table: Path,
     *words: str,
@@ -276,7 +287,7 @@ def grid(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> None:
     if not (table / "dvc.yaml").exists():
         raise QuartetError(f"{table}: no table, it has no dvc.yaml\npipelines/table.py {table} EXPERIMENT … makes one")
     print("preparing the data", flush=True)
-    dvc(table, "repro", "prepare")
+    dvc(table, "repro", "prepare", run=aloud)
     all_cells = cells(table)
     waiting = changed(table, all_cells)
     print(f"{len(all_cells)} cells, of which {len(all_cells) - len(waiting)} are there already", flush=True)
