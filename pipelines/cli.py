@@ -119,10 +119,9 @@ def _run_task(task: Task, config: DictConfig) -> Any:
 def _run_hydra(task: Task, arguments: Sequence[str]) -> None:
     import hydra
 
-    from pipelines.configuration import CONF, HYDRA_VERSION, spelled_out
+    from pipelines.configuration import CONF, HYDRA_VERSION
     from pipelines.refusals import explain
 
-    arguments = spelled_out(arguments)
     asked = os.environ.get(FULL_ERROR)
     job = _job(task, full_error=asked)
     program = hydra.main(config_path=str(CONF), config_name="config", version_base=HYDRA_VERSION)(job)
@@ -244,12 +243,12 @@ def _flags(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
 
 def help_text(program: Path, task: Task) -> str:
     """What can be said to `program`, read from conf/ as it is now."""
-    from pipelines.configuration import groups, headline, options
+    from pipelines.configuration import files, groups, headline, options
 
     about = (sys.modules[task.__module__].__doc__ or task.__doc__ or "").strip().splitlines()
     command = f"python {os.path.relpath(program)}"
     chosen = [group for group in groups() if group != "experiment" and options(group)]
-    wide = max(map(len, chosen + options("experiment")), default=0)
+    wide = max(map(len, chosen + files("experiment")), default=0)
     return "\n".join(
         [
             *about[:1],
@@ -262,7 +261,8 @@ def help_text(program: Path, task: Task) -> str:
             f"  {command} build/cnn.yaml seed=1      a resolved file, as the pipeline runs it",
             "",
             "Experiments (experiment=…):",
-            *(f"  {name:{wide}}  {headline('experiment', name)}" for name in options("experiment")),
+            *(f"  {name:{wide}}  {headline('experiment', name)}" for name in files("experiment")),
+            f"  and <line>_<net> with any net for each line of the grid: {', '.join(files('experiment/grid'))}",
             "",
             "Groups (net=…), of which an experiment chooses; each of their values can be set, as net.width=48:",
             *(f"  {group:{wide}}  {', '.join(options(group))}" for group in chosen),

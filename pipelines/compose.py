@@ -15,7 +15,7 @@ from typing import Any
 
 from pipelines import cli
 from pipelines.check import check
-from pipelines.configuration import Tree, cell, compose, load, options, save
+from pipelines.configuration import Tree, compose, load, options, save
 from pipelines.refusals import did_you_mean
 from quartet.types import QuartetError
 
@@ -130,8 +130,7 @@ def _flat(node: Tree, prefix: str = "") -> Iterator[str]:
 
 def _require_option(name: Any, group: str, where: str) -> None:
     known = options(group)
-    there = name in known or (group == "experiment" and bool(cell(str(name))))
-    _require(there, f"{where}: {name}: no such {group}; {did_you_mean(str(name), known)}")
+    _require(name in known, f"{where}: {name}: no such {group}; {did_you_mean(str(name), known)}")
 
 
 def _unique(values: Any, kind: type) -> bool:

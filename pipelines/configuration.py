@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from pipelines.refusals import explain
@@ -23,10 +24,6 @@ HYDRA_VERSION = "1.3"
 OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "tuned_from", "trainer.progress", "data.source.mirror")
 
 
-# A line of the grid names its cells by the net: fashion_mnist_${family:${net._target_}}.
-OmegaConf.register_new_resolver("family", lambda target: str(target).rpartition(".")[2].lower(), replace=True)
-
-
 def home() -> Path:
     """Where the tables of one project keep what they share: the repository from a folder in it, else where one is."""
     here = Path.cwd()
@@ -37,7 +34,7 @@ def compose(overrides: Iterable[str]) -> Tree:
     """The resolved tree of the command line `overrides`; QuartetError when they do not compose."""
     import hydra
 
-    words = spelled_out(overrides)
+    words = list(overrides)
     if not any(word.startswith(("experiment=", "sweep=")) for word in words):
         raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(options('experiment'))}")
     try:
@@ -45,12 +42,6 @@ def compose(overrides: Iterable[str]) -> Tree:
             return resolve(hydra.compose("config", overrides=words))
     except Exception as error:
         raise QuartetError(explain(error)) from error
-
-
-def spelled_out(words: Iterable[str]) -> list[str]:
-    """The same words, but for `experiment=<a cell of the grid>`, of which those that compose it take the place."""
-    parts = [(word, cell(word.removeprefix("experiment=")) if word.startswith("experiment=") else []) for word in words]
-    return [part for word, composing in parts for part in composing or [word]]
 
 
 def compose_group(group: str, option: str) -> Tree:
@@ -124,18 +115,36 @@ def config_hash(tree: Tree) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def options(group: str) -> list[str]:
-    """What there is to choose from in a group of conf/."""
+def files(group: str) -> list[str]:
+    """The options of a group that have a file in conf/."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def cell(name: str) -> list[str]:
-    """The words that compose the cell `name`, <line>_<net>, of the grid where it has no file of its own; else []."""
-    line, _, net = name.rpartition("_")
-    if name in options("experiment") or line not in options("experiment/grid") or net not in options("net"):
-        return []
-    players = "adversarial" in (CONF / "experiment" / "grid" / f"{line}.yaml").read_text(encoding="utf-8")
-    return [f"experiment=grid/{line}", f"net={net}", *[f"net@method.discriminator={net}"] * players]
+def options(group: str) -> list[str]:
+    """What there is to choose from in a group of conf/."""
+    return sorted({*files(group), *cells()}) if group == "experiment" else files(group)
+
+
+def cells() -> dict[str, Tree]:
+    """The cells of the grid, <line>_<net>, that have no file of their own, each as its file would be."""
+    found = {}
+    for line in files("experiment/grid"):
+        text = (CONF / "experiment" / "grid" / f"{line}.yaml").read_text(encoding="utf-8")
+        rivals = re.search(r"^ *- override /method: adversarial *$", text, re.M)
+        players = ["net", "net@method.discriminator"] if rivals else ["net"]
+        for net in files("net"):
+            nets = [{f"override /{player}": net} for player in players]
+            found[f"{line}_{net}"] = {"defaults": [{"grid": line}, *nets], "experiment": f"{line}_{net}"}
+    return {name: found[name] for name in found.keys() - files("experiment")}
+
+
+def _register(experiments: dict[str, Tree]) -> None:
+    """Have Hydra take them for files of conf/experiment/."""
+    for name, content in experiments.items():
+        ConfigStore.instance().store(name, content, group="experiment", package="_global_", provider="grid")
+
+
+_register(cells())
 
 
 def tuning_trials(tree: Tree) -> int:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from pipelines import cli
-from pipelines.configuration import REPOSITORY, cell, options
+from pipelines.configuration import REPOSITORY, options
 from pipelines.refusals import did_you_mean
 from pipelines.run import write
 from quartet.types import QuartetError
@@ -53,9 +53,8 @@ def make(folder: Path, experiments: list[str], changes: list[str]) -> None:
     if folder.resolve() == REPOSITORY or not folder.resolve().is_relative_to(REPOSITORY):
         raise QuartetError(f"{folder}: a table is a folder within {REPOSITORY}; DVC looks after no other")
     for name in experiments:
-        if name not in options("experiment") and not cell(name):
-            lines = [f"{line}_<net>" for line in options("experiment/grid")]
-            raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, [*options('experiment'), *lines])}")
+        if name not in options("experiment"):
+            raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")
     params = folder / "params.yaml"
     if params.exists() and (experiments or changes):
         raise QuartetError(f"{params} is there already\nedit its experiments, or name another folder")

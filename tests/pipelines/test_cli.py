@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.configuration import compose, load, options, save
+from pipelines.configuration import compose, files, load, options, save
 
 PROGRAM = '''
 """Show what would run."""
@@ -111,6 +111,10 @@ def test_a_cell_of_the_grid_without_a_file_runs_by_its_name(program: Path) -> No
         done = run(program, "experiment=fashion_mnist_mlp", *more)
         assert done.returncode == 0, done.stderr
         assert "fashion_mnist_mlp" in done.stdout
+    done = run(program, "experiment=fashion_mnist_mlp,mnist1d_mlp", "--multirun")
+    assert done.returncode == 0, done.stderr
+    assert "ran fashion_mnist_mlp" in done.stdout
+    assert "ran mnist1d_mlp" in done.stdout
     done = run(program, "experiment=fashion_mnist_mpl")
     assert done.returncode == 2
     assert "experiment=fashion_mnist_mpl: no such option" in done.stderr
@@ -197,7 +201,7 @@ def test_a_missing_resolved_file_is_named(program: Path) -> None:
 def test_help_lists_all_there_is_and_is_light(program: Path) -> None:
     done = run(program, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for name in options("experiment") + options("net"):
+    for name in files("experiment") + options("net"):
         assert name in done.stdout
     assert "A residual CNN" in done.stdout
     assert done.stdout.splitlines()[-1] == "heavy: []"

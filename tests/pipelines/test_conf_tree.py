@@ -16,6 +16,7 @@ from pipelines.configuration import (
     compose,
     compose_group,
     config_hash,
+    files,
     groups,
     headline,
     load,
@@ -40,7 +41,7 @@ def cnn() -> Tree:
 
 
 @pytest.mark.parametrize("profile", options("profile"))
-@pytest.mark.parametrize("experiment", options("experiment"))
+@pytest.mark.parametrize("experiment", files("experiment"))
 def test_every_experiment_composes_and_passes_the_check(experiment: str, profile: str) -> None:
     tree = compose(words(experiment, f"profile={profile}"))
     check(tree)
@@ -73,7 +74,7 @@ def test_a_file_names_code_by_targets_that_exist_and_nothing_of_hydra(path: Path
     assert "${hydra" not in own
 
 
-@pytest.mark.parametrize("experiment", options("experiment"))
+@pytest.mark.parametrize("experiment", files("experiment"))
 def test_an_experiment_says_what_it_shows_and_how_to_run_it(experiment: str) -> None:
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8")
     header = text.partition("\ndefaults:")[0]

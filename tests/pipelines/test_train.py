@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from running import command, curve, facts, interrupted, only_run, runs, weights
 
-from pipelines.configuration import compose, options
+from pipelines.configuration import compose, files
 from pipelines.train import train
 
 Small = Callable[..., list[str]]
 
 
-@pytest.mark.parametrize("experiment", options("experiment"))
+@pytest.mark.parametrize("experiment", files("experiment"))
 def test_every_shipped_experiment_runs(experiment: str, small: Small, here: Path) -> None:
     objective = train(compose(small(experiment)))
     run = only_run(here)
