@@ -36,7 +36,7 @@ def compose(overrides: Iterable[str]) -> Tree:
 
     words = list(overrides)
     if not any(word.startswith(("experiment=", "sweep=")) for word in words):
-        raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(options('experiment'))}")
+        raise QuartetError(f"experiment: not given; add experiment=<name>, one of {', '.join(files('experiment'))}")
     try:
         with hydra.initialize_config_dir(str(CONF), version_base=HYDRA_VERSION):
             return resolve(hydra.compose("config", overrides=words))

@@ -17,6 +17,8 @@ from yaml import MarkedYAMLError
 
 from quartet.types import QuartetError
 
+MOST_LISTED = 24
+
 
 def explain(error: BaseException) -> str:
     """The refusal that an error met while composing amounts to."""
@@ -33,7 +35,9 @@ def did_you_mean(given: str, known: Iterable[str], *, prefix: str = "") -> str:
     """`did you mean X? (there are …)`, or the list alone when nothing is near."""
     names = [str(name) for name in known]
     near = difflib.get_close_matches(given, names, n=1)
-    listed = ", ".join(names) or "nothing here"
+    listed = ", ".join(names[:MOST_LISTED]) or "nothing here"
+    if len(names) > MOST_LISTED:
+        listed += f" and {len(names) - MOST_LISTED} more"
     return f"did you mean {prefix}{near[0]}? (there are {listed})" if near else f"there are {listed}"
 
 
