@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from quartet.report.comparison import Comparison
+from quartet.report.comparison import Comparison, common_caveats
 from quartet.report.fronts import fronts
 from quartet.report.markup import Markup, join, tag
 from quartet.report.matched import matched
@@ -18,22 +18,26 @@ from quartet.report.verdict import NETS, PAIRS, RULE, interval, p_value, pair_he
 
 def verdicts(contested: Sequence[Comparison]) -> Markup:
     """What was shown and what was not, of each task and data set by itself."""
+    common = common_caveats(contested)
     return tag(
         "section",
         tag("h2", "Verdicts"),
         tag("p", "Nets are compared on one task and one data set, never across. Each heading leads to its evidence."),
-        [_said(comparison) for comparison in contested],
+        tag("div", [_said(comparison, common) for comparison in contested], class_="contests"),
+        [tag("p", note, class_="note") for note in common],
         tag("details", tag("summary", "The rule, laid down before any result"), [tag("p", said) for said in RULE]),
     )
 
 
-def _said(comparison: Comparison) -> Markup:
+def _said(comparison: Comparison, common: Sequence[str]) -> Markup:
     said = zip(comparison.verdicts, comparison.ordered, strict=True)
     items = [tag("li", words, class_="shown" if difference.shown else None) for words, difference in said]
-    return join(
+    return tag(
+        "div",
         tag("h3", tag("a", comparison.title, href=f"#{anchor(comparison)}")),
+        tag("ul", [tag("li", score) for score in comparison.scores], class_="scores"),
         tag("ul", items, class_="verdicts"),
-        [tag("p", note, class_="note") for note in comparison.caveats],
+        [tag("p", note, class_="note") for note in comparison.caveats if note not in common],
     )
 
 

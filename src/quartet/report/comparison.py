@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from quartet.report.matched import matched, unmatched
+from quartet.report.numerals import spread
 from quartet.report.run import FALLING, FAMILY_NAMES, HEADLINE, RISING, Cell, Run, arrow, comparable, metric_name
 from quartet.report.statistics import LEVEL, POWER, Difference, Estimate, differences, estimate
 from quartet.report.verdict import SMALLEST, permutation_caveat, verdict
@@ -48,6 +49,15 @@ class Comparison:
         return estimate(values) if values else None
 
     @property
+    def scores(self) -> list[str]:
+        """What the verdicts are about: each net with its test metric."""
+        values = {str(cell["experiment"]): cell.values(f"test/{self.metric}") for cell in self.cells}
+        return [
+            f"{name.removeprefix('the ')} {spread(list(values[experiment].values()))}"
+            for experiment, name in self.names.items()
+        ]
+
+    @property
     def verdicts(self) -> list[str]:
         """A sentence a pair, those that show a difference first."""
         return [sentence(verdict(d, names=self.names, metric=self.metric)) for d in self.ordered]
@@ -78,6 +88,12 @@ class Comparison:
 def comparisons(runs: Sequence[Run]) -> list[Comparison]:
     """The runs by (task, data), in the order in which these first come."""
     return [_comparison(task, data, tuple(group)) for (task, data), group in comparable(runs).items()]
+
+
+def common_caveats(contested: Sequence[Comparison]) -> list[str]:
+    """The caveats that several comparisons share, all of them: said once, for all."""
+    first, *others = [comparison.caveats for comparison in contested] or [[]]
+    return [said for said in first if others and all(said in caveats for caveats in others)]
 
 
 def _comparison(task: str, data: str, group: tuple[Cell, ...]) -> Comparison:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from quartet.report.comparison import Comparison, comparisons
+from quartet.report.comparison import Comparison, common_caveats, comparisons
 from quartet.report.matched import matched
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
@@ -22,7 +22,8 @@ def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
     contested = [group for group in groups if group.contested]
     parts = [f"# {title}"]
     if contested:
-        parts += ["## Verdicts", *(_verdicts(group) for group in contested)]
+        common = common_caveats(contested)
+        parts += ["## Verdicts", *(_verdicts(group, common) for group in contested), *map(_text, common)]
         parts += [_folded("The rule, laid down before any result", "\n\n".join(map(_text, RULE)))]
     parts += ["## Results", CHOSEN, *(part for group in groups for part in _group(group))]
     parts += ["## How to repeat each number", REPEATED, _repeat(cells(runs))]
@@ -37,9 +38,10 @@ CHOSEN = (
 )
 
 
-def _verdicts(group: Comparison) -> str:
+def _verdicts(group: Comparison, common: Sequence[str]) -> str:
     items = "\n".join(f"- {_text(said)}" for said in group.verdicts)
-    return "\n\n".join([f"### {_text(group.title)}", items, *map(_text, group.caveats)])
+    notes = [_text(note) for note in group.caveats if note not in common]
+    return "\n\n".join([f"### {_text(group.title)}", _text(", ".join(group.scores)), items, *notes])
 
 
 def _group(group: Comparison) -> list[str]:

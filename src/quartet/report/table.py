@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from quartet.report.comparison import comparisons
+from quartet.report.comparison import common_caveats, comparisons
 from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import FAMILY_NAMES, Cell, Run, arrow, cells, finite, metric_name
@@ -39,9 +39,12 @@ def summary(runs: Sequence[Run]) -> str:
     """A short table for the terminal: a line an experiment, with its headline metric over seeds; then the verdicts."""
     head = ("experiment", "net", "task", "data", "test metric", "", "parameters", "samples", "time", "seeds")
     lines = [aligned([head, *(_summary_row(cell) for cell in cells(runs))], right={5, 6, 7, 8, 9})]
-    for comparison in comparisons(runs):
-        if comparison.contested:
-            lines += ["", f"{comparison.title}:", *(f"  {said}" for said in comparison.verdicts + comparison.caveats)]
+    contested = [comparison for comparison in comparisons(runs) if comparison.contested]
+    common = common_caveats(contested)
+    for comparison in contested:
+        notes = [note for note in comparison.caveats if note not in common]
+        lines += ["", f"{comparison.title}:", *(f"  {said}" for said in comparison.verdicts + notes)]
+    lines += ["", *common] if common else []
     return "\n".join(lines)
 
 
