@@ -124,7 +124,7 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
 
     memory.resident()  # looked at before anything is built here
     solved = matched(tree, folder)
-    row.seeds = [standing(of_seed(tree, solved, seed, folder), folder if real else None) for seed in seeds]
+    row.seeds = [standing({**solved, "seed": seed}, folder if real else None) for seed in seeds]
     weights = players(solved, folder)
     row.parameters = int(sum(weights.values()))
     data = build_data(solved, folder)
@@ -134,21 +134,13 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     row.memory = memory.fixed(solved, weights=weights, data=sum(path.stat().st_size for path in files))
     fits(row)
     method = build_method(solved, data)
-    row.flops_per_sample = method.count_flops(next(iter(data.batches("train", seed=solved["seed"]))))
+    row.flops_per_sample = method.count_flops(data.typical_batch())
     del method
     row.memory = row.memory.with_activations(activations(solved, folder, gpu=row.accelerator == "gpu"))
     fits(row)
     spend(row, solved, data, None)
     if measure:
         clock(row, solved, folder, data, real=real)
-
-
-def of_seed(tree: Tree, solved: Tree, seed: int, folder: Path) -> Tree:
-    """The matched tree of another seed. Operations are counted on its own batches, parameters are those of all."""
-    from pipelines.match import matched
-
-    one = {**tree, "seed": seed}
-    return matched(one, folder) if tree["match"]["flops"] else {**one, "net": solved["net"], "method": solved["method"]}
 
 
 def players(tree: Tree, folder: Path) -> dict[str, float]:

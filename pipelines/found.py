@@ -63,6 +63,12 @@ class Found:
         return str(self.folder) if lies_here else self.facts["mlflow_run_id"]
 
     @property
+    def table(self) -> Path:
+        """The folder from which the paths of its configuration are seen: that of the table that it is a cell of."""
+        around = self.folder.parents if self.folder else ()
+        return next((one.parent for one in around if one.name in ("runs", "results")), Path())
+
+    @property
     def identity(self) -> str:
         """Two folders of the same identity hold the same run, if perhaps trained twice."""
         return self.facts.get("fingerprint") or self.facts.get("mlflow_run_id") or str(self.folder)

@@ -291,6 +291,8 @@ def grid(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> None:
     all_cells = cells(table)
     waiting = changed(table, all_cells)
     print(f"{len(all_cells)} cells, of which {len(all_cells) - len(waiting)} are there already", flush=True)
+    if waiting:
+        print(f"what each says: {table / 'runs' / 'grid'}/<stage>-<cell>.log", flush=True)
     place = on_ray(table, None if ray == "local" else ray, cpus) if ray else local(table, jobs, waiting)
     with place as submit:
         failures = run(table, submit, waiting)

@@ -66,7 +66,7 @@ def data(run: Found) -> Facts:
     """The data set, where it came from, and whether it is still prepared here as it was."""
     facts = run.facts
     kept = facts.get("dataset") or {}
-    folder = Path(kept.get("folder") or f"data/{facts.get('data')}")
+    folder = run.table / (kept.get("folder") or f"data/{facts.get('data')}")
     manifest = read(folder / "manifest.json")
     same = manifest.get("digest") == facts.get("data_digest") if manifest else None
     told = {key: kept.get(key) or (manifest.get(key) if same else None) for key in ("origin", "licence")}

@@ -78,7 +78,7 @@ def operations(tree: Tree, folder: Path, net: Tree) -> float:
     tree = {**tree, "net": net, "data": {**tree["data"], "loading": loading}}
     data = build_data(tree, folder)
     method = build_method(tree, data)
-    return method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
+    return method.count_flops(data.typical_batch())
 
 
 def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tree:

@@ -37,17 +37,22 @@ def repeat(run: Found, *, anyway: bool, as_json: bool) -> int:
     """
     refuse_impossible(run)
     tree = tree_of(run)
-    doubts = [doubt for doubt in (other_configuration(run), other_code(run), other_data(run, tree)) if doubt]
+    with contextlib.chdir(run.table):
+        data = other_data(run, tree)
+    doubts = [doubt for doubt in (other_configuration(run), other_code(run), data) if doubt]
     if doubts and not anyway:
         raise QuartetError("\n".join([*doubts, "or --anyway, to see what comes out nevertheless"]))
-    check(tree)
+    with contextlib.chdir(run.table):
+        check(tree)
     folder = fresh(run)
+    whole = folder.absolute()
     around = differences(run.facts.get("environment") or {}, environment())
     commit = differences({"commit": run.facts.get("git_commit")}, {"commit": git_commit()})
     with shown(as_json):
         for line in [f"repeating {run.name} ({run.asked}) in {folder}", *doubts, *commit, *around]:
             print(line, flush=True)
-        train_again(run, tree, folder)
+        with contextlib.chdir(run.table):
+            train_again(run, tree, whole)
     comparison = compare_runs(run, folder)
     machine = differences(run.facts.get("trained_on") or {}, comparison.trained_on)
     if comparison.same:

@@ -98,7 +98,7 @@ def progress(run: Run) -> float:
     data = build_data(run.tree, run.data)
     flops = 0.0
     if budget.unit == "flops":
-        flops = build_method(run.tree, data).count_flops(next(iter(data.batches("train", seed=run.tree["seed"]))))
+        flops = build_method(run.tree, data).count_flops(data.typical_batch())
     return budget.used(Spent(kept["samples"], kept["steps"], data.examples["train"], flops, kept["seconds"]))
 
 

@@ -165,7 +165,7 @@ def samples(tree: Tree) -> int:
     tree = matched(tree, folder) if budget.unit == "flops" else tree
     data = build_data(tree, folder)
     batches, examples = data.batches("train", seed=tree["seed"]), data.examples["train"]
-    flops = build_method(tree, data).count_flops(next(iter(batches))) if budget.unit == "flops" else 1.0
+    flops = build_method(tree, data).count_flops(data.typical_batch()) if budget.unit == "flops" else 1.0
     epoch = Spent(samples=examples, steps=batches.per_epoch, samples_per_epoch=examples, flops_per_sample=flops)
     return round(examples / budget.used(epoch))
 

@@ -21,9 +21,11 @@ from pipelines import cli
 from pipelines.configuration import REPOSITORY, options
 from pipelines.refusals import did_you_mean
 from pipelines.run import write
+from pipelines.standing import origin
 from quartet.types import QuartetError
 
 OURS = re.compile(r"(?<![\w./])(conf|pipelines|src)(?=[/,\]\s])")  # where dvc.yaml names them
+PATHS = ("data.source.folder", "data.source.file", "data.source.mirror")
 MADE = ("build", "data", "results", "reports", "runs")
 PARAMS = """\
 # A table of its own; what the keys mean is said in the project's params.yaml.
@@ -44,7 +46,7 @@ def seen_from(folder: Path, word: str) -> str:
     """KEY=VALUE as it is typed here, for a table in `folder`: a path that is there is written as seen from it."""
     key, _, value = word.partition("=")
     path = Path(value).expanduser()
-    there = value and not path.is_absolute() and path.exists()
+    there = key in PATHS and not path.is_absolute() and path.exists()
     return f"{key}={Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()}" if there else word
 
 
@@ -60,6 +62,8 @@ def make(folder: Path, experiments: list[str], changes: list[str]) -> None:
         raise QuartetError(f"{params} is there already\nedit its experiments, or name another folder")
     if not params.exists() and not experiments:
         raise QuartetError(f"{folder}: no experiments given; some of {', '.join(options('experiment'))}")
+    for name in experiments:  # a mistake is said before anything is written
+        origin(cli.tree_of([f"experiment={name}", *changes])["data"])
     folder.mkdir(parents=True, exist_ok=True)
     if not params.exists():
         words = json.dumps([seen_from(folder, word) for word in changes])

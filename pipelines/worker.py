@@ -54,7 +54,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     data = build_data(tree, data_folder)
     method = build_method(tree, data)
     data.clock = method
-    method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
+    method.count_flops(data.typical_batch())
     metrics = attach(folder, tree) if rank == 0 else None
     last = folder / "checkpoints" / "last.ckpt"
     reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)

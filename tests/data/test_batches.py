@@ -151,6 +151,16 @@ def test_pair_batches_keep_to_their_size_and_pad_little(open_data: Open) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_operations_are_counted_on_a_batch_like_most_whatever_the_seed(kind: str, open_data: Open) -> None:
+    typical, other = open_data(kind).typical_batch(), open_data(kind, seed=5).typical_batch()
+    assert same(typical, other)
+    batches = open_data(kind).batches("train")
+    sizes = [batch["samples"] for batch in islice(iter(batches), batches.per_epoch)]
+    mean = sum(sizes) / len(sizes)
+    assert abs(typical["samples"] - mean) == min(abs(size - mean) for size in sizes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_limits_are_nested_and_chosen_by_seed(kind: str, open_data: Open) -> None:
     few, more = (
         open_data(kind, limit_train=n, augment=None, **({"batch_size": 8} if kind != "pairs" else {})) for n in (16, 40)

@@ -65,6 +65,8 @@ def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
         (["nowhere", "cn"], "cn: no such experiment; did you mean cnn"),
         (["nowhere", "own_images_cn"], "own_images_cn: no such experiment; did you mean own_images"),
         (["nowhere"], "no experiments given"),
+        (["nowhere", "cnn", "net.widht=3"], "net.widht: no such key; did you mean net.width"),
+        (["nowhere", "own_images_cnn", "data.source.folder=photoss"], "data.source.folder: there is no photoss"),
         (["grid", "cnn"], "is there already"),
     ):
         done = command("table.py", *words, cwd=ROOT, check=False)
@@ -142,7 +144,7 @@ def test_what_is_said_to_a_table_holds_for_all_its_rows(monkeypatch: pytest.Monk
     (tmp_path / "photos").mkdir()
     assert seen_from(Path("mine"), "data.source.folder=photos") == "data.source.folder=../photos"
     assert seen_from(Path("mine"), "data.source.folder=nowhere") == "data.source.folder=nowhere"
-    assert seen_from(Path("mine"), "budget=3 epochs") == "budget=3 epochs"
+    assert seen_from(Path("mine"), "net=photos") == "net=photos"
     text = PARAMS.format(
         experiments='["own_images_cnn"]', overrides='\n  own_images_cnn: ["data.source.folder=../photos"]'
     )

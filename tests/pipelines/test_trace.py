@@ -208,6 +208,23 @@ def test_a_repeat_is_the_same_to_the_bit(
     assert not list((here / "runs" / "repeats").iterdir()), "a repeat that is the same leaves nothing"
 
 
+def test_a_cell_of_a_table_is_repeated_from_above(
+    small: Small, here: Path, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copyfile(own / "images.npz", here / "mine.npz")
+    (here / "table").mkdir()
+    monkeypatch.chdir(here / "table")
+    train(compose(small("cnn", "data.source.file=../mine.npz", steps=2)))
+    monkeypatch.chdir(here)
+    told = lineage(find("cnn-0"))["data"]
+    assert told["same"], "its data lie in the table"
+    assert told["folder"].startswith("table/")
+    assert again("cnn-0") == 0
+    assert "same to the bit" in capsys.readouterr().out
+    assert {path.name for path in here.iterdir()} == {"mine.npz", "runs", "table"}, "nothing was prepared anew"
+    assert not list((here / "runs" / "repeats").iterdir())
+
+
 def test_a_repeat_that_is_different_says_in_what(small: Small, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from safetensors.numpy import save_file
 

@@ -31,7 +31,11 @@ def test_numbers_are_those_of_the_results_to_the_digit(four: list[Run]) -> None:
         for key in ("config_hash", "data_digest", "git_commit", "mlflow_run_id"):
             assert f'title="{entry[key]}"' in html
         assert f"dvc repro evaluate@{entry['experiment']}-0" in text
-        assert f"python pipelines/train.py experiment={entry['experiment']} seed=0" in text
+
+    typed = "python pipelines/train.py experiment=cnn net.width=8"
+    by_hand = " ".join(read(page([run("classify", command=typed)])).text)
+    assert typed in by_hand
+    assert "dvc repro" not in by_hand
 
 
 def test_everything_nests_and_nothing_comes_from_elsewhere(four: list[Run]) -> None:

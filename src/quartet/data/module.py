@@ -120,6 +120,17 @@ class DataModule(pl.LightningDataModule):
         draws = self.augment is not None
         return Training(reader, plan, rank=rank, world=world, seed=seed, start=start, draws=draws)
 
+    def typical_batch(self) -> Batch:
+        """The training batch on which operations are counted, the same for every seed. Pairs of unequal length make
+        batches of unequal size: of an epoch's, it is the one nearest to the mean."""
+        batches = self.batches("train")
+        assert isinstance(batches, Training)
+        if self.kind != "pairs":
+            return batches.batch(0)
+        sizes = [batches.examples(i) for i in range(batches.per_epoch)]
+        mean = sum(sizes) / len(sizes)
+        return batches.batch(min(range(len(sizes)), key=lambda i: abs(sizes[i] - mean)))
+
     @property
     def per_epoch(self) -> int:
         """Training batches of an epoch, the last one counted whole."""

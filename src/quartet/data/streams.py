@@ -95,6 +95,10 @@ class Training:
             yield self.batch(i)
             i += 1
 
+    def examples(self, i: int) -> int:
+        """How many global batch `i` has."""
+        return len(self._plan.chosen(i))
+
     def batch(self, i: int) -> Batch:
         """This rank's share of global batch `i`."""
         chosen = self._plan.chosen(i)

@@ -12,6 +12,10 @@ from quartet.report.run import FAMILY_NAMES, Cell, Run
 
 TOLERANCE = 0.02  # numbers that differ by less are matched
 CLOCK_TOLERANCE = 0.1  # of seconds, which the machine's other work changes
+# The two numbers of a cell of which the lesser and the larger are compared.
+Taken = tuple[Callable[[list[float]], float], Callable[[list[float]], float]]
+MEANS: Taken = (fmean, fmean)
+EXTREMES: Taken = (min, max)  # a mean would hide what the machine did beside one seed and not beside another
 MOST_KEYS = 6  # differing settings that are named
 # Settings that make the nets, are said elsewhere, or change nothing that is computed.
 NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
@@ -39,7 +43,7 @@ def matched(cells: Sequence[Cell]) -> list[Condition]:
         _number(cells, "flops", "FLOPs per sample", compact, TOLERANCE),
         _budget(cells),
         _number(cells, "samples_seen", "Samples seen", compact, TOLERANCE),
-        _number(cells, "train_seconds", "Time to train", duration, CLOCK_TOLERANCE),
+        _number(cells, "train_seconds", "Time to train", duration, CLOCK_TOLERANCE, EXTREMES),
         _tuning(cells),
         _seeds(cells),
         _settings(cells),
@@ -66,21 +70,31 @@ def label(cell: Cell, cells: Sequence[Cell]) -> str:
     return FAMILY_NAMES[cell.family] if alone else str(cell["experiment"])
 
 
-def _number(cells: Sequence[Cell], key: str, what: str, written: Callable[[object], str], most: float) -> Condition:
+def _number(
+    cells: Sequence[Cell],
+    key: str,
+    what: str,
+    written: Callable[[object], str],
+    most: float,
+    of_each: Taken = MEANS,
+) -> Condition:
     found = {label(cell, cells): list(cell.numbers(key).values()) for cell in cells}
     unknown = [name for name, values in found.items() if not values]
     if unknown:
         return Condition(what, False, f"not known for {_and(unknown)}.")
-    means = {name: fmean(values) for name, values in found.items()}
-    least, largest = min(means, key=lambda name: means[name]), max(means, key=lambda name: means[name])
-    low, high = means[least], means[largest]
+    lows, highs = ({name: taken(values) for name, values in found.items()} for taken in of_each)
+    least, largest = min(lows, key=lambda name: lows[name]), max(highs, key=lambda name: highs[name])
+    low, high = lows[least], highs[largest]
     asked = dict.fromkeys(((cell["config"] or {}).get("match") or {}).get(key) for cell in cells)
     wanted = f" {_and([written(float(value)) for value in asked if value])} were asked for." if any(asked) else ""
     if low == high:
         return Condition(what, True, f"the same, {written(low)}.{wanted}")
     if low > 0 and high / low - 1 <= most:
-        return Condition(what, True, f"within {percent(high / low - 1)}, {written(low)} to {written(high)}.{wanted}")
-    times = f", a factor of {high / low:.2g}" if low > 0 and high / low < 99 else ""
+        both = dict.fromkeys((written(low), written(high)))
+        return Condition(what, True, f"within {percent(high / low - 1)}, {' to '.join(both)}.{wanted}")
+    times = ""
+    if low > 0 and high / low < 99:
+        times = f", a factor of {high / low:.2g}" if high / low >= 1.5 else f", {percent(high / low - 1)} more"
     return Condition(what, False, f"from {written(low)} ({least}) to {written(high)} ({largest}){times}.{wanted}")
 
 

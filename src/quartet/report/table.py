@@ -17,9 +17,8 @@ RESULT_KEYS = (
     "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
 REPEATED = (
-    "In the folder of this table, the first command repeats training and evaluation as the pipeline did, with its "
-    "overrides. In the project's folder, the second trains the experiment as its file says; the third, where there is "
-    "one, this very run."
+    "The first command makes the numbers as they came about, in the folder of this table or where the run was started. "
+    "The second, where there is one, trains this very run again from the project's folder, and compares to the bit."
 )
 FINGERPRINTS = {"config_hash": "config", "data_digest": "data", "git_commit": "commit", "mlflow_run_id": "MLflow run"}
 
@@ -131,10 +130,10 @@ def repeat_table(all_cells: Sequence[Cell]) -> Markup:
 
 def commands(run: Run) -> list[str]:
     """What a person types to have the run's numbers again."""
-    experiment, fingerprint = run["experiment"], str(run["fingerprint"] or "")[:12]
+    typed, fingerprint = str(run["command"] or ""), str(run["fingerprint"] or "")[:12]
+    of_stage = not typed or " build/" in typed  # its resolved file holds the overrides of the table
     return [
-        f"dvc repro evaluate@{experiment}-{run.seed}",
-        f"python pipelines/train.py experiment={experiment} seed={run.seed}",
+        f"dvc repro evaluate@{run['experiment']}-{run.seed}" if of_stage else typed,
         *([f"python pipelines/trace.py --repeat {fingerprint}"] if fingerprint else []),
     ]
 
