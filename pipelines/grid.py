@@ -156,6 +156,8 @@ def dvc(
             "wait for it to end, then give the same command again"
         )
     if done.returncode:
+        if run is aloud:
+            raise QuartetError(f"{table}: dvc {' '.join(words)} failed, as said above")
         said = [line for line in done.stdout.splitlines() if line.strip()]
         raise QuartetError("\n".join(said[-4:]) if log is None else f"failed; see {log}")
     return done.stdout
