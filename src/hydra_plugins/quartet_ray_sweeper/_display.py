@@ -77,7 +77,8 @@ class Display:
         done = counts[FINISHED] + counts[STOPPED] + counts[FAILED]
         parts = [f"{done}/{self.total} trials"]
         parts += [f"{counts[FINISHED]} finished", f"{counts[STOPPED]} stopped early"]
-        parts += [f"{counts[FAILED]} failed"] * bool(counts[FAILED]) + [f"{counts[RUNNING]} running"]
+        # The last one drawn may still wait for room, and does not run yet.
+        parts += [f"{counts[FAILED]} failed"] * bool(counts[FAILED]) + [f"{counts[RUNNING]} under way"]
         if best := self.study.best:
             parts.append(f"best {self.score(best[0])} (trial {best[0].number})")
         return " · ".join(parts)
