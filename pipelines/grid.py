@@ -236,7 +236,7 @@ def on_machine(table: Path, cell: Cell, threads: int) -> float:
 def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Any]:
     """Submits cells to a Ray cluster, or a Ray of this machine alone, as tasks, each with its devices; refuses one for
     which no machine has room."""
-    from hydra_plugins.quartet_ray_sweeper._cluster import alive, offered, ray_running
+    from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running
     from pipelines.ray_train import explained
 
     with explained(), ray_running(address=address, dashboard=False, key="--ray") as ray, terminable():
@@ -247,13 +247,14 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Any]:
         tasks: list[Any] = []
 
         def submit(cell: Cell) -> Future[float]:
-            needs = {"CPU": cell.devices * cpus, "GPU": cell.devices if cell.accelerator in gpu else 0}
-            if not any(all(one["Resources"].get(key, 0) >= needs[key] for key in needs) for one in machines):
+            own = {"cpus": cell.devices * cpus, "gpus": cell.devices if cell.accelerator in gpu else 0}
+            room = Room(**own, workers=0, worker_cpus=0, worker_gpus=0)
+            if not room.at_once(machines):
                 raise QuartetError(
-                    f"{cell.name}: {needs['CPU']} CPUs and {needs['GPU']} GPUs asked for, Ray has {offered(machines)}\n"
+                    f"{cell.name}: {room.described()} asked for, Ray has {offered(machines)}\n"
                     "take fewer (trainer.devices, --cpus) or a larger cluster (--ray)"
                 )
-            options = {"num_cpus": needs["CPU"], "num_gpus": needs["GPU"], "name": cell.name}
+            options = {"num_cpus": room.cpus, "num_gpus": room.gpus, "name": cell.name}
             tasks.append(remote.options(**options).remote(table.resolve(), cell, cpus))
             return tasks[-1].future()  # type: ignore[no-any-return]
 

@@ -42,8 +42,7 @@ def repeat(run: Found, *, anyway: bool, as_json: bool) -> int:
     doubts = [doubt for doubt in (other_configuration(run), other_code(run), data) if doubt]
     if doubts and not anyway:
         raise QuartetError("\n".join([*doubts, "or --anyway, to see what comes out nevertheless"]))
-    with contextlib.chdir(run.table):
-        check(tree)
+    check(tree)
     folder = fresh(run)
     whole = folder.absolute()
     around = differences(run.facts.get("environment") or {}, environment())
