@@ -239,7 +239,7 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Any]:
     from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running
     from pipelines.ray_train import explained
 
-    with explained(), ray_running(address=address, dashboard=False, key="--ray") as ray, terminable():
+    with explained(), ray_running(address=address, dashboard=False, key="--ray") as ray:
         machines = alive(ray)
         # A task that asks for no GPU sees none, and `auto` would come to the CPU.
         gpu = ("gpu", "auto") if any(machine["Resources"].get("GPU") for machine in machines) else ("gpu",)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 APP = """
@@ -105,8 +106,8 @@ def pids(folder: Path) -> set[int]:
 
 
 def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and that nobody has waited for does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True

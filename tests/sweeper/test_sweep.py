@@ -32,7 +32,26 @@ def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: 
     assert "best: trial 0 · lr=0.1 net=a" in out
     assert "6/6 trials" in out
     assert len(pids(folder)) <= 2  # processes are used again
-    assert not any(alive(pid) for pid in pids(folder))
+    wait_until(lambda: not any(alive(pid) for pid in pids(folder)))  # they end when they see that Ray has
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_ends_in_order_and_goes_on(
+    app: Path, start: Callable[..., Any], sweep: Callable[..., Any], by: signal.Signals
+) -> None:
+    folder, given = app.parent / "sweep", ["lr=0.1,0.2", "slow=0.3", "hydra/sweeper/scheduler=fifo"]
+    process = start(*given)
+    wait_until(lambda: (folder / "trials.jsonl").exists() and any(one["event"] == "report" for one in events(folder)))
+    process.send_signal(by)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT, err  # what Python makes of KeyboardInterrupt
+    assert f"interrupted; the same command with hydra.sweep.dir={folder} goes on" in out
+    assert "SIGTERM" not in err
+    wait_until(lambda: not any(alive(pid) for pid in pids(folder)))
+    before = events(folder)
+    code, out, err = sweep(*given)
+    assert (code, "2/2 trials · 2 finished" in out) == (0, True), err
+    assert events(folder)[: len(before)] == before
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,7 @@ def settle_environment(*, address: str | None) -> None:
 @contextmanager
 def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweeper.address") -> Iterator[Any]:
     """Ray on this machine until the end of the block, or a running cluster's, or what the process has already.
+    SIGTERM, which a scheduler sends, is Ctrl-C in it.
 
     Raises `Refused`, naming the option `key`, where no cluster answers at `address`.
     """
@@ -53,6 +56,7 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
     if ray.is_initialized():
         yield ray
         return
+    terminated = signal.getsignal(signal.SIGTERM)
     common: dict[str, Any] = {"include_dashboard": dashboard, "log_to_driver": False, "logging_level": logging.ERROR}
     variables = {"PYTHONPATH": path, **{key: os.environ[key] for key in ENVIRONMENT}}
     before, stack = os.environ.get("PYTHONPATH"), ExitStack()
@@ -72,10 +76,15 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
         if before is not None:
             os.environ["PYTHONPATH"] = before
     with stack:
+        mine = threading.current_thread() is threading.main_thread()  # only it may ask for signals
+        if mine:  # after Ray, whose own way ends the process in the middle of things
+            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             yield ray
         finally:
             ray.shutdown()
+            if mine:
+                signal.signal(signal.SIGTERM, terminated)
 
 
 def reach(address: str) -> None:
