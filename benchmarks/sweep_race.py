@@ -78,4 +78,5 @@ def words(grid: Grid, *, epochs: int, seed: int) -> list[str]:
     """The command line of a seed's sweep, on either side: the same points in the same order."""
     draw = random.Random(seed)
     order = [choice(key, draw.sample(grid[key], len(grid[key]))) for key in draw.sample(list(grid), len(grid))]
-    return [*tiny(epochs=epochs, every=1), "tracking=none", f"seed={seed}", *order]
+    sized = "match.parameters=null"  # the experiment's own match would set the width that is swept
+    return [*tiny(epochs=epochs, every=1), "tracking=none", f"seed={seed}", sized, *order]

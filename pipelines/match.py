@@ -6,6 +6,7 @@ where no width comes close enough the family's fine setting too. In adversarial 
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from functools import cache, partial
@@ -24,6 +25,7 @@ CLOSE = 0.005  # nearer than this by its width alone, a net keeps its fine setti
 WIDEST = 1 << 13
 FEW = 8  # examples for which operations are counted where all are of one length
 SPACING = 256  # how far apart the widths that a family can have may lie
+SIZED_BY = ("match", "net", "task", "method", "data")  # the parts of a tree that the solution depends on
 TRIED = 3  # widths on either side for which the fine setting is looked for
 FINE_RANGE = 2.5  # the factor by which the fine setting may change
 
@@ -31,19 +33,30 @@ FINE_RANGE = 2.5  # the factor by which the fine setting may change
 def matched(tree: Tree, folder: Path) -> Tree:
     """`tree` with nets of the size that `match` asks for, on the data prepared in `folder`; itself where nothing is
     asked. QuartetError where no width gives that size."""
-    key, wish = next(((key, float(value)) for key, value in tree["match"].items() if value is not None), ("", 0.0))
-    if not key:
+    if all(value is None for value in tree["match"].values()):
         return tree
+    sized_by = [str(folder.resolve()), (folder / "manifest.json").read_text(), *(tree[part] for part in SIZED_BY)]
+    if (known := json.dumps(sized_by)) not in _solutions:  # a hundred nets are built, and a sweep's trials are alike
+        _solutions[known] = _matched(tree, folder)
+    return {**tree, **copy.deepcopy(_solutions[known])}
+
+
+_solutions: dict[str, Tree] = {}
+
+
+def _matched(tree: Tree, folder: Path) -> Tree:
+    """The parts of `tree` that matching changes."""
+    key, wish = next((key, float(value)) for key, value in tree["match"].items() if value is not None)
     rival = tree["method"].get("discriminator")
     if key == "flops":
         if rival is not None:
             raise QuartetError("match.flops: two players have no one width; give match.parameters, which they share")
-        return {**tree, "net": solve(tree["net"], partial(operations, tree, folder), wish, "match.flops")}
+        return {"net": solve(tree["net"], partial(operations, tree, folder), wish, "match.flops")}
     net, critic = (partial(parameters, tree, folder, build) for build in ("build", "build_rival"))
     if rival is None:
-        return {**tree, "net": solve(tree["net"], net, wish, "match.parameters")}
+        return {"net": solve(tree["net"], net, wish, "match.parameters")}
     players = solve(tree["net"], net, wish / 2, "match.parameters"), solve(rival, critic, wish / 2, "match.parameters")
-    return {**tree, "net": players[0], "method": {**tree["method"], "discriminator": players[1]}}
+    return {"net": players[0], "method": {**tree["method"], "discriminator": players[1]}}
 
 
 def sizes(tree: Tree) -> str:
