@@ -120,7 +120,7 @@ class StudyRun:
         log = [one.key for one in study.space.parameters if one.log]
         figures = {
             "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log),  # type: ignore[arg-type]
-            "learning_curves": learning_curves(trials, objective=objective, mode=mode),  # type: ignore[arg-type]
+            "learning_curves": learning_curves(trials, objective=objective, mode=mode, clock=study.clock),  # type: ignore[arg-type]
         }
         for name, figure in figures.items():
             self.tracker.figure(self.run, f"figures/{name}.png", figure)

@@ -67,6 +67,7 @@ def completed(overrides: Sequence[Override]) -> list[str]:
             "sweep each by itself, or leave hydra/sweeper=ray out for a plain multirun"
         )
     ((_, mode),) = goals
+    time, max_time = _clock(trees)
     if "hydra.sweeper.metric" in given and "hydra.sweeper.mode" not in given:
         raise QuartetError(
             "hydra.sweeper.mode: not given beside hydra.sweeper.metric; add hydra.sweeper.mode=min or max"
@@ -74,8 +75,8 @@ def completed(overrides: Sequence[Override]) -> list[str]:
     devices = max(tree["trainer"]["devices"] for tree in trees)
     added = {
         "hydra.sweeper.mode": mode,
-        "hydra.sweeper.time": "samples",
-        "hydra.sweeper.max_time": max(samples(tree) for tree in trees),
+        "hydra.sweeper.time": time,
+        "hydra.sweeper.max_time": max_time,
         "hydra.sweeper.workers": devices if devices > 1 else 0,
         "hydra.sweeper.check": "pipelines.sweeps.check_job",
         "hydra.sweeper.observer": "{_target_: pipelines.study.StudyRun, tuned: null}",
@@ -144,9 +145,27 @@ def _goal(tree: Tree) -> tuple[str, str]:
     return constants.get("MONITOR", ""), constants.get("MODE", "min")
 
 
+def _clock(trees: Sequence[Tree]) -> tuple[str, float]:
+    """By what trials are held against each other under way, and where the longest ends: samples, or what the budget
+    counts where nets of one budget see different numbers of them. Prepares the data."""
+    from pipelines.prepare import ensure
+
+    budgets = [Budget.parse(tree["budget"]) for tree in trees]
+    units = {budget.unit if budget.unit in ("flops", "seconds") else "samples": budget for budget in budgets}
+    if len(units) > 1:
+        raise QuartetError(
+            f"budget: a sweep has one clock, these have several: {' and '.join(map(str, units.values()))}\n"
+            "give all of them a budget in the same unit"
+        )
+    (unit,) = units
+    for tree in trees:
+        ensure(tree["data"])  # here, and not in each trial
+    return unit, max(map(samples, trees) if unit == "samples" else (budget.amount for budget in budgets))
+
+
 def samples(tree: Tree) -> int:
-    """The budget in samples, the unit of every sweep's clock. Prepares the data, here and not in each trial. Texts are
-    opened to count what an epoch or a step has of them, and the net is built where the budget is in flops."""
+    """A budget of samples, steps or epochs in samples. Texts are opened to count what an epoch or a step has of
+    them."""
     from pipelines.prepare import ensure
 
     folder = ensure(tree["data"])
@@ -154,19 +173,14 @@ def samples(tree: Tree) -> int:
     manifest = json.loads((folder / "manifest.json").read_text())
     if budget.unit == "samples":
         return round(budget.amount)
-    if budget.unit == "seconds":
-        raise QuartetError(f"budget: {budget}: a sweep's clock is in samples; give the budget in samples or epochs")
-    if manifest["kind"] in ("images", "series") and budget.unit != "flops":
+    if manifest["kind"] in ("images", "series"):
         examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
-    from pipelines.build import build_data, build_method
-    from pipelines.match import matched
+    from pipelines.build import build_data
 
-    tree = matched(tree, folder) if budget.unit == "flops" else tree
     data = build_data(tree, folder)
     batches, examples = data.batches("train", seed=tree["seed"]), data.examples["train"]
-    flops = build_method(tree, data).count_flops(data.typical_batch()) if budget.unit == "flops" else 1.0
-    epoch = Spent(samples=examples, steps=batches.per_epoch, samples_per_epoch=examples, flops_per_sample=flops)
+    epoch = Spent(samples=examples, steps=batches.per_epoch, samples_per_epoch=examples, flops_per_sample=0.0)
     return round(examples / budget.used(epoch))
 
 

@@ -35,11 +35,17 @@ class Reporting(Checkpoint):
 
 
 def standing(method: Method) -> dict[str, float]:
-    """The last validation's metrics, the `samples` seen, and the `objective`: the best so far of the metric that
-    chooses the checkpoint, since the best is what a run hands on."""
+    """The last validation's metrics; the `samples` seen, the `flops` and the `seconds` of training that took; and the
+    `objective`: the best so far of the metric that chooses the checkpoint, since the best is what a run hands on."""
     monitor, mode = method.task.MONITOR, method.task.MODE
     rows = method.history["val"]
     known = [row[monitor] for row in rows if isfinite(row.get(monitor, float("nan")))]
     best = (max if mode == "max" else min)(known, default=float("nan"))
     last = {f"val/{name}": value for name, value in rows[-1].items() if name not in ("samples", "seconds")}
-    return {**last, "samples": float(method.samples), "objective": best}
+    spent = method.spent()
+    clocks = {
+        "samples": float(spent.samples),
+        "flops": spent.samples * spent.flops_per_sample,
+        "seconds": spent.seconds,
+    }
+    return {**last, **clocks, "objective": best}

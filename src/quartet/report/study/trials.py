@@ -22,7 +22,7 @@ class Trial:
 
     `number` counts from 0; `values` are the swept parameters, without those that do not apply; `status` is `finished`,
     `stopped` (early, by the scheduler), `failed` or `running`; `score` is the best objective that it reached, None
-    when it never reported; `curve` is `(time in samples, objective at that time)`, in order.
+    when it never reported; `curve` is `(time by the sweep's clock, objective at that time)`, in order.
     """
 
     number: int
