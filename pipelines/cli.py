@@ -1,7 +1,8 @@
 """The one way in from the command line: composes or loads a tree, checks it, and runs a task on it.
 
 A refusal (what was typed cannot work) is one or two lines and code 2; a crash of the task shows its traceback and is
-code 1; Ctrl-C is 130. Nothing heavy is imported before the tree has passed the check.
+code 1; Ctrl-C is 130, and an output that nobody reads to its end 141. Nothing heavy is imported before the tree has
+passed the check.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Task = Callable[["DictConfig"], Any]
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-REFUSED, CRASHED, INTERRUPTED = 2, 1, 130
+REFUSED, CRASHED, INTERRUPTED, UNHEARD = 2, 1, 130, 141
 
 
 def main(task: Task) -> Callable[[], None]:
@@ -48,8 +49,12 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
         os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{home()}/mlflow.db")
     try:
         function(list(arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         _leave("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # who reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        sys.exit(UNHEARD)
     except QuartetError as error:
         _leave(str(error), REFUSED)
     except Crash as crash:

@@ -51,17 +51,19 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def environment() -> dict[str, str]:
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join([str(root), str(root / "src"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path}
-    environment.pop("HYDRA_FULL_ERROR", None)
+    return {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": path}
+
+
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(program), *arguments],
         capture_output=True,
         text=True,
         cwd=program.parent,
-        env=environment,
+        env=environment(),
         timeout=60,
     )
 
@@ -97,6 +99,17 @@ def test_the_users_own_folder_must_be_given(program: Path) -> None:
     assert done.returncode == 2
     assert "data.source.folder: not given" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_output_that_is_not_read_to_its_end_is_no_crash(program: Path) -> None:
+    command = [sys.executable, str(program), "--help"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=program.parent, env=environment(), text=True, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_a_good_command_runs(program: Path) -> None:
