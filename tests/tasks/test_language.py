@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from quartet.tasks import Language
-from quartet.tasks.language import token_lengths
+from quartet.tasks.language import openings, token_lengths
 from quartet.types import QuartetError
 
 CPU = torch.device("cpu")
@@ -83,6 +83,30 @@ def test_evaluation_writes_on(text: Any, recipe: Callable[..., Any]) -> None:
     assert [one["prompt"] for one in completions] == ["the cat", "o"]
     assert all(len(one["continuation"]) == 6 for one in completions)
     assert task.evaluate(model, text, device=CPU).texts["completions"] == completions
+
+
+def test_prompts_that_are_not_given_come_from_what_is_read(text: Any, recipe: Callable[..., Any]) -> None:
+    task = language(prompts=None)
+    model = task.build(recipe("rnn", cell="gru", dropout=0.0), text)
+    prompts = [one["prompt"] for one in task.evaluate(model, text, device=CPU).texts["completions"]]
+    read = [text.tokenizer.decode(row.tolist()) for batch in text.batches("test") for row in batch["tokens"]]
+    assert len(prompts) == len(set(prompts)) == 4
+    assert set(prompts) <= set(read)  # letters without a space between them
+
+
+def test_a_prompt_is_of_whole_words() -> None:
+    class Sentences:
+        def decode(self, ids: list[int]) -> str:
+            return ["ing went to the market today", "x", "日本語には空白がない" * 9][ids[0]]
+
+    class Read:
+        tokenizer = Sentences()
+
+        def batches(self, split: str) -> list[dict[str, Tensor]]:
+            assert split == "val"
+            return [{"tokens": torch.tensor([[0], [1], [2], [0]])}]
+
+    assert openings(Read(), "val") == ["went to the market", "x", ("日本語には空白がない" * 9)[:40]]
 
 
 def test_the_characters_that_the_data_counted_are_taken(text: Any, recipe: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ Shapes: B batch, L length, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,13 +18,14 @@ from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float,
 from quartet.types import Evidence, QuartetError
 
 IGNORED = -100  # the target that cross_entropy leaves out
+OPENINGS, OPENING_WORDS, OPENING_CHARACTERS = 4, 4, 40
 
 
 class Language(Task):
     """Next-token cross-entropy, and texts written from prompts.
 
     Args:
-        prompts: beginnings that an evaluation continues.
+        prompts: beginnings that an evaluation continues; None for some out of the split that it reads.
         tokens: how many tokens it adds to each.
         temperature: divides the logits before sampling; 0 takes the likeliest token.
         top_p: sample among the smallest set of tokens of at least this probability; 1.0 for all.
@@ -36,13 +38,13 @@ class Language(Task):
     MONITOR = "loss"
     MODE = "min"
 
-    def __init__(self, *, prompts: list[str], tokens: int, temperature: float, top_p: float, seed: int) -> None:
+    def __init__(self, *, prompts: list[str] | None, tokens: int, temperature: float, top_p: float, seed: int) -> None:
         if temperature < 0 or not 0 < top_p <= 1 or tokens < 1:
             raise QuartetError(
                 f"task: temperature={temperature}, top_p={top_p}, tokens={tokens}: "
                 "temperature is at least 0, top_p above 0 and at most 1, tokens at least 1"
             )
-        self.prompts, self.tokens, self.seed = list(prompts), tokens, seed
+        self.prompts, self.tokens, self.seed = prompts, tokens, seed
         self.temperature, self.top_p = temperature, top_p
         self.lengths_V = torch.zeros(0)
 
@@ -91,17 +93,20 @@ class Language(Task):
         # The data counted its characters itself: exact even where a character is cut into several tokens of bytes.
         if data.manifest.get("tokens", {}).get(split) == int(sums["tokens"]):
             sums["characters"] = sums["characters"].new_tensor(float(data.manifest["characters"][split]))
+        beginnings = openings(data, split) if self.prompts is None else self.prompts
         texts = {
-            "completions": self.completions(model, data, device=device),
+            "completions": self.completions(model, data, beginnings, device=device),
             "sampling": {name: getattr(self, name) for name in ("temperature", "top_p", "tokens", "seed")},
             "characters": int(sums["characters"]),
             "scored_tokens": int(sums["tokens"]),
         }
         return Evidence(self.summarize(sums), {}, texts)
 
-    def completions(self, model: nn.Module, data: Any, *, device: torch.device) -> list[dict[str, str]]:
-        """What the model writes after each prompt."""
-        prompts = [data.tokenizer.encode(prompt) for prompt in self.prompts]
+    def completions(
+        self, model: nn.Module, data: Any, beginnings: Sequence[str], *, device: torch.device
+    ) -> list[dict[str, str]]:
+        """What the model writes after each of `beginnings`."""
+        prompts = [data.tokenizer.encode(beginning) for beginning in beginnings]
         continued = write_on(
             model,
             prompts,
@@ -117,8 +122,20 @@ class Language(Task):
         starts = [len(data.tokenizer.decode(prompt)) for prompt in prompts]
         return [
             {"prompt": prompt, "continuation": text[start:]}
-            for prompt, text, start in zip(self.prompts, texts, starts, strict=True)
+            for prompt, text, start in zip(beginnings, texts, starts, strict=True)
         ]
+
+
+def openings(data: Any, split: str) -> list[str]:
+    """A few words each from up to `OPENINGS` places of a split, as prompts in the language of the text."""
+    batch = next(iter(data.batches(split)))
+    rows = batch["tokens"][:: max(1, len(batch["tokens"]) // OPENINGS)][:OPENINGS]
+    found = []
+    for row in rows:
+        text = data.tokenizer.decode(row.tolist()).strip()
+        words = text.split()[1 : 1 + OPENING_WORDS]  # the first may be the end of one
+        found.append(" ".join(words)[:OPENING_CHARACTERS] or text[:OPENING_CHARACTERS])
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def token_losses(model: nn.Module, batch: Batch) -> Tensor:
