@@ -104,7 +104,7 @@ def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
     from pipelines.run import near
 
     manifest = json.loads((run.data / "manifest.json").read_text())
-    told = {key: manifest.get(key) for key in ("origin", "licence", "recipe")}
+    told = {key: manifest.get(key) for key in ("origin", "licence", "recipe", "examples", "characters")}
     facts = {"dataset": {**told, "folder": near(run.data)}, "command": command_line(), "sweep": None}
     if trial is None:
         return facts

@@ -50,6 +50,29 @@ def test_only_what_shares_task_and_data_is_compared(nine: list[Run]) -> None:
     assert "language on things, test" not in text
 
 
+def test_few_test_examples_are_said() -> None:
+    def caveats(task: str = "", **examples: int) -> str:
+        changes = {"dataset": {"examples": examples}} if examples else {}
+        runs = [run(task, net=net, **changes) for net in ("cnn", "rnn")] if task else grid(ACCURACY, **changes)
+        return " ".join(comparisons(runs)[0].caveats)
+
+    told = "The test split has 40 examples"
+    assert f"{told}, by which an accuracy is known to ±11 points at best; no interval here" in caveats(test=40)
+    assert f"{told}; no interval here covers what others would say." in caveats("translate", test=40)
+    for many in (caveats(), caveats(test=1000), caveats("translate")):
+        assert "The test split" not in many
+
+
+def test_an_interval_stays_where_the_metric_can_be() -> None:
+    (comparison,) = comparisons(grid({"cnn": [0.94, 0.95, 1.0], "rnn": [0.0, 0.01, 0.05]}))
+    cnn, rnn = (comparison.estimate(cell) for cell in comparison.cells)
+    assert cnn is not None
+    assert rnn is not None
+    assert cnn.high == 1.0
+    assert rnn.low == 0.0
+    assert cnn.low == pytest.approx(cnn.mean - (rnn.high - rnn.mean) * cnn.deviation / rnn.deviation)
+
+
 def test_every_place_says_the_same_to_the_digit(nine: list[Run]) -> None:
     html, text, terminal = page(nine), markdown(nine), summary(nine)
     plain = html.replace("<small> ± ", " ± ")

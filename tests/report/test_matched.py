@@ -95,6 +95,24 @@ def test_the_same_number_of_trials_is_fair() -> None:
     assert conditions(pair({"tuning_trials": 20}, {"tuning_trials": 20}))["Tuning"] == (True, "the same, 20 trials.")
 
 
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        (
+            {"examples": {"train": 54_000, "val": 6000, "test": 10_000}},
+            "the same, d1ced1ced1: 54 000 training, 6 000 validation, 10 000 test examples.",
+        ),
+        (
+            {"examples": None, "characters": {"train": 900, "val": 50, "test": 50}},
+            "the same, d1ced1ced1: 900 training, 50 validation, 50 test characters.",
+        ),
+        ({"origin": "a folder"}, "the same, d1ced1ced1."),
+    ],
+)  # fmt: skip
+def test_how_much_data_there_is_is_said(dataset: dict[str, Any], said: str) -> None:
+    assert conditions(pair({"dataset": dataset}, {"dataset": dataset}))["Prepared data"] == (True, said)
+
+
 def test_uncommitted_changes_are_not_the_same_commit() -> None:
     dirty = {"git_commit": "abcdef0123" * 4 + "-dirty"}
     same, said = conditions(pair(dirty, dirty))["Code"]

@@ -19,6 +19,7 @@ from quartet.report.statistics import (
     holm,
     paired_t,
     power,
+    sampling_reach,
     seeds_needed,
     sign_flip,
     welch,
@@ -57,6 +58,16 @@ def test_an_estimate_is_that_of_scipy() -> None:
     assert math.isnan(one.deviation)
     assert math.isnan(one.low)
     assert estimate([0.5, 0.5]).high == 0.5
+
+
+def test_a_share_is_known_as_well_as_its_examples_allow() -> None:
+    draw = np.random.default_rng(0)
+    for share, count in ((0.9, 40), (0.99, 300), (0.5, 20)):
+        seen = draw.binomial(count, share, 4000) / count
+        centre = [(p * count + 1.9207) / (count + 3.8415) for p in seen]
+        covered = [abs(c - share) <= sampling_reach(p, count) for c, p in zip(centre, seen, strict=True)]
+        assert 0.93 <= np.mean(covered) <= 0.995
+    assert sampling_reach(0.9, 10_000) == pytest.approx(1.96 * math.sqrt(0.09 / 10_000), rel=0.01)
 
 
 def test_the_paired_tests_are_those_of_scipy() -> None:

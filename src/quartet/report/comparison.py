@@ -9,9 +9,22 @@ from typing import Any
 
 from quartet.report.matched import matched, unmatched
 from quartet.report.numerals import spread
-from quartet.report.run import FALLING, FAMILY_NAMES, HEADLINE, RISING, Cell, Run, arrow, comparable, metric_name
-from quartet.report.statistics import LEVEL, POWER, Difference, Estimate, differences, estimate
+from quartet.report.run import (
+    FALLING,
+    FAMILY_NAMES,
+    HEADLINE,
+    RANGES,
+    RISING,
+    Cell,
+    Run,
+    arrow,
+    comparable,
+    metric_name,
+)
+from quartet.report.statistics import ANY, LEVEL, POWER, Difference, Estimate, differences, estimate, sampling_reach
 from quartet.report.verdict import SMALLEST, permutation_caveat, verdict
+
+FEW = 1000  # test examples; with fewer, an accuracy of 0.9 is known to two points at best
 
 
 @dataclass(frozen=True)
@@ -45,8 +58,9 @@ class Comparison:
 
     def estimate(self, cell: Cell, metric: str | None = None) -> Estimate | None:
         """A test metric of a cell over its seeds, None where it has none."""
-        values = list(cell.values(f"test/{metric or self.metric}").values())
-        return estimate(values) if values else None
+        name = metric or self.metric
+        values = list(cell.values(f"test/{name}").values())
+        return estimate(values, between=RANGES.get(name, ANY)) if values else None
 
     @property
     def scores(self) -> list[str]:
@@ -70,8 +84,22 @@ class Comparison:
     @property
     def caveats(self) -> list[str]:
         """What belongs beside the verdicts: what was not matched, which runs are left out, what the tests rest on."""
-        notes = [unmatched(self.cells), *self._left_out(), permutation_caveat(self.differences)]
+        notes = [unmatched(self.cells), *self._left_out(), self._few_examples(), permutation_caveat(self.differences)]
         return [note for note in notes if note]
+
+    def _few_examples(self) -> str:
+        """In words, that so few test examples say little of others, and how little where the metric is a share of them;
+        '' where there are many, or nobody knows."""
+        unit, sizes = self.cells[0].shown.sizes
+        count = sizes.get("test", FEW)
+        if unit != "examples" or count >= FEW:
+            return ""
+        told = f"The test split has {count} examples"
+        shares = [about.mean for cell in self.cells if (about := self.estimate(cell))]
+        if self.metric != "accuracy" or not shares:
+            return f"{told}; no interval here covers what others would say."
+        points = max(sampling_reach(share, count) for share in shares) * 100
+        return f"{told}, by which an accuracy is known to ±{points:.2g} points at best; no interval here covers that."
 
     def _left_out(self) -> list[str]:
         """In words, the runs that could not take part: those without a finite value."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from quartet.report.numerals import compact, duration, percent
+from quartet.report.numerals import compact, duration, grouped, percent
 from quartet.report.run import FAMILY_NAMES, Cell, Run
 
 TOLERANCE = 0.02  # numbers that differ by less are matched
+SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 CLOCK_TOLERANCE = 0.1  # of seconds, which the machine's other work changes
 # The two numbers of a cell of which the lesser and the larger are compared.
 Taken = tuple[Callable[[list[float]], float], Callable[[list[float]], float]]
@@ -48,7 +49,7 @@ def matched(cells: Sequence[Cell]) -> list[Condition]:
         _seeds(cells),
         _settings(cells),
         _repetitions(cells),
-        _record(cells, "data_digest", "Prepared data"),
+        _data(cells),
         _code(cells),
         _record(cells, "device", "Device"),
         _selection(cells),
@@ -123,6 +124,16 @@ def _record(cells: Sequence[Cell], key: str, what: str) -> Condition:
         return None if text == "unknown" else text[:10] + dirty if len(text) >= 40 else text
 
     return _values(what, cells, read)
+
+
+def _data(cells: Sequence[Cell]) -> Condition:
+    """Whether all had the same data, and how much of it there is."""
+    same = _record(cells, "data_digest", "Prepared data")
+    unit, sizes = cells[0].shown.sizes
+    if not same.same or not sizes:
+        return same
+    counts = ", ".join(f"{grouped(sizes[split])} {name}" for split, name in SPLIT_NAMES.items() if split in sizes)
+    return Condition(same.what, True, f"{same.said.removesuffix('.')}: {counts} {unit}.")
 
 
 def _code(cells: Sequence[Cell]) -> Condition:

@@ -22,6 +22,11 @@ def plain(value: object) -> str:
     return f"{value:,.{decimals(value)}f}".replace(",", NARROW_SPACE)
 
 
+def grouped(count: int) -> str:
+    """A whole number, its thousands apart: 54 000."""
+    return f"{count:,}".replace(",", NARROW_SPACE)
+
+
 def spread(values: Sequence[float]) -> str:
     """Mean ± standard deviation, the latter with as many decimals as the mean."""
     if not values:

@@ -19,6 +19,12 @@ FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp":
 HEADLINE = {"classify": "accuracy", "language": "bits_per_character", "translate": "bleu", "generate": "fid"}
 RISING = {"accuracy", "balanced_accuracy", "token_accuracy", "bleu", "chrf", "bleu_greedy", "chrf_greedy"}
 FALLING = {"loss", "bits_per_character", "perplexity", "calibration_error", "fid", "fid_ratio", "class_total_variation"}
+# The least and the most that a metric can be: the interval of a mean goes no further.
+RANGES = {
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "token_accuracy"), (0.0, 1.0)),
+    **dict.fromkeys(("bleu", "chrf", "bleu_greedy", "chrf_greedy"), (0.0, 100.0)),
+    **dict.fromkeys(("bits_per_character", "fid"), (0.0, math.inf)),
+}
 ABBREVIATIONS = {"bleu": "BLEU", "chrf": "chrF", "fid": "FID"}
 
 
@@ -38,6 +44,13 @@ class Run:
 
     def __getitem__(self, key: str) -> Any:
         return self.record.get(key)
+
+    @property
+    def sizes(self) -> tuple[str, dict[str, int]]:
+        """How many examples, or characters of running text, the prepared data have in each split: the unit and the
+        counts; none where a run does not say."""
+        dataset = self.record.get("dataset") or {}
+        return next(((unit, dict(dataset[unit])) for unit in ("examples", "characters") if dataset.get(unit)), ("", {}))
 
     def metric(self, name: str) -> float | None:
         """A test metric, None where it is missing."""

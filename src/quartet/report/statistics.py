@@ -27,6 +27,7 @@ from itertools import combinations, product
 from statistics import fmean, stdev, variance
 
 LEVEL = 0.95  # of every interval; 1 - LEVEL is the rate of false alarms
+ANY = -math.inf, math.inf
 POWER = 0.8  # how often a difference that is there should be shown
 POWER_DRAWS = 2000  # of simulated comparisons: to a hundredth
 MOST_SEEDS = 1000  # more are not worth counting
@@ -90,14 +91,26 @@ def welch(a: Sequence[float], b: Sequence[float], *, level: float = LEVEL) -> tu
     return difference, difference - half, difference + half
 
 
-def estimate(values: Sequence[float], *, level: float = LEVEL) -> Estimate:
-    """Mean, deviation and interval of one value a seed, all finite and one at least."""
+def estimate(values: Sequence[float], *, level: float = LEVEL, between: tuple[float, float] = ANY) -> Estimate:
+    """Mean, deviation and interval of one value a seed, all finite and one at least; the interval stays `between` the
+    least and the most that a value can be."""
     n, mean = len(values), fmean(values)
     if n < 2:
         return Estimate(n, mean, math.nan, math.nan, math.nan)
     deviation = stdev(values)
     half = _reach(level, n - 1) * deviation / math.sqrt(n)
-    return Estimate(n, mean, deviation, mean - half, mean + half)
+    return Estimate(n, mean, deviation, max(mean - half, between[0]), min(mean + half, between[1]))
+
+
+def sampling_reach(share: float, count: int, *, level: float = LEVEL) -> float:
+    """How far a share of `count` examples may lie from the share of all others like them, by the interval of Agresti
+    and Coull (1998), which holds for few examples too."""
+    from scipy.stats import norm
+
+    z = float(norm.isf((1 - level) / 2))
+    n = count + z**2
+    p = (share * count + z**2 / 2) / n
+    return z * math.sqrt(p * (1 - p) / n)
 
 
 def differences(values: Mapping[str, Mapping[int, float]], *, level: float = LEVEL) -> list[Difference]:
