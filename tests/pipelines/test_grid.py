@@ -11,15 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 from running import ROOT, command, environment
 
-from pipelines.grid import Cell, Devices, dvc, on_ray
+from pipelines.cells import Cell, dvc
 from pipelines.grid import run as run_cells
+from pipelines.spread import Devices, on_ray
 from pipelines.table import PARAMS, graph
 from quartet.types import QuartetError
 
@@ -75,16 +76,35 @@ def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
     assert not (ROOT / "nowhere").exists()
 
 
-def test_a_table_at_which_another_dvc_works_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "dvc.yaml").write_text("stages: {long: {cmd: touch began && sleep 60, outs: [made]}}")
+def graph_of_one(folder: Path, stage: str) -> None:
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"long": {"cmd": stage, "outs": ["made"]}}}))
     for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(words, cwd=tmp_path, check=True)
+        subprocess.run(words, cwd=folder, check=True)
+
+
+def test_what_a_stage_says_can_be_read_meanwhile(tmp_path: Path) -> None:
+    graph_of_one(tmp_path, "echo begun && until [ -e go ]; do sleep 0.1; done; touch made; echo done")
+    log = tmp_path / "logs" / "long.log"
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(dvc, tmp_path, "repro", log=log)
+        try:
+            while not (log.exists() and "\nbegun\n" in log.read_text()):
+                assert not said.done(), said.result()
+                time.sleep(0.1)
+        finally:
+            (tmp_path / "go").touch()
+    assert said.result() == log.read_text()
+    assert "\ndone\n" in said.result()
+
+
+def test_a_table_at_which_another_dvc_works_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph_of_one(tmp_path, "touch began && sleep 60")
     other = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-q"], cwd=tmp_path, start_new_session=True)
     try:
         while not (tmp_path / "began").exists():
             assert other.poll() is None
             time.sleep(0.1)
-        monkeypatch.setattr("pipelines.grid.TRIES", 1)
+        monkeypatch.setattr("pipelines.cells.TRIES", 1)
         with pytest.raises(
             QuartetError, match=rf"another DVC is at work here: \(PID {other.pid}\).*\nwait for it to end"
         ):
