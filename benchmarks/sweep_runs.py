@@ -62,11 +62,11 @@ def at_once(count: int) -> list[str]:
 
 
 @contextmanager
-def sweeping(words: list[str], folder: Path, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def sweeping(words: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`pipelines/train.py --multirun` under way in `folder`; ended with the block where it still runs."""
     with (folder / "output").open("wb") as output:
         command = [sys.executable, str(TRAIN), "--multirun", *words]
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, env={**os.environ, **env})
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
     try:
         yield process
     finally:
@@ -79,12 +79,12 @@ def sweeping(words: list[str], folder: Path, **env: str) -> Iterator[subprocess.
                 process.wait()
 
 
-def swept(words: list[str], folder: Path, **env: str) -> tuple[float, list[tuple[float, dict[str, Any]]]]:
+def swept(words: list[str], folder: Path) -> tuple[float, list[tuple[float, dict[str, Any]]]]:
     """Run the sweep to its end: the seconds that it took, and with Ray its journal, each event with the seconds after
     the start at which it was there."""
     began = time.perf_counter()
     seen: list[tuple[float, dict[str, Any]]] = []
-    with sweeping(words, folder, **env) as process:
+    with sweeping(words, folder) as process:
         while process.poll() is None:
             time.sleep(EVERY)
             seen += [(time.perf_counter() - began, event) for event in journal(folder)[len(seen) :]]

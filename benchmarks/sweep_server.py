@@ -22,7 +22,6 @@ PATIENCE = 120.0  # seconds for the server to answer
 LOCKED = "database is locked"
 ENDS = {"finished": "FINISHED", "stopped": "KILLED"}
 NOT_LOGGED = ("samples", "seconds", "objective")  # columns of val.csv that are no metrics of their own
-PENDING = "TUNE_MAX_PENDING_TRIALS_PG"  # else Tune starts a trial when the process of the one before it is there
 NOTE = (
     "{trials} trials at once, {epochs} epochs each, validated each epoch, through mlflow server --workers 1. Runs are "
     "counted that lack a point of a validation metric that is in val.csv, their parent, or the status that the sweep's "
@@ -49,7 +48,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
             here = place(folder / str(i), data)
             with serving(here) as uri:
                 given = [*on_ray(here), f"tracking.uri={uri}", *words]
-                taken, _ = swept(given, here, **{PENDING: str(trials)})
+                taken, _ = swept(given, here)
                 lacks = missing(here, uri, trials=trials)
             locked = LOCKED in (here / "server.log").read_text(errors="replace")
             said += [*lacks, *([f"the server: {LOCKED}"] if locked else [])]
@@ -60,7 +59,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     line.more.update(missing=said, together=together)
     line.note = NOTE.format(trials=trials, epochs=epochs, n=repetitions)
     typed = " ".join(["hydra/sweeper=ray", "tracking.uri=http://127.0.0.1:…", *words])
-    line.command = f"{PENDING}={trials} python pipelines/train.py -m {typed}"
+    line.command = f"python pipelines/train.py -m {typed}"
 
 
 def overlap(events: list[dict[str, Any]]) -> int:

@@ -182,7 +182,7 @@ def _check_sweep(overrides: Sequence[str]) -> list[str]:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     more: list[str] = []
     if sweeps.on_ray(parsed):
-        more = sweeps.completed(parsed)
+        more = sweeps.completed(parsed, loader)
     elif not any(one.key_or_group == sweeps.SWEEPER for one in parsed):
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
             tree = compose([one for one in job if not one.startswith("hydra")])

@@ -10,19 +10,22 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.quartet_ray_sweeper._report import connected, report
+from hydra_plugins.quartet_ray_sweeper._report import Stopped, connected, report
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
+    from hydra_plugins.quartet_ray_sweeper._cluster import Room
     from pipelines.run import Run
 
+SECONDS_BETWEEN_LOOKS = 5.0  # for room
 HUNG_UP = ("Connection closed by peer", "Connection reset by peer", "NCCL")  # what the others say of one that is lost
 Tell = Callable[[Mapping[str, float], Path | None], bool]
 
@@ -51,7 +54,37 @@ class Cluster:
                     f"trainer.devices: {room.described()} asked for, Ray has {offered(alive(ray))}\n"
                     "take fewer (trainer.devices, launcher.cpus, launcher.gpus) or a larger cluster (launcher.address)"
                 )
-            fit_on_ray(run, worker=room.worker, start=None, retries=self.retries, tell=partial(show, run))
+            with lack_said(ray, room):
+                fit_on_ray(run, worker=room.worker, start=None, retries=self.retries, tell=partial(show, run))
+
+
+@contextlib.contextmanager
+def lack_said(ray: Any, room: Room) -> Iterator[None]:
+    """Says when the machines that are left cannot hold the workers any more: Ray Train waits for more in silence."""
+    from hydra_plugins.quartet_ray_sweeper._cluster import alive, offered
+
+    over = threading.Event()
+
+    def look() -> None:
+        lacked = False
+        while not over.wait(SECONDS_BETWEEN_LOOKS):
+            nodes = alive(ray)
+            lacks = not room.at_once(nodes)
+            if lacks and not lacked:
+                print(
+                    f"{room.described()} asked for, Ray has only {offered(nodes)} left; waiting for more\n"
+                    "Ctrl-C ends it, the same command goes on",
+                    flush=True,
+                )
+            lacked = lacks
+
+    thread = threading.Thread(target=look, name="room", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -119,6 +152,7 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
             except (TrainingFailedError, RayActorError) as error:
                 own = own_errors(error)
                 if own is not None:
+                    print(error, file=sys.stderr, flush=True)  # with the workers' tracebacks
                     raise own from None
                 if attempt == retries:
                     raise RuntimeError(f"the workers were lost {attempt + 1} times: {error}") from None
@@ -195,7 +229,11 @@ def mailbox(tell: Tell) -> Iterator[Any]:
         with contextlib.suppress(RayError):  # the box is gone: the block has ended
             while True:
                 metrics, checkpoint = ray.get(box.take.remote())
-                ray.get(box.tell.remote(tell(metrics, checkpoint)))
+                try:
+                    stop = tell(metrics, checkpoint)
+                except Stopped:  # it was told to end before its worker was lost and started again
+                    stop = True
+                ray.get(box.tell.remote(stop))
 
     thread = threading.Thread(target=work, name="mailbox", daemon=True)
     thread.start()

@@ -106,12 +106,13 @@ class Run:
         shutil.rmtree(self.before, ignore_errors=True)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder: the same run twice at once would write over itself."""
+    def locked(self, *, patience: float = 0.0) -> Iterator[None]:
+        """Hold the folder: the same run twice at once would write over itself. `patience`: seconds for another process
+        to let go of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=patience)
         except Timeout:
             raise QuartetError(
                 f"{self.folder} is in use: the same configuration, data and code are being trained already\n"

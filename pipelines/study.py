@@ -6,10 +6,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -17,15 +18,18 @@ from omegaconf import OmegaConf
 from pipelines.configuration import CONF, groups, load
 from pipelines.environment import command_line
 from pipelines.run import code_digest, git_commit, near, write
-from pipelines.sweeps import NOT_TUNED, sweep_file
+from pipelines.sweeps import NOT_TUNED, OBJECTIVE, sweep_file
 from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
     from hydra_plugins.quartet_ray_sweeper._journal import Record
     from hydra_plugins.quartet_ray_sweeper._study import Study
     from quartet.tracking import Tracker
     from quartet.tracking.tracker import Status
 
+FOR_THE_SWEEP = ("override /experiment", "override /hydra")  # how these begin in conf/sweep/ that are of no run
 MEMORY = "mlflow.json"  # in the sweep's folder, for the next attempt: its run, and the code that it ran
 STATUS = {"running": "KILLED", "failed": "FAILED", "stopped": "KILLED", "finished": "FINISHED"}
 
@@ -77,10 +81,12 @@ class StudyRun:
         if best is not None:
             self.crown(study, best)
         if best is not None and not study.count("running") and kept(best, "run.json"):
-            path = write_tuned(study, best, self.tuned)
+            path, before = write_tuned(study, best, self.tuned)
             lines.append(
                 f"the best as a file: {path}, for tuned={path.stem}; dvc repro takes it up (~tuned leaves it out)"
             )
+            if before:
+                lines.append(f"it takes the place of: {before}")
         self.log(study)
         if self.tracker.uri:
             lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")
@@ -111,7 +117,7 @@ class StudyRun:
                 self.tracker.artifact(self.run, study.folder / name, folder="study")
         if not self.tracker.uri or not study.trials:
             return
-        mode, objective = study.modes[0], monitor(study) or study.metrics[0]
+        mode, objective = study.modes[0], sought(study)
         trials = [drawn(study, trial) for trial in study.trials]
         text = io.StringIO(newline="")
         header, rows = table(trials, mode=mode)  # type: ignore[arg-type]
@@ -148,10 +154,11 @@ def options(study: Study) -> dict[str, Any]:
     return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := study.options[key]) else v for key in told}
 
 
-def monitor(study: Study) -> str:
-    """The validation metric that the objective is the best of; "" before a trial has come so far."""
+def sought(study: Study) -> str:
+    """What the sweep goes by, in words: of the objective the validation metric that it is the best of, once a trial has
+    come so far."""
     facts = kept(study.best[0], "run.json") if study.best else {}
-    return f"best {facts['monitor']}" if facts else ""
+    return f"best {facts['monitor']}" if study.metrics[0] == OBJECTIVE and facts else study.metrics[0]
 
 
 def kept(trial: Record, name: str) -> dict[str, Any]:
@@ -180,46 +187,61 @@ def typed(key: str, value: object) -> Any:
     return OverridesParser.create().parse_override(f"{key}={value}").value()
 
 
-def write_tuned(study: Study, best: Record, folder: Path) -> Path:
-    """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path."""
+def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
+    """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path, and what the
+    file that was there says of itself, "" for none."""
     tree = load(Path(best.folder) / "config.yaml")
     given = OverridesParser.create().parse_overrides(best.overrides)
-    file = sweep_file(given)
-    chosen = [
-        f"{key}: {option}"
-        for entry in file.get("defaults", [])
-        for key, option in entry.items()
-        if key not in ("override /experiment", "override /hydra/sweeper")
-    ]
-    values = {key: value for key, value in file.items() if key not in ("defaults", "hydra", *NOT_TUNED)}
+    chosen: dict[str, Any] = {}
+    nested = OmegaConf.create({})
+    for file in (tuned_file(given, folder), sweep_file(given)):  # the later wins, as what was typed does
+        for entry in file.get("defaults", []):
+            chosen |= {key: option for key, option in entry.items() if not key.startswith(FOR_THE_SWEEP)}
+        nested.merge_with({key: value for key, value in file.items() if key not in ("defaults", "hydra", *NOT_TUNED)})
     for one in given:
         key = str(one.key_or_group)
-        if key.split(".")[0] in NOT_TUNED or one.is_hydra_override():
+        if key.split(".")[0] in ("tuned", *NOT_TUNED) or one.is_hydra_override():
             continue
         if key.split("@")[0] in groups():
-            chosen.append(f"override /{key}{f'@{one.package}' if one.package else ''}: {one.value()}")
+            chosen[f"override /{key}{f'@{one.package}' if one.package else ''}"] = one.value()
         else:
-            values[key] = one.value()
-    facts = kept(best, "run.json")
-    chosen_by = facts["monitor"]
+            OmegaConf.update(nested, key, one.value(), merge=True, force_add=True)
     counts = ", ".join(
         f"{study.count(s)} {w}"
         for s, w in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
     )
     header = [
         "@package _global_",
-        f"The best of a sweep: {chosen_by} {facts['metrics'][chosen_by]:.6g} after {facts['samples_seen']:,} samples.",
+        f"The best of a sweep: {reached(study, best)}.",
         f"study:   {study.folder.name}, {len(study.trials)} trials ({counts}); this is trial {best.number}",
         f"command: python pipelines/train.py experiment={tree['experiment']} tuned={tree['experiment']}",
     ]
-    nested = OmegaConf.create({})
-    for key, value in values.items():
-        OmegaConf.update(nested, key, value, merge=True, force_add=True)
     text = "".join(f"# {line}\n" for line in header)
-    text += "defaults:\n" + "".join(f"  - {line}\n" for line in chosen) + "\n" if chosen else ""
-    text += OmegaConf.to_yaml(nested) if values else ""
+    text += "defaults:\n" + "".join(f"  - {key}: {option}\n" for key, option in chosen.items()) + "\n" if chosen else ""
+    text += OmegaConf.to_yaml(nested) if nested else ""
     text += OmegaConf.to_yaml({"tuned_from": near(Path(best.folder))})
     path = folder / f"{tree['experiment']}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
+    before = path.read_text(encoding="utf-8").splitlines()[1:3] if path.exists() else []
     write(path, text)
-    return path
+    return path, " ".join(line.removeprefix("# ") for line in before)
+
+
+def tuned_file(given: Sequence[Override], folder: Path) -> dict[str, Any]:
+    """The file of an earlier sweep that this one began from, {} for none."""
+    name = next((one.value() for one in given if one.key_or_group == "tuned"), None)
+    path = folder / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def reached(study: Study, best: Record) -> str:
+    """How good the best is, by what the sweep went by, and after how many samples."""
+    facts = kept(best, "run.json")
+    if study.metrics[0] == OBJECTIVE:
+        said = f"{facts['monitor']} {facts['metrics'][facts['monitor']]:.6g}"
+    else:
+        scores = study.scores(best) or ()
+        said = ", ".join(f"{name} {score:.6g}" for name, score in zip(study.metrics, scores, strict=True))
+    fellows = len(study.best) - 1
+    others = f", one of {fellows + 1} of which none is better than another in all" if fellows else ""
+    return f"{said} after {facts['samples_seen']:,} samples{others}"

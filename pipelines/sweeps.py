@@ -18,11 +18,14 @@ from quartet.budget import Budget, Spent
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
     from hydra.core.override_parser.types import Override
 
-SWEEPER = "hydra/sweeper"
+SWEEPER, OBJECTIVE = "hydra/sweeper", "objective"
 # What decides the objective, how long a trial trains, and how many workers it starts: each of its values is looked at.
-DECIDING = ("experiment", "task", "budget", "data", "trainer")
+DECIDING = ("experiment", "profile", "tuned", "task", "budget", "data", "trainer")
+# Of what PBT may change nothing under way: the weights that it hands on would not fit.
+SHAPING = ("experiment", "task", "data", "net", "method.discriminator", "match")
 
 # What a trial was given that is no finding: how long and where it ran, and what was drawn.
 NOT_TUNED = (
@@ -48,30 +51,21 @@ def on_ray(overrides: Sequence[Override]) -> bool:
     return chosen.get(SWEEPER) == "ray" or (chosen.get("sweep") is not None and SWEEPER not in chosen)
 
 
-def completed(overrides: Sequence[Override]) -> list[str]:
+def completed(overrides: Sequence[Override], loader: ConfigLoader | None = None) -> list[str]:
     """What to add to the command line. Composes and checks the first of the runs, prepares its data, refuses runs whose
-    objectives do not compare."""
+    objectives do not compare. `loader` knows the groups of conf/, for globs."""
+    from hydra_plugins.quartet_ray_sweeper._space import lines
+
     _refuse_deletions(overrides)
     file = sweep_file(overrides)
     own = (file.get("hydra") or {}).get("sweeper") or {}
-    given = {one.key_or_group for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
-    params = OverridesParser.create().parse_overrides(
-        [f"{key}={value}" for key, value in own.get("params", {}).items()]
-    )
+    given = {str(one.key_or_group) for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
+    params = OverridesParser.create(config_loader=loader).parse_overrides(lines(own.get("params") or {}))
+    _refuse_metric({**own, **_sweeper_options(overrides)}, given)
+    _refuse_shapes([*params, *overrides], file)
     trees = _trees([*params, *overrides])
-    goals = {_goal(tree): tree for tree in trees}
-    if len(goals) > 1:
-        listed = "; ".join(f"{tree['experiment']}: {monitor} ({mode})" for (monitor, mode), tree in goals.items())
-        raise QuartetError(
-            f"a sweep looks for the best by one objective, these have several: {listed}\n"
-            "sweep each by itself, or leave hydra/sweeper=ray out for a plain multirun"
-        )
-    ((_, mode),) = goals
+    mode = _mode(trees)
     time, max_time = _clock(trees)
-    if "hydra.sweeper.metric" in given and "hydra.sweeper.mode" not in given:
-        raise QuartetError(
-            "hydra.sweeper.mode: not given beside hydra.sweeper.metric; add hydra.sweeper.mode=min or max"
-        )
     devices = max(tree["trainer"]["devices"] for tree in trees)
     added = {
         "hydra.sweeper.mode": mode,
@@ -82,9 +76,66 @@ def completed(overrides: Sequence[Override]) -> list[str]:
         "hydra.sweeper.observer": "{_target_: pipelines.study.StudyRun, tuned: null}",
         "tracking.model": "false",  # exported for every trial it would cost more than some trials do
     }
-    if "tracking" in given:
+    if "tracking" in given or not all("model" in tree["tracking"] for tree in trees):
         del added["tracking.model"]
     return [f"{key}={value}" for key, value in added.items() if key not in given]
+
+
+def _mode(trees: Sequence[Tree]) -> str:
+    """Which way the objective goes; QuartetError where the runs have several."""
+    goals = {_goal(tree): tree for tree in trees}
+    if len(goals) > 1:
+        listed = "; ".join(f"{tree['experiment']}: {monitor} ({mode})" for (monitor, mode), tree in goals.items())
+        raise QuartetError(
+            f"a sweep looks for the best by one objective, these have several: {listed}\n"
+            "sweep each by itself, or leave hydra/sweeper=ray out for a plain multirun"
+        )
+    ((_, mode),) = goals
+    return mode
+
+
+def _sweeper_options(overrides: Sequence[Override]) -> dict[str, Any]:
+    """What was typed of `hydra.sweeper`."""
+    head = "hydra.sweeper."
+    return {
+        key.removeprefix(head): one.value()
+        for one in overrides
+        if (key := str(one.key_or_group)).startswith(head) and not one.is_sweep_override()
+    }
+
+
+def _refuse_metric(options: dict[str, Any], given: set[str]) -> None:
+    """A sweep may go by what a run says of its validation, and knows its way for the objective alone."""
+    asked = options.get("metric", OBJECTIVE)
+    for metric in asked if isinstance(asked, list) else [asked]:
+        if metric != OBJECTIVE and not str(metric).startswith("val/"):
+            raise QuartetError(
+                f"hydra.sweeper.metric: given {metric}, which no sweep goes by\n"
+                f"take {OBJECTIVE}, the best so far of what the task is validated by, or another of val/…, as val/loss"
+            )
+    if "hydra.sweeper.metric" in given and "hydra.sweeper.mode" not in given:
+        raise QuartetError(
+            "hydra.sweeper.mode: not given beside hydra.sweeper.metric; add hydra.sweeper.mode=min or max"
+        )
+
+
+def _refuse_shapes(overrides: Sequence[Override], file: Tree) -> None:
+    """Population-based training hands weights from one trial to another, whose net must be the same."""
+    group = f"{SWEEPER}/scheduler"
+    chosen = {
+        key: value for entry in file.get("defaults", []) if isinstance(entry, dict) for key, value in entry.items()
+    }
+    typed = {one.key_or_group: one.value() for one in overrides if not one.is_sweep_override()}
+    if typed.get(group, chosen.get(f"override /{group}")) != "pbt":
+        return
+    for one in overrides:
+        key = str(one.key_or_group)
+        shapes = any(key == part or key.startswith(f"{part}.") for part in SHAPING) and not key.endswith("dropout")
+        if one.is_sweep_override() and shapes:
+            raise QuartetError(
+                f"{key}: population-based training hands weights on, which fit no other net or data\n"
+                "take another hydra/sweeper/scheduler, or sweep the optimizer, the schedule or dropout"
+            )
 
 
 def _refuse_deletions(overrides: Sequence[Override]) -> None:

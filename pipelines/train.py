@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from pipelines import cli
 from quartet.types import QuartetError
 
+PATIENCE = 60.0  # seconds in which the processes of a sweep that was killed end
+
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
     from pipelines.run import Run
@@ -47,7 +49,7 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | Non
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:
         return report(run, run.folder)  # its sweep was killed before it heard of it
-    with run.locked(), terminable():
+    with run.locked(patience=PATIENCE if trial is not None else 0.0), terminable():
         run.open(changed=trial is not None and trial.checkpoint is not None)
         with tracked(run, trial) as tracker:
             fit(run, tracker, trial)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import running
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from sweeping import begun, journal, samples_reported, statuses, tracked, wait_for_reports
 
 from pipelines.configuration import CONF, compose
@@ -71,18 +72,31 @@ def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.Monk
     from pipelines.configuration import save, tuning_trials
     from pipelines.study import write_tuned
 
-    tried = ["experiment=cnn", "net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.clip=null",
-             "budget='3 epochs'", "seed=4", "trainer.devices=2"]  # fmt: skip
-    save(compose(tried), here / "7" / "config.yaml")
+    def write(*tried: str) -> tuple[Path, str]:
+        save(compose(["experiment=cnn", *tried]), here / "7" / "config.yaml")
+        best = Namespace(folder=str(here / "7"), overrides=["experiment=cnn", *tried], number=7)
+        counts = {"trials": [best], "best": [best], "count": lambda status: int(status == "finished")}
+        return write_tuned(Namespace(folder=here, metrics=("objective",), **counts), best, CONF / "tuned")  # type: ignore[arg-type]
+
+    (here / "7").mkdir()
     (here / "7" / "run.json").write_text(
         json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
     )
-    best = Namespace(folder=str(here / "7"), overrides=tried, number=7)
-    study = Namespace(folder=here, trials=[best], count=lambda status: int(status == "finished"))
-    path = write_tuned(study, best, CONF / "tuned")  # type: ignore[arg-type]
+    tried = ["net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.clip=null", "budget='3 epochs'",
+             "seed=4", "trainer.devices=2"]  # fmt: skip
+    path, before = write(*tried)
     try:
-        tuned, plain, won = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"]), compose(tried)
+        assert before == ""
+        tuned, plain = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"])
+        won = compose(["experiment=cnn", *tried])
         assert (tuning_trials(tuned), tuning_trials(plain)) == (1, 0)
+        # A sweep that begins from this file keeps what it does not change, and says what it replaces.
+        path, before = write("tuned=cnn", "optimizer=sgd", "optimizer.lr=0.2")
+        assert before.startswith("The best of a sweep: val/accuracy 0.9 after 9 samples. study:")
+        again = compose(["experiment=cnn", "tuned=cnn"])
+        assert again["net"] == won["net"]
+        assert again["optimizer"] == compose(["experiment=cnn", "optimizer=sgd", "optimizer.lr=0.2"])["optimizer"]
+        assert again["method"]["clip"] is None
     finally:
         path.unlink()
     for part in ("net", "optimizer", "method", "data", "task"):
@@ -114,8 +128,6 @@ def test_a_sweeps_clock_ends_where_training_does(here: Path, small: Small, exper
     ],
 )
 def test_the_clock_of_a_sweep_is_that_of_its_budget(here: Path, words: Any, budget: str, time: str, end: float) -> None:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     from pipelines.sweeps import completed
 
     given = [one for one in words("optimizer.lr=0.1,0.2") if not one.startswith(("-m", "budget"))]
@@ -123,6 +135,15 @@ def test_the_clock_of_a_sweep_is_that_of_its_budget(here: Path, words: Any, budg
     found = dict(one.split("=", 1) for one in added)
     assert found["hydra.sweeper.time"] == time
     assert float(found["hydra.sweeper.max_time"]) == end
+
+
+def test_the_clock_ends_with_the_longest_profile(here: Path) -> None:
+    from pipelines.sweeps import _clock, _trees
+
+    typed = ["experiment=mnist1d_cnn", "profile=laptop,full"]
+    trees = _trees(OverridesParser.create().parse_overrides(typed))
+    assert len(trees) == 2
+    assert _clock(trees)[1] == max(_clock([tree])[1] for tree in trees)
 
 
 @pytest.mark.slow
@@ -165,6 +186,12 @@ def test_nets_of_one_budget_in_operations_have_one_clock(here: Path, words: Any)
             ["-m", "hydra/sweeper=ray", "experiment=cnn", "budget='1e9 flops','9 samples'"],
             ("budget: a sweep has one clock", "1e+09 flops and 9 samples"),
         ),
+        (
+            ["-m", "sweep=cnn", "hydra.sweeper.metric=test/accuracy", "hydra.sweeper.mode=max"],
+            ("hydra.sweeper.metric: given test/accuracy", "val/"),
+        ),
+        (["-m", "sweep=cnn", "hydra.sweeper.metric=val/loss"], ("hydra.sweeper.mode: not given",)),
+        (["-m", "sweep=cnn", "hydra/sweeper/scheduler=pbt"], ("net.width: population-based training", "dropout")),
         (["-m", "sweep=cnn", "~data.augment"], ("~data.augment", "conf/tuned/")),
     ],
 )
@@ -358,3 +385,59 @@ def wait_for_checkpoint(here: Path, process: subprocess.Popen[str]) -> Path:
         assert time.monotonic() < end
         time.sleep(0.05)
     return found[0].parent.parent
+
+
+def test_a_sweep_by_another_metric_says_so(here: Path) -> None:
+    from types import SimpleNamespace as Namespace
+
+    from pipelines.study import reached, sought
+
+    (here / "run.json").write_text(
+        json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
+    )
+    best = Namespace(folder=str(here))
+
+    def study(*metrics: str, best: list[Any]) -> Any:
+        return Namespace(metrics=metrics, best=best, scores=lambda _: tuple(0.25 for _ in metrics))
+
+    assert sought(study("objective", best=[best])) == "best val/accuracy"
+    assert sought(study("val/loss", best=[best])) == "val/loss"
+    assert reached(study("objective", best=[best]), best) == "val/accuracy 0.9 after 9 samples"
+    assert reached(study("val/loss", best=[best]), best) == "val/loss 0.25 after 9 samples"
+    front = reached(study("val/loss", "seconds", best=[best, best]), best)
+    assert front.startswith("val/loss 0.25, seconds 0.25 after 9 samples, one of 2")
+
+
+def test_what_a_worker_says_itself_is_told_from_what_the_others_say_of_it() -> None:
+    from types import SimpleNamespace as Namespace
+
+    from pipelines.ray_train import own_errors
+    from quartet.types import QuartetError
+
+    hung_up = RuntimeError("[gloo] Connection closed by peer")
+    assert str(own_errors(Namespace(worker_failures={0: hung_up, 1: ValueError("no")}))) == "a worker failed: no"
+    refusal = QuartetError("net.width: no")
+    assert own_errors(Namespace(worker_failures={0: hung_up, 1: refusal})) is refusal
+    assert own_errors(Namespace(worker_failures={0: hung_up})) is None
+    assert own_errors(RuntimeError("lost")) is None
+
+
+def test_workers_that_no_machine_is_left_for_are_waited_for_aloud(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace as Namespace
+
+    from hydra_plugins.quartet_ray_sweeper._cluster import Room
+    from pipelines.ray_train import lack_said
+
+    monkeypatch.setattr("pipelines.ray_train.SECONDS_BETWEEN_LOOKS", 0.01)
+    machines = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in (4.0, 1.0)]
+    ray = Namespace(nodes=lambda: machines)
+    with lack_said(ray, Room(cpus=0, gpus=0, workers=2, worker_cpus=2, worker_gpus=0)):
+        time.sleep(0.1)
+        assert capsys.readouterr().out == ""
+        machines[0] = {**machines[0], "Alive": False}
+        time.sleep(0.2)
+    said = capsys.readouterr().out
+    assert said.startswith("2 workers of 2 CPUs and 0 GPUs asked for, Ray has only 1 machine with 1 CPUs and 0 GPUs")
+    assert said.count("asked for") == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace as Namespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from sweeper.conftest import events, logged, statuses
 from sweeper.test_sweep import wait_until
 
 from hydra_plugins.quartet_ray_sweeper._cluster import Room, settle_environment
+from hydra_plugins.quartet_ray_sweeper._journal import Journal
+from hydra_plugins.quartet_ray_sweeper._watch import Watch
 
 
 def test_room_is_counted_machine_by_machine() -> None:
@@ -36,6 +40,24 @@ def test_a_gpu_is_taken_where_there_are_any() -> None:
     assert Room.of(options, nodes).at_once(nodes) == 8
     assert Room.of({**options, "gpus": 0.5}, nodes).at_once(nodes) == 16
     assert Room.of({**options, "workers": 4}, nodes).at_once(nodes) == 2
+
+
+def test_a_sweep_that_others_leave_no_room_says_so_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said: list[str] = []
+    display = Namespace(tick=lambda: None, say=said.append)
+    monkeypatch.setattr("hydra_plugins.quartet_ray_sweeper._watch.PATIENCE", 0.05)
+    watch = Watch(
+        Journal(tmp_path), display, clock="time", max_time=None, lacking=str, ended=str, workers=False, fail_fast=False,
+        metrics=["objective"],
+    )  # fmt: skip
+    running, waiting = Namespace(status="RUNNING"), Namespace(status="PENDING")
+    for trials in ([running, waiting], [waiting], [running, waiting], [waiting]):
+        watch.on_step_end(0, trials)
+        time.sleep(0.1)
+    assert said == []  # while one runs, the next waits for it
+    for _ in range(3):
+        watch.on_step_end(0, [waiting])
+    assert said == ["no trial could start for 0.05 s: the machines are taken; waiting"]
 
 
 @pytest.fixture

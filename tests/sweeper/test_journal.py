@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins.quartet_ray_sweeper._journal import Journal, same, settle
+from hydra_plugins.quartet_ray_sweeper._journal import Journal, forget, refuse_another, same, settle
 from hydra_plugins.quartet_ray_sweeper._space import Refused
 
 
@@ -37,13 +37,26 @@ def test_half_a_line_is_no_harm(tmp_path: Path) -> None:
 
 
 def test_another_sweep_is_refused_with_the_difference(tmp_path: Path) -> None:
-    asked = {"space": {"lr": "interval(0,1)"}, "base": {"seed": 0, "net": {"width": 8}}}
+    asked = {"space": {"lr": "interval(0,1)"}, "base": {"seed": 0, "net": {"width": 8}, "place": Path("here")}}
+    refuse_another(tmp_path, asked)
     settle(tmp_path, asked)
-    settle(tmp_path, asked)
+    refuse_another(tmp_path, asked)
     assert same(tmp_path, asked)
     with pytest.raises(Refused) as refusal:
-        settle(tmp_path, {"space": {"lr": "interval(0,2)"}, "base": {"seed": 0, "net": {"width": 16}}})
+        refuse_another(tmp_path, {"space": {"lr": "interval(0,2)"}, "base": {"seed": 0, "net": {"width": 16}}})
     for words in ("hydra.sweep.dir", "space.lr: interval(0,1) → interval(0,2)", "base.net.width: 8 → 16"):
         assert words in str(refusal.value)
     assert "seed" not in str(refusal.value)
     assert same(tmp_path, asked)
+
+
+def test_a_sweep_that_is_forgotten_takes_its_trials_along_and_nothing_else(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "sweep")
+    for number, folder in enumerate(("sweep/0", "sweep/net/1", "elsewhere/2")):
+        (tmp_path / folder).mkdir(parents=True)
+        journal.start(number, values={}, overrides=[], folder=str(tmp_path / folder))
+    (tmp_path / "sweep" / "notes.txt").touch()
+    assert Journal(tmp_path / "sweep", anew=True).records == {}
+    forget(tmp_path / "sweep")
+    assert {path.name for path in (tmp_path / "sweep").rglob("*")} == {"net", "notes.txt"}
+    assert (tmp_path / "elsewhere" / "2").exists()

@@ -81,6 +81,29 @@ def test_conditions_follow_one_another() -> None:
     ]
 
 
+@pytest.mark.parametrize("n", ["range(1, 5)", "int(interval(1, 4))", "1,2,3,4"])
+def test_a_condition_may_be_any_value(n: str) -> None:
+    found = space(f"n={n}", when={"n=2": {"heads": "choice(1, 2)"}})
+    points = [point for pair in found.probes() for point in pair]
+    assert {str(point["n"]) for point in points if "heads" in point} == {"2"}
+    assert {point["heads"] for point in points if "heads" in point} == {"1", "2"}
+
+
+def test_values_of_a_file_are_as_a_person_would_type_them() -> None:
+    found = space(params={"a": None, "b": True, "c": [1, 2], "d": "1,2"}, when={"d=1": {"e": None}})
+    assert [found.overrides(point) for point in found.grid()] == [
+        ["a=null", "b=true", "c=[1, 2]", "d=1", "e=null"],
+        ["a=null", "b=true", "c=[1, 2]", "d=2"],
+    ]
+
+
+def test_many_values_of_one_leave_room_to_probe_the_others() -> None:
+    met = {
+        point["net"] for pair in space("seed=" + ",".join(map(str, range(200))), "net=a,b,c").probes() for point in pair
+    }
+    assert met == {"a", "b", "c"}
+
+
 def test_probes_meet_every_value_and_both_ends() -> None:
     found = space("net=a,b", "lr=interval(0, 1)", when={"net=b": {"heads": "choice(1, 2)"}})
     points = [point for pair in found.probes() for point in pair]
@@ -100,7 +123,11 @@ def test_probes_meet_every_value_and_both_ends() -> None:
         (["n=tag(log, range(0, 5))"], {}, ("n=", "above 0")),
         (["net=a,b"], {"nett=b": {"x": "1,2"}}, ("nett=b", "net")),
         (["net=a,b"], {"net=c": {"x": "1,2"}}, ("net=c", "never c", "a, b")),
-        (["net=a,b", "x=1"], {"net=b": {"x": "1,2"}}, ("net=b", "x is given without")),
+        (["net=a,b", "x=1"], {"net=b": {"x": "1,2"}}, ("net=b", "x is given elsewhere too")),
+        (["net=a,b"], {"net=a": {"x": "1,2"}, "net=b": {"x": "3,4"}}, ("net=b", "a parameter has one range")),
+        (["n=range(1, 5)"], {"n=5": {"x": "1,2"}}, ("n=5", "never 5", "1, 2, 3, 4")),
+        (["n=int(interval(1, 5))"], {"n=6": {"x": "1,2"}}, ("n=6", "never 6", "interval(1, 5)")),
+        (["lr=interval(0, 1)"], {"lr=0.5": {"x": "1,2"}}, ("lr=0.5", "interval(0, 1)")),
         (["net=a,b"], {"net=b": 3}, ("net=b", "needs a mapping")),
     ],
 )

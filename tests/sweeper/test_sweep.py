@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,8 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from filelock import FileLock
 from sweeper.conftest import alive, events, logged, pids, statuses
+
+from hydra_plugins.quartet_ray_sweeper._journal import Journal
 
 LR = "lr=tag(log, interval(1e-3, 1))"
 
@@ -42,6 +47,7 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(
     folder, given = app.parent / "sweep", ["lr=0.1,0.2", "slow=0.3", "hydra/sweeper/scheduler=fifo"]
     process = start(*given)
     wait_until(lambda: (folder / "trials.jsonl").exists() and any(one["event"] == "report" for one in events(folder)))
+    assert listening(process.pid) == {"127.0.0.1"}
     process.send_signal(by)
     out, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT, err  # what Python makes of KeyboardInterrupt
@@ -72,6 +78,8 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(
         (["lr=interval(0, 1)", "hydra/sweeper/search=grid"], ("lr=interval(0, 1)", "grid")),
         (["lr=interval(0, 1)", "hydra/sweeper/scheduler=bohb"], ("search=bohb", "go together")),
         (["net=a,c"], ("net/c",)),
+        (["lr=1,2", "hydra.sweeper.trials=0"], ("hydra.sweeper.trials: given 0, needs at least 1",)),
+        (["lr=1,2", "hydra.sweeper.max_batch_size=-1"], ("hydra.sweeper.max_batch_size: given -1",)),
         (["lrr=1,2"], ("lrr",)),
         (["lr=1,2", "hydra.sweeper.mode=up"], ("hydra.sweeper.mode", "'up'", "min or max")),
         (["lr=1,2", "hydra.sweeper.metric=[objective,cost]"], ("hydra.sweeper.metric", "fifo")),
@@ -90,7 +98,39 @@ def test_what_cannot_be_is_refused_before_ray_starts(
     for words in said:
         assert words in err
     assert "Traceback" not in err
-    assert not (app.parent / "sweep" / "trials.jsonl").exists()
+    assert {path.name for path in (app.parent / "sweep").glob("*")} <= {"lock"}  # nothing for resume=true to find
+
+
+def test_a_refused_command_deletes_no_sweep(app: Path, sweep: Callable[..., Any]) -> None:
+    folder = app.parent / "sweep"
+    (folder / "0").mkdir(parents=True)
+    Journal(folder).start(0, values={"lr": 0.1}, overrides=["lr=0.1"], folder=str(folder / "0"))
+    code, _, err = sweep("lr=interval(0, 1)", "hydra/sweeper/search=grid", "hydra.sweeper.resume=false")
+    assert (code, "a grid has no end" in err) == (1, True)
+    with FileLock(folder / "lock"):
+        code, _, err = sweep("lr=0.1,0.2", "hydra.sweeper.resume=false")
+    assert (code, "under way already" in err) == (1, True)
+    assert (folder / "0").exists()
+    assert len(events(folder)) == 1
+
+
+def test_a_metric_that_nobody_reports_ends_the_sweep(app: Path, sweep: Callable[..., Any]) -> None:
+    code, _, err = sweep("lr=0.1,0.2,0.3,0.4", "hydra.sweeper.metric=objectve")
+    assert code == 1
+    assert "hydra.sweeper.metric: objectve: trial" in err
+    assert "it reports objective, time, cost" in err
+    assert len(statuses(app.parent / "sweep")) < 4
+
+
+def test_another_option_of_a_swept_group_is_another_sweep(app: Path, sweep: Callable[..., Any]) -> None:
+    given = ["net=a,b", "steps=2"]
+    assert sweep(*given)[0] == 0
+    (app.parent / "conf" / "net" / "b.yaml").write_text("kind: a\n")
+    code, _, err = sweep(*given)
+    assert (code, "options.net=b.net.kind: b → a" in err) == (1, True)
+    code, out, err = sweep(*given, "hydra.sweeper.resume=false")
+    assert (code, "2/2 trials" in out) == (0, True), err
+    assert len(started_in(events(app.parent / "sweep"))) == 2
 
 
 @pytest.mark.slow
@@ -228,6 +268,7 @@ def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any])
     assert "in main" in logged(folder, 0)
     code, _, err = sweep("fail=true", "lr=0.1,0.2", "hydra.sweep.dir=all", "hydra/sweeper/scheduler=fifo")
     assert (code, "all 2 trials failed" in err) == (1, True)
+    assert "hydra.sweeper.resume=false tries them again" in err
     code, _, err = sweep("fail=true,false", "lr=0.1,0.2", "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
     assert (code, "ValueError: broke" in err) == (1, True)
     assert len(statuses(app.parent / "fast")) < 4
@@ -323,6 +364,20 @@ def test_what_cannot_be_placed_is_said(app: Path, sweep: Callable[..., Any]) -> 
     assert code == 1
     for words in ("400 workers", "hydra.sweeper.address", "none would ever start"):
         assert words in err
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses at which a process and all that it has started listen."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    found = set()
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {
+                c.laddr.ip.removeprefix("::ffff:")
+                for c in one.net_connections("inet")
+                if c.status == psutil.CONN_LISTEN
+            }
+    return found
 
 
 def wait_until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:

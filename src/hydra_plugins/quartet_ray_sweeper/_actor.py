@@ -6,6 +6,7 @@ import os
 import shutil
 import traceback
 from math import nan
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ray import cloudpickle, tune
 from hydra_plugins.quartet_ray_sweeper._job import Ended, Job
 from hydra_plugins.quartet_ray_sweeper._report import Trial
 from hydra_plugins.quartet_ray_sweeper._schedule import TICK, TICKS
-from hydra_plugins.quartet_ray_sweeper._study import return_counts
+from hydra_plugins.quartet_ray_sweeper._study import Study, for_schedulers, return_counts
 
 CONFIG, CHECKPOINT, LOG = "config", "checkpoint", "trial.log"
 RETURN, ERROR, REPORTED = "job_return", "job_error", "reported"
@@ -34,7 +35,7 @@ class TrialActor(tune.Trainable):
         self.job: Job | None = None
         self.start_from: Path | None = None
         # What schedulers look for in the result of a trial that ended before it reported.
-        self.last: dict[str, Any] = {self.sweep["time"]: 0.0, **dict.fromkeys(self.sweep["metrics"], nan)}
+        self.last: dict[str, Any] = {self.sweep["time"]: 0.0, **dict.fromkeys(self.sweep["sought"], nan)}
         self.hydra_config = cloudpickle.loads(config[CONFIG])
 
     def step(self) -> dict[str, Any]:
@@ -45,7 +46,7 @@ class TrialActor(tune.Trainable):
             return {**self.last, **self.ended(said), "done": True}
         clock, end = said.metrics.get(self.sweep["time"]), self.sweep["max_time"]
         ticks = {TICK: round(TICKS * clock / end, 6)} if clock is not None and end else {}
-        self.last = {**said.metrics, **ticks, REPORTED: list(said.metrics)}
+        self.last = {**for_schedulers(said.metrics, self.sweep["sought"]), **ticks, REPORTED: dict(said.metrics)}
         return self.last
 
     def make_job(self) -> Job:
@@ -74,23 +75,28 @@ class TrialActor(tune.Trainable):
 
     def ended(self, said: Ended) -> dict[str, Any]:
         """The result that ends the trial. A failure is told, not raised: Tune would take it for a lost process."""
-        job, error = said.value, said.error
-        if isinstance(job, JobReturn) and job.status is JobStatus.FAILED:
-            error = job._return_value
-            trace = "".join(traceback.format_exception(error))
-            with (Path(self.hydra_config.hydra.runtime.output_dir) / LOG).open("a", encoding="utf-8") as log:
-                log.write(trace)
+        job, error = said.value, self.failure(said)
         if error is not None:
             return {ERROR: f"{type(error).__name__}: {error}"}
         value = job.return_value if isinstance(job, JobReturn) else None
-        metrics = self.sweep["metrics"]
+        metrics = list(self.sweep["sought"])
         counts = return_counts(metrics, self.last.get(REPORTED, ()))
-        number = {metrics[0]: float(value)} if counts and isinstance(value, int | float) else {}
+        number = {metrics[0]: float(value)} if counts and isinstance(value, Real) else {}
         try:
             returned = cloudpickle.dumps(job)
         except Exception:  # what a task returns need not travel
             returned = b""
         return {**number, RETURN: returned}
+
+    def failure(self, said: Ended) -> BaseException | None:
+        """What the job failed with, its traceback logged."""
+        job = said.value
+        if not (isinstance(job, JobReturn) and job.status is JobStatus.FAILED):
+            return said.error
+        error: BaseException = job._return_value
+        with (Path(self.hydra_config.hydra.runtime.output_dir) / LOG).open("a", encoding="utf-8") as log:
+            log.write("".join(traceback.format_exception(error)))
+        return error
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         last = self.job.checkpoint if self.job is not None else None
@@ -114,12 +120,12 @@ class TrialActor(tune.Trainable):
 
     def cleanup(self) -> None:
         if self.job is not None:
-            self.job.end()
+            self.failure(self.job.end())
             self.job = None
 
 
 def pack(
-    *, task_function: Any, hydra_context: Any, facts: dict[str, str], worker: dict[str, float], options: dict[str, Any]
+    *, task_function: Any, hydra_context: Any, facts: dict[str, str], worker: dict[str, float], study: Study
 ) -> bytes:
     """What all trials of a sweep share."""
     return cloudpickle.dumps(
@@ -129,10 +135,10 @@ def pack(
             "singletons": Singleton.get_state(),
             "facts": facts,
             "worker": worker,
-            "retries": options["retries"],
-            "time": options["time"],
-            "max_time": options["max_time"],
-            "metrics": options["metric"],
+            "retries": study.options["retries"],
+            "time": study.clock,
+            "max_time": study.max_time,
+            "sought": study.sought,
             "cwd": os.getcwd(),
         }
     )

@@ -45,9 +45,6 @@ class Display:
         if self.live is not None:
             self.live.stop()
 
-    def started(self, trial: Record) -> None:
-        self.tick(now=True)
-
     def reported(self, trial: Record) -> None:
         self.tick()
         if self.live is None and time.monotonic() - self.said > SECONDS_BETWEEN_LINES:

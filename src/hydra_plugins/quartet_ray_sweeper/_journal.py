@@ -46,10 +46,10 @@ class Record:
 class Journal:
     """Events appended to a file, and what they come to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, anew: bool = False) -> None:
         self.path = folder / TRIALS
         self.records: dict[int, Record] = {}
-        if self.path.exists():
+        if self.path.exists() and not anew:
             self._read()
 
     def _read(self) -> None:
@@ -100,30 +100,40 @@ class Journal:
         return [record for record in self.records.values() if record.status == RUNNING]
 
 
-def settle(folder: Path, study: Mapping[str, Any]) -> None:
-    """Write down what is asked for; refuse where the folder holds a sweep that asked for something else."""
+def refuse_another(folder: Path, study: Mapping[str, Any]) -> None:
+    """Refuse where the folder holds a sweep that asked for something else than `study`."""
     path = folder / STUDY
-    text = json.dumps(study, indent=1, sort_keys=True)
-    if path.exists():
-        before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(json.loads(text))
-        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        if changed:
-            lines = [f"  {key}: {before.get(key, 'absent')} → {now.get(key, 'absent')}" for key in changed[:SHOWN]]
-            more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-            raise Refused(
-                f"{folder} holds another sweep; for a new one give another hydra.sweep.dir,"
-                " or hydra.sweeper.resume=false to delete this one. What differs:\n" + "\n".join(lines) + more
-            )
+    if not path.exists():
+        return
+    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(json.loads(_text(study)))
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if changed:
+        lines = [f"  {key}: {before.get(key, 'absent')} → {now.get(key, 'absent')}" for key in changed[:SHOWN]]
+        more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise Refused(
+            f"{folder} holds another sweep; for a new one give another hydra.sweep.dir,"
+            " or hydra.sweeper.resume=false to delete this one. What differs:\n" + "\n".join(lines) + more
+        )
+
+
+def settle(folder: Path, study: Mapping[str, Any]) -> None:
+    """Write down what is asked for."""
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / STUDY
     part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(_text(study), encoding="utf-8")
     part.replace(path)
+
+
+def _text(study: Mapping[str, Any]) -> str:
+    """As JSON; what has no form there, as a path, by its words."""
+    return json.dumps(study, indent=1, sort_keys=True, default=str)
 
 
 def forget(folder: Path) -> None:
     """Delete a sweep from its folder: its trials' folders and its own files, and nothing else."""
     for record in Journal(folder).records.values():
-        if record.folder and Path(record.folder).parent == folder:
+        if folder in Path(record.folder).parents:
             shutil.rmtree(record.folder, ignore_errors=True)
     for name in (TRIALS, STUDY):
         (folder / name).unlink(missing_ok=True)
@@ -132,7 +142,7 @@ def forget(folder: Path) -> None:
 def same(folder: Path, study: Mapping[str, Any]) -> bool:
     """Whether the folder holds the sweep that is asked for."""
     path = folder / STUDY
-    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(study))
+    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == json.loads(_text(study))
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from math import inf
@@ -32,8 +32,8 @@ LOG = "sweep.log"  # in the sweep's folder: the traceback of what broke it off
 TUNE = ".tune-"  # Tune's own files in the sweep's folder, while it runs
 
 
-def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[JobReturn]]:
-    """Run what is left of the study; returns all its jobs."""
+def run(study: Study, *, begin: Callable[[], None], hydra_context: Any, task_function: Any) -> list[list[JobReturn]]:
+    """Run what is left of the study; returns all its jobs. `begin` is called once nothing is left to be refused."""
     options = study.options
     settle_environment(address=options["address"])
     for package in ("ray", "ray.tune", "ray.train", "optuna"):
@@ -58,7 +58,7 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
         endless=options["trials"] is None,
         seed=options["seed"],
     )
-    scheduler = schedule.build(options["scheduler"], metrics=study.metrics, searcher=searcher)
+    scheduler = schedule.build(options["scheduler"], metrics=study.metrics, searcher=searcher, space=study.space)
     observer = instantiate(options["observer"]) if options["observer"] else None
     total = options["trials"] or (len(study.space.grid()) if isinstance(searcher, search.Grid) else DRAWS)
     with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
@@ -68,6 +68,7 @@ def run(study: Study, *, hydra_context: Any, task_function: Any) -> list[list[Jo
                 f"a trial takes {room.described()}, Ray has {offered(alive(ray))}: none would ever start\n"
                 "take fewer (hydra.sweeper.cpus, gpus, workers) or a larger cluster (hydra.sweeper.address)"
             )
+        begin()
         display = Display(study, total=total)
         with _observed(study, observer, display) as facts:
             returns = _fit(
@@ -128,6 +129,7 @@ def _fit(
         ended=partial(ended, ray),
         workers=room.workers > 0,
         fail_fast=bool(options["fail_fast"]),
+        metrics=study.metrics,
     )
     generator = _trials.Trials(
         searcher,
@@ -137,6 +139,7 @@ def _fit(
         at_once=at_once,
         failed=watch.failed,
         scheduler=scheduler if isinstance(scheduler, _schedule.LONERS) else None,
+        sought=study.sought,
     )
     if generator.is_finished():
         return watch.returns
@@ -150,7 +153,7 @@ def _fit(
         hydra_context=hydra_context,
         facts=facts,
         worker=room.worker,
-        options=dict(options),
+        study=study,
     )
     with (
         tempfile.TemporaryDirectory(prefix=TUNE, dir=study.folder, ignore_cleanup_errors=True) as storage,
@@ -180,6 +183,8 @@ def _fit(
             )
         except TuneError as error:  # its text is a traceback
             raise error.__context__ or error from None
+        except _watch.NeverReported as unheard:
+            raise Refused(str(unheard)) from None
         except _watch.TrialFailed as failure:
             raise Refused(f"{failure}\nhydra.sweeper.fail_fast ends the sweep with it") from None
         except _watch.NoRoom as lacking:
@@ -237,7 +242,10 @@ def _jobs(study: Study, returns: dict[int, Any]) -> list[list[JobReturn]]:
     if jobs and not study.count(FINISHED) and not study.count(STOPPED):
         first = study.trials[0]
         see = f"\nsee {first.folder}/trial.log" if first.folder else ""  # what did not compose has none
-        raise Refused(f"all {len(jobs)} trials failed; trial {first.number}: {first.error}{see}")
+        raise Refused(
+            f"all {len(jobs)} trials failed; trial {first.number}: {first.error}{see}\n"
+            f"hydra.sweep.dir={study.folder} hydra.sweeper.resume=false tries them again"
+        )
     size = study.options["max_batch_size"] or max(len(jobs), 1)
     return [jobs[i : i + size] for i in range(0, len(jobs), size)]
 

@@ -19,7 +19,7 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search.bohb import TuneBOHB
 
-from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, Value
+from hydra_plugins.quartet_ray_sweeper._space import SLASH, Refused, Space, Value
 
 BEYOND = 1e-6  # Tune ends what reaches max_t; a little more is never reached
 TICKS = 81  # HyperBand's numbers of trials follow from how many units its clock has; it gets one of so many
@@ -72,7 +72,7 @@ def pbt(*, time: str, max_time: float | None, interval: float, quantile: float, 
     )
 
 
-def build(config: Any, *, metrics: Sequence[str], searcher: Any) -> Any:
+def build(config: Any, *, metrics: Sequence[str], searcher: Any, space: Space) -> Any:
     """The scheduler that `config` names; None for Tune's own, which lets every trial run to its end."""
     try:
         scheduler = instantiate(config) if config and config.get("_target_") else None
@@ -86,6 +86,12 @@ def build(config: Any, *, metrics: Sequence[str], searcher: Any) -> Any:
         raise Refused(
             f"hydra.sweeper.scheduler: {kind} changes values that would not be composed anew;"
             " take hydra/sweeper/scheduler=pbt"
+        )
+    conditional = next((one for one in space.parameters if one.when), None)
+    if isinstance(scheduler, Population) and conditional is not None:
+        raise Refused(
+            f"hydra.sweeper.when: {conditional.key}: population-based training changes values under way, and would need"
+            " one that is not there\ntake another scheduler, or give the parameter no condition"
         )
     if isinstance(searcher, TuneBOHB) != isinstance(scheduler, HyperBandForBOHB):  # each speaks to the other alone
         raise Refused("hydra/sweeper/search=bohb and hydra/sweeper/scheduler=bohb go together; give both or neither")
@@ -104,7 +110,10 @@ class Population(PopulationBasedTraining):
 
     def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         config, operations = super()._get_new_config(trial, trial_to_clone)
-        return self.recompose(trial, config), operations
+        try:
+            return self.recompose(trial, config), operations
+        except Exception:  # these values do not go together; those of the other do
+            return self.recompose(trial, trial_to_clone.config), operations
 
 
 LONERS = (ASHAScheduler, MedianStoppingRule)  # they look at each trial by itself
@@ -113,9 +122,8 @@ LONERS = (ASHAScheduler, MedianStoppingRule)  # they look at each trial by itsel
 def mutations(space: Space, domains: Mapping[str, Any]) -> dict[str, Any]:
     """How PBT may change a trial's values: what has an order to its neighbours, the rest to any other."""
     return {
-        one.key: list(one.values) if one.values is not None else domains[one.key]
+        one.key: list(one.values) if one.values is not None else domains[one.key.replace("/", SLASH)]
         for one in space.parameters
-        if one.key in domains and not one.when
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections import deque
 from math import exp, floor, log
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,7 @@ from hydra.utils import instantiate
 from ray import tune
 from ray.tune.search import Searcher
 
-from hydra_plugins.quartet_ray_sweeper._space import Parameter, Point, Refused, Space, Value
-
-SLASH = "∕"  # stands for the / in the key of a config group, at which Tune would part it
+from hydra_plugins.quartet_ray_sweeper._space import SLASH, Parameter, Point, Refused, Space, Value
 
 
 class Remembering(Searcher):
@@ -41,10 +40,10 @@ class Grid(Remembering):
                 f"{endless[0].key}={endless[0].text}: a grid has no end here; take a list or range(…),"
                 " or hydra/sweeper/search=random with hydra.sweeper.trials"
             )
-        self.points = space.grid()
+        self.points = deque(space.grid())
 
     def suggest(self, trial_id: str) -> Any:
-        return {} | self.points.pop(0) if self.points else Searcher.FINISHED
+        return {} | self.points.popleft() if self.points else Searcher.FINISHED
 
 
 class Random(Remembering):
@@ -134,8 +133,8 @@ def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, s
 def point(space: Space, suggested: dict[str, Any]) -> Point:
     """What a searcher suggested, as values of a trial."""
     values = {key.replace(SLASH, "/"): value for key, value in suggested.items()}
-    return space.point({one.key: _plain(values[one.key]) for one in space.parameters if one.key in values})
+    return space.point({one.key: _as_python(values[one.key]) for one in space.parameters if one.key in values})
 
 
-def _plain(value: Any) -> Value:
+def _as_python(value: Any) -> Value:
     return value.item() if hasattr(value, "item") else value  # numpy's numbers

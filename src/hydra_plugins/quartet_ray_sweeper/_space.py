@@ -14,6 +14,7 @@ from hydra.errors import CompactHydraException
 Value = str | int | float  # a text stands for itself, as the override's right side
 Point = dict[str, Value]  # the values of a trial, by key
 PROBES = 64
+SLASH = "∕"  # stands for the / in the key of a config group, at which Tune would part it
 Conditions = tuple[tuple[str, str], ...]
 
 
@@ -47,6 +48,18 @@ class Parameter:
     def some(self) -> tuple[Value, ...]:
         """All values of a list, both ends of an interval or of whole numbers."""
         return self.values if self.values is not None and not self.whole else (self.low, self.high)
+
+    def valued(self, text: str) -> Value | None:
+        """The value that is written as `text`; None where it can be none such."""
+        if self.values is not None:
+            return next((value for value in self.values if str(value) == text), None)
+        if self.whole and text.removeprefix("-").isdigit() and self.low <= int(text) <= self.high:
+            return int(text)
+        return None
+
+    @property
+    def could_be(self) -> str:
+        return ", ".join(map(str, self.values)) if self.values is not None else self.text
 
 
 @dataclass(frozen=True)
@@ -115,13 +128,16 @@ class Space:
     def probes(self) -> list[tuple[Point, Point]]:
         """Points to be composed before the start, in which values and ends of intervals occur, up to `PROBES`: each
         beside the others' first values, and beside their last."""
-        first, last = ({one.key: one.some[end] for one in self.parameters} for end in (0, -1))
-        pairs = [(self.point(first), self.point(last))] * (not self.parameters)
-        for one in self.parameters:
-            for value in one.some:
-                mine = {**self._conditions(one), one.key: value}
-                pairs.append((self.point({**first, **mine}), self.point({**last, **mine})))
+        turns = itertools.zip_longest(*([(one, value) for value in one.some] for one in self.parameters))
+        chosen = [pair for turn in turns for pair in turn if pair is not None]  # of each some, where all are too many
+        pairs = [(self.beside(one, value, 0), self.beside(one, value, -1)) for one, value in chosen] or [({}, {})]
         return [pair for i, pair in enumerate(pairs) if pair not in pairs[:i]][:PROBES]
+
+    def beside(self, parameter: Parameter, value: Value, end: int) -> Point:
+        """The point at which `parameter` has that value and the others their first (`end` 0) or last (-1), but for what
+        its conditions ask."""
+        others = {one.key: one.some[end] for one in self.parameters}
+        return self.point({**others, **self._conditions(parameter), parameter.key: value})
 
     def _conditions(self, parameter: Parameter) -> dict[str, Value]:
         wanted: dict[str, Value] = {}
@@ -129,7 +145,7 @@ class Space:
             for other in self.parameters:
                 if other.key == key:
                     wanted |= self._conditions(other)
-                    wanted[key] = next(value for value in other.some if str(value) == text)
+                    wanted[key] = other.valued(text)  # type: ignore[assignment]
         return wanted
 
     def described(self) -> dict[str, str]:
@@ -154,7 +170,7 @@ def parse(
     Raises `Refused`, naming the override, for what Ray Tune cannot draw.
     """
     parser = OverridesParser.create(config_loader=config_loader)
-    given = [f"{key}={value}" for key, value in params.items()] + list(arguments)
+    given = lines(params) + list(arguments)
     items: dict[str, Parameter | Constant] = {}
     for one in parser.parse_overrides(given):
         items[_bare(one.get_key_element())] = _item(one, ())
@@ -162,15 +178,25 @@ def parse(
         conditions = _conditions(condition, items)
         if not isinstance(more, Mapping):
             raise Refused(f"hydra.sweeper.when: {condition}: given {more!r}, needs a mapping of parameters to values")
-        for one in parser.parse_overrides([f"{key}={value}" for key, value in more.items()]):
+        for one in parser.parse_overrides(lines(more)):
             key = one.get_key_element()
             if _bare(key) in items:
-                raise Refused(f"hydra.sweeper.when: {condition}: {key} is given without this condition too")
+                raise Refused(
+                    f"hydra.sweeper.when: {condition}: {key} is given elsewhere too; a parameter has one range"
+                )
             item = _item(one, conditions)
             if isinstance(item, Constant):
                 item = Parameter(key, item.value, (item.value,), when=conditions)
             items[_bare(key)] = item
     return Space(tuple(items.values()))
+
+
+def lines(params: Mapping[str, Any]) -> list[str]:
+    """Overrides out of a file, as a person would type them."""
+    words = {None: "null", True: "true", False: "false"}
+    return [
+        f"{key}={words[value] if value is None or isinstance(value, bool) else value}" for key, value in params.items()
+    ]
 
 
 def _conditions(text: str, items: Mapping[str, Parameter | Constant]) -> Conditions:
@@ -181,9 +207,10 @@ def _conditions(text: str, items: Mapping[str, Parameter | Constant]) -> Conditi
         if not sign or item is None:
             swept = ", ".join(items) or "nothing"
             raise Refused(f"hydra.sweeper.when: {text}: needs key=value with a key that is given; there are {swept}")
-        known = item.some if isinstance(item, Parameter) else (item.value,)
-        if value not in map(str, known):
-            raise Refused(f"hydra.sweeper.when: {text}: {key} is never {value}, only {', '.join(map(str, known))}")
+        never = item.valued(value) is None if isinstance(item, Parameter) else item.value != value
+        if never:
+            known = item.could_be if isinstance(item, Parameter) else item.value
+            raise Refused(f"hydra.sweeper.when: {text}: {key} is never {value}, only {known}")
         conditions.append((item.key, value))
     return tuple(conditions)
 

@@ -14,11 +14,20 @@ from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED
 from hydra_plugins.quartet_ray_sweeper._space import Space
 
 OBJECTIVE = "objective"  # the metric that a task's return value is
+WORST = 1e300  # a number still, between which and others can be interpolated
 
 
 def return_counts(metrics: Collection[str], reported: Collection[str]) -> bool:
-    """Whether a task's return value is the one metric that is sought: the objective, or what was never reported."""
-    return len(metrics) == 1 and (OBJECTIVE in metrics or not set(metrics) & set(reported))
+    """Whether a task's return value is the one metric that is sought: the objective, or that of a task that reports
+    nothing."""
+    return len(metrics) == 1 and (OBJECTIVE in metrics or not reported)
+
+
+def for_schedulers(reported: Mapping[str, float], sought: Mapping[str, str]) -> dict[str, float]:
+    """What was `reported`, with a metric that is `sought`, by its mode, as bad as can be where it is no number: to Tune
+    one that is none is neither good nor bad, and its trial would never be stopped."""
+    worst = {key: -WORST if mode == "max" else WORST for key, mode in sought.items()}
+    return {key: worst[key] if key in worst and not isfinite(value) else value for key, value in reported.items()}
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,17 @@ class Study:
     options: Mapping[str, Any]
 
     @property
+    def sought(self) -> dict[str, str]:
+        """The metrics, each with its mode."""
+        return dict(zip(self.metrics, self.modes, strict=True))
+
+    @property
     def trials(self) -> list[Record]:
         return [self.journal.records[number] for number in sorted(self.journal.records)]
 
     def scores(self, trial: Record) -> tuple[float, ...] | None:
-        """What it reached, by metric: the last that it reported, or what it returned. None without numbers."""
+        """What it reached, by metric: the last that it reported, or, where one metric is sought, what it returned. None
+        without numbers."""
         if trial.status == FAILED:
             return None
         last = trial.reports[-1] if trial.reports else {}

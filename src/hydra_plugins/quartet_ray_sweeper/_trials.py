@@ -4,7 +4,8 @@ composed here, in the driver."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED
 from hydra_plugins.quartet_ray_sweeper._schedule import within
 from hydra_plugins.quartet_ray_sweeper._search import Grid, point
 from hydra_plugins.quartet_ray_sweeper._space import Point, Space
+from hydra_plugins.quartet_ray_sweeper._study import for_schedulers
 
 SEARCHER = "searcher.pkl"
 
@@ -101,7 +103,7 @@ class Trials(SearchAlgorithm):
         total: of the whole sweep, trials of earlier attempts included.
         at_once: how many may be drawn and not ended.
         failed: told of a trial that does not compose, and why.
-        scheduler: the one to be told of earlier attempts.
+        scheduler: the one to be told of earlier attempts. sought: the metrics, each with its mode.
     """
 
     def __init__(
@@ -114,7 +116,9 @@ class Trials(SearchAlgorithm):
         at_once: Callable[[], int],
         failed: Callable[[int, str], None],
         scheduler: Any,
+        sought: Mapping[str, str],
     ) -> None:
+        self.sought = sought
         self.searcher = searcher
         self.journal, self.composer, self.total, self.at_once = journal, composer, total, at_once
         self.failed = failed
@@ -124,8 +128,8 @@ class Trials(SearchAlgorithm):
         if journal.records and self.path.exists():
             searcher.restore(str(self.path))
         if isinstance(searcher, Grid):  # its memory is one point ahead where the driver was killed between the two
-            tried = [record.values for record in journal.records.values()]
-            searcher.points = [point for point in composer.space.grid() if point not in tried]
+            tried = {tuple(record.values.items()) for record in journal.records.values()}
+            searcher.points = deque(one for one in composer.space.grid() if tuple(one.items()) not in tried)
 
     def add_configurations(self, experiments: Any) -> None:
         (experiment,) = experiments
@@ -139,7 +143,7 @@ class Trials(SearchAlgorithm):
 
     def next_trial(self) -> Trial | None:
         if self.scheduler is not None:  # only now has Tune told it what is sought
-            replay(self.journal, self.scheduler)
+            replay(self.journal, self.scheduler, sought=self.sought)
             self.scheduler = None
         under_way = sum(trial.status in (Trial.PENDING, Trial.RUNNING) for trial in self.live.values())  # none paused
         if self.is_finished() or under_way >= self.at_once():
@@ -188,7 +192,7 @@ class Trials(SearchAlgorithm):
         self.live.pop(trial_id, None)
         record = self.journal.records[int(trial_id)]
         reported = record.reports[-1] if record.reports else {}
-        known = {**reported, **(result or {})}
+        known = {**for_schedulers(reported, self.sought), **(result or {})}
         failed = error or ERROR in known
         self.searcher.on_trial_complete(trial_id, result=None if failed else known, error=failed)
         self.save()
@@ -206,14 +210,15 @@ def changed(composer: Composer, trial: Trial, config: dict[str, Any]) -> dict[st
     return packed(composer.compose(int(trial.trial_id), values), values)
 
 
-def replay(journal: Journal, scheduler: Any) -> None:
+def replay(journal: Journal, scheduler: Any, *, sought: Mapping[str, str]) -> None:
     """Tell a new scheduler what the trials of earlier attempts reported, so that it goes on with the same rungs.
 
     For schedulers that look at each trial by itself; those that move trials in step start anew with what is left.
     """
     for record in journal.records.values():
         trial = Past(name(record.number))
-        results = [{**metrics, "training_iteration": i + 1} for i, metrics in enumerate(record.reports)]
+        told = [for_schedulers(metrics, sought) for metrics in record.reports]
+        results = [{**metrics, "training_iteration": i + 1} for i, metrics in enumerate(told)]
         scheduler.on_trial_add(Past, trial)
         for result in results:
             if scheduler.on_trial_result(Past, trial, result) == TrialScheduler.STOP:

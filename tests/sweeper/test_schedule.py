@@ -1,0 +1,69 @@
+"""What schedulers are told, and what of their decisions can be."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace as Namespace
+from typing import Any
+
+import pytest
+from ray.tune.schedulers import TrialScheduler
+
+from hydra_plugins.quartet_ray_sweeper._schedule import Population, asha, build, mutations, pbt
+from hydra_plugins.quartet_ray_sweeper._search import domains
+from hydra_plugins.quartet_ray_sweeper._space import Refused, parse
+from hydra_plugins.quartet_ray_sweeper._study import for_schedulers
+from hydra_plugins.quartet_ray_sweeper._trials import Past
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(("mode", "good"), [("max", [0.5, 0.6, 0.7]), ("min", [0.7, 0.6, 0.5])])
+@pytest.mark.parametrize("bad", [NAN, float("inf"), float("-inf")])
+def test_a_trial_that_diverges_is_stopped(mode: str, good: list[float], bad: float) -> None:
+    scheduler = asha(time="time", max_time=9.0, grace=1 / 9, eta=3.0)
+    scheduler.set_search_properties("score", mode)
+
+    def told(number: int, score: float) -> str:
+        trial = Past(str(number))
+        scheduler.on_trial_add(Past, trial)
+        result = for_schedulers({"score": score, "time": 1.0}, {"score": mode})
+        return str(scheduler.on_trial_result(Past, trial, {**result, "training_iteration": 1}))
+
+    for number, score in enumerate(good):
+        assert told(number, score) == TrialScheduler.CONTINUE
+    assert told(3, bad) == TrialScheduler.STOP
+    assert told(4, good[-1]) == TrialScheduler.CONTINUE
+
+
+def test_what_is_not_sought_is_told_as_it_is() -> None:
+    told = for_schedulers({"score": 1.0, "loss": NAN}, {"score": "max"})
+    assert told["score"] == 1.0
+    assert told["loss"] != told["loss"]
+
+
+def test_values_that_do_not_go_together_are_left_as_the_better_trial_has_them() -> None:
+    space = parse(["lr=interval(0, 1)", "db/net=a,b"], params={}, when={}, config_loader=None)
+    scheduler = pbt(time="time", max_time=9.0, interval=0.2, quantile=0.25, resample=0.25)
+    scheduler._hyperparam_mutations = mutations(space, domains(space))
+    assert list(scheduler._hyperparam_mutations) == ["lr", "db/net"]
+    better = {"lr": 0.5, "db/net": "a"}
+    composed: list[dict[str, Any]] = []
+
+    def recompose(trial: Any, config: dict[str, Any]) -> dict[str, Any]:
+        composed.append(config)
+        if config != better:
+            raise ValueError("these do not go together")
+        return {"composed": config}
+
+    scheduler.recompose = recompose
+    config, _ = scheduler._get_new_config(Namespace(config={}), Namespace(config=better))
+    assert config == {"composed": better}
+    assert len(composed) == 2
+
+
+def test_population_based_training_needs_each_parameter_always() -> None:
+    space = parse(["net=a,b"], params={}, when={"net=b": {"heads": "1,2"}}, config_loader=None)
+    config = {"_target_": f"{Population.__module__}.pbt", "time": "time", "max_time": 9.0, "interval": 0.2,
+              "quantile": 0.25, "resample": 0.25}  # fmt: skip
+    with pytest.raises(Refused, match=r"hydra\.sweeper\.when: heads: population-based training"):
+        build(config, metrics=["score"], searcher=None, space=space)
