@@ -194,7 +194,7 @@ def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
     given = OverridesParser.create().parse_overrides(best.overrides)
     chosen: dict[str, Any] = {}
     nested = OmegaConf.create({})
-    for file in (tuned_file(given, folder), sweep_file(given)):  # the later wins, as what was typed does
+    for file in (tuned_file(given), sweep_file(given)):  # the later wins, as what was typed does
         for entry in file.get("defaults", []):
             chosen |= {key: option for key, option in entry.items() if not key.startswith(FOR_THE_SWEEP)}
         nested.merge_with({key: value for key, value in file.items() if key not in ("defaults", "hydra", *NOT_TUNED)})
@@ -227,10 +227,10 @@ def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
     return path, " ".join(line.removeprefix("# ") for line in before)
 
 
-def tuned_file(given: Sequence[Override], folder: Path) -> dict[str, Any]:
+def tuned_file(given: Sequence[Override]) -> dict[str, Any]:
     """The file of an earlier sweep that this one began from, {} for none."""
     name = next((one.value() for one in given if one.key_or_group == "tuned"), None)
-    path = folder / f"{name}.yaml"
+    path = CONF / "tuned" / f"{name}.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
