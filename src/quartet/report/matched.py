@@ -11,7 +11,9 @@ from quartet.report.numerals import compact, duration, grouped, percent
 from quartet.report.run import FAMILY_NAMES, Cell, Run
 
 TOLERANCE = 0.02  # numbers that differ by less are matched
+CHOSEN = "on validation data only; the test split is read once, by evaluate."
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
+UNTUNED = "no trials"
 CLOCK_TOLERANCE = 0.1  # of seconds, which the machine's other work changes
 # The two numbers of a cell of which the lesser and the larger are compared.
 Taken = tuple[Callable[[list[float]], float], Callable[[list[float]], float]]
@@ -32,9 +34,6 @@ class Condition:
     what: str
     same: bool
     said: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.said}"
 
 
 def matched(cells: Sequence[Cell]) -> list[Condition]:
@@ -104,9 +103,16 @@ def _budget(cells: Sequence[Cell]) -> Condition:
 
 
 def _tuning(cells: Sequence[Cell]) -> Condition:
-    trials = _values("Tuning", cells, lambda run: f"{run['tuning_trials'] or 'no'} trials")
-    none = trials.same and not cells[0]["tuning_trials"]
-    return Condition("Tuning", True, "none; each net has the settings of its file.") if none else trials
+    tuning = _values("Tuning", cells, _tuned)
+    untuned = all(_tuned(run) == UNTUNED for cell in cells for run in cell.runs)
+    said = "none by a sweep; the settings are those of their files and what was typed."
+    return Condition("Tuning", True, said) if untuned else tuning
+
+
+def _tuned(run: Run) -> str:
+    return (
+        "a trial of a sweep" if run["sweep"] else f"{run['tuning_trials']} trials" if run["tuning_trials"] else UNTUNED
+    )
 
 
 def _seeds(cells: Sequence[Cell]) -> Condition:
@@ -153,8 +159,7 @@ def _selection(cells: Sequence[Cell]) -> Condition:
         return Condition("Model selection", False, "not known.")
     if not all(monitor.startswith("val/") for monitor in monitors):
         return Condition("Model selection", False, f"by {_and(monitors)}, which is not validation data alone.")
-    said = "on validation data only; the test split was read once, by evaluate."
-    return Condition("Model selection", len(monitors) == 1, f"by {_and(monitors)}, {said}")
+    return Condition("Model selection", len(monitors) == 1, f"by {_and(monitors)}, {CHOSEN}")
 
 
 def _settings(cells: Sequence[Cell]) -> Condition:

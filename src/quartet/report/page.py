@@ -12,8 +12,8 @@ from quartet.report.evidence import evidence
 from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
+from quartet.report.table import METRICS, every_number, mean, metric_table, missing, net_name, overview, repeat_table
 from quartet.report.table import anchor as anchor_of
-from quartet.report.table import every_number, mean, metric_table, missing, net_name, overview, repeat_table
 
 # The question that a task asks, who does what, and what is shown below.
 TASKS = {
@@ -95,12 +95,8 @@ def _headline(values: Sequence[float]) -> Markup:
 
 
 def _overview(all_cells: Sequence[Cell], *, tiles: bool) -> Markup:
-    said = (
-        "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that "
-        "more is better, ↓ that less is. Models were chosen on validation data; test data was read once, at the end."
-    )
     drawn = _tiles(all_cells) if tiles and len(all_cells) <= MOST_TILES else None
-    return tag("section", tag("h2", "At a glance"), tag("p", said), drawn, overview(all_cells))
+    return tag("section", tag("h2", "At a glance"), tag("p", METRICS), drawn, overview(all_cells))
 
 
 def _task(task: str, groups: Sequence[Comparison]) -> Markup:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Row = dict[str, Any]
-FAMILIES = ("transformer", "cnn", "rnn", "mlp")
 FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP"}
 
 # The metric by which a task is spoken of, and which way is better.
@@ -85,7 +84,7 @@ class Cell:
     def family(self) -> str:
         """The family that the net belongs to, also the class of its colour."""
         net = str(self["net"]).lower()
-        return next((name for name in FAMILIES if name in net), "other")
+        return net if net in FAMILY_NAMES else "other"
 
     @property
     def headline(self) -> str:

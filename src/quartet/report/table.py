@@ -9,6 +9,7 @@ from typing import Any
 
 from quartet.report.comparison import common_caveats, comparisons
 from quartet.report.markup import Markup, join, tag
+from quartet.report.matched import CHOSEN
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import FAMILY_NAMES, Cell, Run, arrow, cells, finite, metric_name
 
@@ -16,6 +17,10 @@ RESULT_KEYS = (
     "experiment", "net", "task", "method", "data", "seed", "metrics", "parameters", "flops", "samples_seen",
     "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
+METRICS = (
+    "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that more is "
+    f"better, ↓ that less is. Models are chosen {CHOSEN}"
+)
 REPEATED = (
     "The first command makes the numbers as they came about, in the folder of this table or where the run was started. "
     "The second, where there is one, trains this very run again from the project's folder, and compares to the bit."
