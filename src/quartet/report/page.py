@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from quartet.report.beside import anchor, beside, verdicts
 from quartet.report.comparison import Comparison, comparisons
-from quartet.report.curves import curves
+from quartet.report.curves import curves, told
 from quartet.report.evidence import evidence
 from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact, duration, spread
@@ -108,14 +108,12 @@ def _task(task: str, groups: Sequence[Comparison]) -> Markup:
 def _group(group: Comparison, *, where: str) -> Markup:
     """The experiments of one task on one data set."""
     drawn, table = curves(group.cells, where=where), metric_table(group.cells)
-    banded = any(len(cell.runs) > 1 for cell in group.cells)
-    said = "Learning curves against samples seen" + (", the mean over seeds with their range." if banded else ".")
     alone = not group.contested  # then the table still fits beside a chart
     return join(
         tag("h3", f"On {group.data}", id=anchor(group)) if where or group.contested else None,
         beside(group) if group.contested else None,
         None if alone else join(tag("h4", "All test metrics"), table, tag("h4", "Learning curves")),
-        tag("p", said, class_="note") if drawn else missing("No learning curves were kept."),
+        tag("p", told(group.cells), class_="note") if drawn else missing("No learning curves were kept."),
         tag("div", table if alone else None, drawn, class_="curves"),
         [_experiment(cell) for cell in group.cells],
     )
