@@ -18,6 +18,7 @@ from quartet.report import Run
 from quartet.report.comparison_figures import comparison_figures
 from quartet.report.run import cells, mean_and_deviation
 from quartet.report.table import results
+from quartet.tracking.labels import allowed
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def numbers(runs: Sequence[Run]) -> dict[str, float]:
             found[f"{cell['experiment']}/{name}"] = mean
             if deviation is not None and name in measured:
                 found[f"{cell['experiment']}/{name}/std"] = deviation
-    return found
+    return {allowed(name): value for name, value in found.items()}  # as the store holds them
 
 
 def tables(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:

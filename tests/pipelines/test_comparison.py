@@ -14,6 +14,8 @@ import pytest
 from pipelines import compare
 from pipelines.comparison import study, title, track
 from pipelines.configuration import REPOSITORY
+from pipelines.find_run import find
+from pipelines.lineage import lineage
 from quartet.report import Run
 from quartet.tracking import MLflow
 
@@ -96,6 +98,24 @@ def test_repeated_it_is_the_same_run_with_todays_content(grid: Path) -> None:
     (gone,) = client().search_runs(["1"], "tags.net = 'rnn' and tags.seed = '0'")
     assert not {PARENT, "comparisons", "study"} & set(gone.data.tags)
     assert len(client().search_runs(["1"], "tags.study = 'quartet'")) == 2
+
+
+@pytest.mark.slow
+def test_runs_of_one_experiment_that_differ_are_rows_of_their_own(grid: Path) -> None:
+    for path in grid.glob("runs/mnist1d_cnn-1-*/config.yaml"):
+        path.write_text(path.read_text().replace("lr: ", "lr: 1"))
+    compare.main(folders(grid)[:2])
+    rows = [entry["experiment"] for entry in json.loads(Path("reports/results.json").read_text())]
+    assert [row.split("=")[0] for row in rows] == ["mnist1d_cnn optimizer.lr"] * 2
+    assert len(set(rows)) == 2
+    (parent,) = comparisons()
+    assert f"{rows[1].replace('=', '_')}/test/accuracy" in parent.data.metrics
+    found = lineage(find("mnist1d_cnn-1"))
+    assert found["made"]["report"] == "reports/results.json"
+    compare.main(folders(grid)[:1])
+    (parent,) = comparisons()
+    assert math.isnan(parent.data.metrics[f"{rows[1].replace('=', '_')}/test/accuracy"])
+    assert math.isfinite(parent.data.metrics["mnist1d_cnn/test/accuracy"])
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def test_a_set_for_each_task_and_data_and_none_across() -> None:
     figures = comparison_figures(runs)
     assert set(figures) == {f"{kind}_classify_{data}" for kind in ("curves", "costs") for data in "de"}
     labels = [text.get_text() for axes in figures["costs_classify_d"].axes for text in axes.texts]
-    assert labels == ["cnn", "rnn"] * 3
+    assert labels == ["CNN", "RNN"] * 3
     scales = [axes.get_xscale() for axes in figures["costs_classify_d"].axes]
     assert scales == ["log", "linear", "linear"]
     for figure in figures.values():  # a warning is an error here: no curve makes no legend

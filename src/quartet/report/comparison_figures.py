@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quartet.report.curves import band, by_seed
+from quartet.report.matched import label
 from quartet.report.run import Cell, Run, arrow, comparable, mean_and_deviation, metric_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _costs(group: Sequence[Cell], title: str) -> Figure:
             cost = mean_and_deviation(costs)[0]
             spent.append(cost)
             axes.errorbar([cost], [mean], yerr=[deviation or 0.0], fmt="o", capsize=3, color=f"C{i % 10}")
-            axes.annotate(str(cell["net"]), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
+            axes.annotate(label(cell, group), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
         # Orders of magnitude need a log scale; below one, its ticks would run into each other.
         wide = spent and min(spent) > 0 and max(spent) > 10 * min(spent)
         axes.set(xlabel=what, xscale="log" if wide else "linear")

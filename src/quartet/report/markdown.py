@@ -47,7 +47,7 @@ def _group(group: Comparison) -> list[str]:
         conditions = matched(group.cells)
         parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.what}**: {_text(c.said)}" for c in conditions)]
     parts += [_nets(group), NETS]
-    return [*parts, _pairs(group), PAIRS] if group.contested else parts
+    return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
 
 
 def _nets(group: Comparison) -> str:

@@ -111,7 +111,7 @@ def _group(group: Comparison, *, where: str) -> Markup:
     alone = not group.contested  # then the table still fits beside a chart
     return join(
         tag("h3", f"On {group.data}", id=anchor(group)) if where or group.contested else None,
-        beside(group) if group.contested else None,
+        beside(group) if group.contested else [tag("p", note, class_="note") for note in group.caveats],
         None if alone else join(tag("h4", "All test metrics"), table, tag("h4", "Learning curves")),
         tag("p", told(group.cells), class_="note") if drawn else missing("No learning curves were kept."),
         tag("div", table if alone else None, drawn, class_="curves"),

@@ -103,10 +103,10 @@ class Cell:
 
 
 def cells(runs: Sequence[Run]) -> list[Cell]:
-    """Runs by experiment, in the order in which experiments first come; seeds in order."""
-    groups: dict[str, list[Run]] = {}
+    """Runs by experiment, task and data, in the order in which these first come; seeds in order."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(str(run["experiment"]), []).append(run)
+        groups.setdefault(tuple(str(run[key]) for key in ("experiment", "task", "data")), []).append(run)
     return [Cell(tuple(sorted(group, key=lambda run: run.seed))) for group in groups.values()]
 
 
