@@ -1,7 +1,8 @@
 """Compare the runs of the table: in `reports/` a page, the same as Markdown, and all numbers; on the terminal a table.
 
 python pipelines/compare.py                      the experiments and seeds of params.yaml (the DVC stage)
-python pipelines/compare.py FOLDER … [--out DIR]  any evaluated runs
+python pipelines/compare.py FOLDER … [--out DIR]  any evaluated runs; those of one experiment that differ in more than
+                                                 the seed are rows of their own, as `cnn optimizer.lr=0.2`
 
 `--register` also registers the best model of each task and data set, by validation, in the MLflow store of the runs.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from pipelines import cli, comparison, configuration
 from pipelines.compose import read_params
-from quartet.report import Run, analysis, markdown, page, results, summary
+from quartet.report import Run, analysis, apart, markdown, page, results, summary
 from quartet.types import QuartetError
 
 
@@ -78,7 +79,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--show", action="store_true", help="print the table only, and write nothing")
     parser.add_argument("--register", action="store_true", help="register the best model of each task in MLflow")
     chosen = parser.parse_args(arguments)
-    runs = evaluated(chosen.folders or table())
+    runs = apart(evaluated(chosen.folders)) if chosen.folders else evaluated(table())
     lines = []
     if not chosen.show:
         compare(runs, out=chosen.out)

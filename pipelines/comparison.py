@@ -2,7 +2,7 @@
 
 It is known by its folder, so that a repeated comparison is the same run with today's content. A run that belongs to
 another already, as a sweep's trial does, stays there; the tag `comparisons` of each compared run holds the ids of all
-the comparisons that it takes part in.
+the comparisons that it takes part in, `study` the table that it is a cell of, or its sweep.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from quartet.report import Run
 from quartet.report.comparison_figures import comparison_figures
 from quartet.report.run import cells, mean_and_deviation
 from quartet.report.table import results
+from quartet.tracking.labels import allowed
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     from quartet.tracking import Known, Tracker
     from quartet.tracking.tracker import Status
 
-PARENT, LINKS = "mlflow.parentRunId", "comparisons"  # tags of a compared run
+PARENT, LINKS, STUDY = "mlflow.parentRunId", "comparisons", "study"  # tags of a compared run
 NAMES = ("experiment", "net", "task", "method", "data", "seed")
 FILES = ("results.json", "statistics.json", "index.html", "report.md")
 COSTS = ("parameters", "flops", "samples_seen", "train_seconds")
@@ -82,7 +83,7 @@ def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, Known], out: Pa
     )
     status: Status = "FAILED"
     try:
-        gather(tracker, parent, runs, known)
+        gather(tracker, parent, runs, known, study(out.resolve()))
         log(tracker, parent, runs, out)
         status = "FINISHED"
     finally:
@@ -97,8 +98,15 @@ def title(folder: Path) -> str:
     return folder.relative_to(REPOSITORY).as_posix() if folder.is_relative_to(REPOSITORY) else folder.name
 
 
-def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, Known]) -> None:
-    """Put the runs below the comparison, by the names that the pages of MLflow filter by; let go of earlier ones."""
+def study(folder: Path) -> str:
+    """What is compared in the folder, by the name of its table: grid of grid/reports, quartet of the project's own."""
+    name = title(folder)
+    return "quartet" if name == "reports" else name.removesuffix("/reports")
+
+
+def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, Known], name: str) -> None:
+    """Put the runs below the comparison, by the names that the pages of MLflow filter by, and into the study `name`
+    where they are in none; let go of earlier ones."""
     for run in runs:
         if (content := known.get(run["mlflow_run_id"])) is None:
             continue
@@ -109,12 +117,14 @@ def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, 
         links = content.tags.get(LINKS, "").split()
         if parent not in links:
             tags[LINKS] = " ".join([*links, parent])
+        tags |= {} if STUDY in content.tags else {STUDY: name}
         tracker.tags(run["mlflow_run_id"], tags)
     for run_id in set(tracker.find({LINKS: f"%{parent}%"})) - set(known):
         if (content := tracker.known(run_id)) is not None:
             links = [link for link in content.tags[LINKS].split() if link != parent]
             below = {PARENT: None} if content.tags.get(PARENT) == parent else {}
-            tracker.tags(run_id, {LINKS: " ".join(links) or None, **below})
+            within = {STUDY: None} if content.tags.get(STUDY) == name and "trial" not in content.tags else {}
+            tracker.tags(run_id, {LINKS: " ".join(links) or None, **below, **within})
 
 
 def log(tracker: Tracker, parent: str, runs: Sequence[Run], out: Path) -> None:
@@ -148,7 +158,7 @@ def numbers(runs: Sequence[Run]) -> dict[str, float]:
             found[f"{cell['experiment']}/{name}"] = mean
             if deviation is not None and name in measured:
                 found[f"{cell['experiment']}/{name}/std"] = deviation
-    return found
+    return {allowed(name): value for name, value in found.items()}  # as the store holds them
 
 
 def tables(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:

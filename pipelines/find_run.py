@@ -66,7 +66,7 @@ def _by_row(asked: str) -> Found | None:
     if (folder / "config.yaml").exists():
         return Found(f"the row {experiment}-{seed}", folder)
     mine = [run for run in here() if (run.facts["experiment"], run.facts["seed"]) == (experiment, seed)]
-    entry = entry_of(experiment, seed)
+    entry = next((one for one in entries_of(experiment, seed) if one["experiment"] == experiment), {})
     if entry:
         keys = [key for key in ("mlflow_run_id", "config_hash", "data_digest") if entry.get(key)]
         same = [run for run in mine if all(run.facts.get(key) == entry[key] for key in keys)]
@@ -77,13 +77,14 @@ def _by_row(asked: str) -> Found | None:
     return one_of(asked, mine, f"the run {experiment}-{seed}") if mine else None
 
 
-def entry_of(experiment: str, seed: int) -> dict[str, Any]:
-    """A row of the report, {} where there is none, or half a report."""
+def entries_of(experiment: str, seed: int) -> list[dict[str, Any]]:
+    """The report's entries on an experiment and seed, several where the experiment has rows that say what differs; none
+    where there is no report, or half of one."""
     try:
-        rows = json.loads(REPORT.read_text(encoding="utf-8"))
+        entries = json.loads(REPORT.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
-    return next((one for one in rows if (one.get("experiment"), one.get("seed")) == (experiment, seed)), {})
+        return []
+    return [one for one in entries if one["experiment"].split(" ")[0] == experiment and one["seed"] == seed]
 
 
 def _by_version(asked: str) -> Found | None:

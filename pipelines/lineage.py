@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pipelines.configuration import CONF
-from pipelines.find_run import REPORT, entry_of
+from pipelines.find_run import REPORT, entries_of
 from pipelines.found import Found, here
 from pipelines.run import code_digest, near, read
 from pipelines.work_tree import changed, left_out
@@ -117,9 +117,9 @@ def made(run: Found) -> Facts:
                 metrics = read(path)
                 evaluated[near(path)] = {key: value for key, value in metrics.items() if key.startswith("test/")}
     seed = facts.get("seed")
-    row = entry_of(facts.get("experiment", ""), int(seed)) if seed is not None else {}
+    rows = entries_of(facts.get("experiment", ""), int(seed)) if seed is not None else []
     keys = ("config_hash", "data_digest", "git_commit", "mlflow_run_id")
-    reported = None if not row else all((row.get(key) or "") == (facts.get(key) or "") for key in keys)
+    reported = any(all((row.get(key) or "") == (facts.get(key) or "") for key in keys) for row in rows)
     trial = near(run.folder) if run.folder else None
     tuned = [
         path for path in sorted((CONF / "tuned").glob("*.yaml")) if trial and _yaml(path).get("tuned_from") == trial

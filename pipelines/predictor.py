@@ -11,6 +11,7 @@ from typing import Any
 
 from pipelines.run import read
 from quartet import description
+from quartet.tracking.labels import alias
 from quartet.types import Classes, QuartetError, Series, Tokens
 
 URIS = ("models:/", "runs:/")
@@ -39,14 +40,14 @@ def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[
 
 def champion(store: Any, role: str, data: str | None) -> tuple[str, dict[str, str]]:
     """The uri of the best model of a task, on `data` if given, and its version's tags."""
-    name, alias = f"quartet-{role}", f"champion-{data}" if data else "champion"
-    known = store.version(name, alias)
+    name, called = f"quartet-{role}", alias("champion", data) if data else "champion"
+    known = store.version(name, called)
     if known is None:
         raise QuartetError(
-            f"{name}@{alias}: no such model in {store.uri} yet\n"
+            f"{name}@{called}: no such model in {store.uri} yet\n"
             "compare.py RUN … --register, as in dvc repro, makes one of evaluated runs; --from RUN takes any run"
         )
-    return f"models:/{name}@{alias}", known
+    return f"models:/{name}@{called}", known
 
 
 def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, Any]]:

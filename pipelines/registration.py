@@ -3,13 +3,13 @@
 `quartet-<task>` gathers the versions of a task. Each data set has its `champion-<data>`; the one whose data set came
 first is `champion` too, an alias that a person may move by hand. A candidate is the best experiment by the mean over
 seeds of its validation metric, in the seed that is best by it; the test split has no say. It replaces the champion of
-its data if it is the better beyond the interval of the difference, and is `challenger-<data>` otherwise.
+its data if it is the better beyond the interval of the difference, and is `challenger-<data>` otherwise. Where the data
+of that name are others than the champion was measured on, nothing compares, and what was made of today's replaces it.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from quartet.report import Run
 from quartet.report.run import Cell, comparable, metric_name
 from quartet.report.statistics import welch
+from quartet.tracking.labels import alias
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def best(cells: Sequence[Cell]) -> Candidate:
     pick = max if mode == "max" else min
     cell, values = pick(measured, key=lambda one: fmean(one[1].values()))
     seed = pick(values, key=lambda one: values[one])
-    run = next(run for run in cell.runs if run.seed == seed)
+    run = [run for run in cell.runs if run.seed == seed and monitor in run.metrics][-1]  # as `values` has taken it
     if not run["mlflow_run_id"]:
         raise QuartetError(f"the best, {run['experiment']} with seed {seed}, was not tracked")
     return Candidate(cell, run, values)
@@ -130,12 +131,13 @@ def duel(candidate: Candidate, present: Version | None) -> tuple[bool, str]:
     new = written(candidate.metric, candidate.values)
     if present is None:
         return True, new
-    for tag in ("data_digest", "metric", "mode"):
-        if present.tags.get(tag) != candidate.tags[tag]:
-            return (
-                False,
-                f"{new}; not comparable with {present}, whose {tag} is {present.tags.get(tag, 'unknown')[:12]}",
-            )
+    for tag in ("data", "data_digest", "metric", "mode"):  # two names of data may share an alias
+        told = present.tags.get(tag)
+        if told != candidate.tags[tag]:
+            said = f"{new}; not comparable with {present}, whose {tag} is {(told or 'unknown')[:12]}"
+            if tag == "data_digest" and told:
+                return True, f"{said}: it was measured on other data of this name, and gives way"
+            return False, said
     old = seeds(present)
     if not old:
         return False, f"{new}; not comparable with {present}, which has no validation values"
@@ -150,11 +152,6 @@ def duel(candidate: Candidate, present: Version | None) -> tuple[bool, str]:
 def seeds(version: Version) -> dict[int, float]:
     """The validation values that a version carries, by seed."""
     return {int(seed): value for seed, value in json.loads(version.tags.get(VALUES, "{}")).items()}
-
-
-def alias(rank: str, data: str) -> str:
-    """`champion-fashion_mnist`; with the characters that MLflow allows."""
-    return re.sub(r"[^\w-]", "_", f"{rank}-{data}")
 
 
 def written(metric: str, values: dict[int, float]) -> str:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from pipelines import compare
-from pipelines.comparison import title, track
+from pipelines.comparison import study, title, track
 from pipelines.configuration import REPOSITORY
+from pipelines.find_run import find
+from pipelines.lineage import lineage
 from quartet.report import Run
 from quartet.tracking import MLflow
 
@@ -45,6 +47,7 @@ def artifact(run: str, path: str, where: Path) -> Path:
 def test_comparisons_of_tables_of_one_project_have_names_of_their_own(tmp_path: Path) -> None:
     assert [title(REPOSITORY / name) for name in ("reports", "grid/reports")] == ["reports", "grid/reports"]
     assert title(tmp_path / "mine") == "mine"
+    assert [study(REPOSITORY / name) for name in ("reports", "grid/reports", "two")] == ["quartet", "grid", "two"]
 
 
 @pytest.mark.slow
@@ -93,22 +96,42 @@ def test_repeated_it_is_the_same_run_with_todays_content(grid: Path) -> None:
     assert math.isfinite(parent.data.metrics["mnist1d_cnn/test/accuracy"])
     assert math.isnan(parent.data.metrics["mnist1d_rnn/test/accuracy"])
     (gone,) = client().search_runs(["1"], "tags.net = 'rnn' and tags.seed = '0'")
-    assert not {PARENT, "comparisons"} & set(gone.data.tags)
+    assert not {PARENT, "comparisons", "study"} & set(gone.data.tags)
+    assert len(client().search_runs(["1"], "tags.study = 'quartet'")) == 2
+
+
+@pytest.mark.slow
+def test_runs_of_one_experiment_that_differ_are_rows_of_their_own(grid: Path) -> None:
+    for path in grid.glob("runs/mnist1d_cnn-1-*/config.yaml"):
+        path.write_text(path.read_text().replace("lr: ", "lr: 1"))
+    compare.main(folders(grid)[:2])
+    rows = [entry["experiment"] for entry in json.loads(Path("reports/results.json").read_text())]
+    assert [row.split("=")[0] for row in rows] == ["mnist1d_cnn optimizer.lr"] * 2
+    assert len(set(rows)) == 2
+    (parent,) = comparisons()
+    assert f"{rows[1].replace('=', '_')}/test/accuracy" in parent.data.metrics
+    found = lineage(find("mnist1d_cnn-1"))
+    assert found["made"]["report"] == "reports/results.json"
+    compare.main(folders(grid)[:1])
+    (parent,) = comparisons()
+    assert math.isnan(parent.data.metrics[f"{rows[1].replace('=', '_')}/test/accuracy"])
+    assert math.isfinite(parent.data.metrics["mnist1d_cnn/test/accuracy"])
 
 
 @pytest.mark.slow
 def test_a_run_that_belongs_to_another_is_linked_and_not_taken(grid: Path) -> None:
     (trial,) = client().search_runs(["1"], "tags.net = 'cnn' and tags.seed = '0'")
     tracker = MLflow(uri=None, experiment="quartet", system_metrics=False, model=False)
-    study = tracker.start(name="sweep", params={}, tags={"kind": "study"})
-    tracker.tags(trial.info.run_id, {PARENT: study})
+    sweep = tracker.start(name="sweep", params={}, tags={"kind": "study"})
+    tracker.tags(trial.info.run_id, {PARENT: sweep, "study": "monday", "trial": "0"})
     compare.main([*folders(grid)])
     compare.main([*folders(grid), "--out", "mine"])
     mine, first = comparisons()
-    assert below(study) == {"mnist1d_cnn-0"}
+    assert below(sweep) == {"mnist1d_cnn-0"}
     assert below(first.info.run_id) == {"mnist1d_cnn-1", "mnist1d_rnn-0", "mnist1d_rnn-1"}
     assert below(mine.info.run_id) == set()
     for run in client().search_runs(["1"], "tags.task = 'classify'"):
+        assert run.data.tags["study"] == ("monday" if run.info.run_id == trial.info.run_id else "quartet")
         assert run.data.tags["comparisons"] == f"{first.info.run_id} {mine.info.run_id}"
     client().delete_run(first.info.run_id)  # a parent that is no more holds nobody
     compare.main([*folders(grid), "--out", "mine"])

@@ -88,6 +88,16 @@ def test_a_second_time_runs_nothing(project: Project) -> None:
     assert project.repro() == []
 
 
+def test_a_table_that_is_again_what_it_was_is_compared_anew(project: Project) -> None:
+    path = project.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(yaml.safe_dump({**yaml.safe_load(before), "experiments": ["cnn"]}))
+    assert project.repro()[-1] == "compare"
+    path.write_text(before)
+    assert project.repro()[-1] == "compare"
+    assert project.repro() == []
+
+
 def test_an_edit_to_one_architecture_reruns_it_alone(project: Project) -> None:
     path = project.folder / "conf" / "net" / "rnn.yaml"
     path.write_text(path.read_text().replace("layers: 2", "layers: 1"))

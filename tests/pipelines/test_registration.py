@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from pipelines.predictor import champion
 from pipelines.registration import best, register
 from quartet.report import Run
 from quartet.report.run import comparable
 from quartet.tracking import MLflow
+from quartet.tracking.stored import Stored
 from quartet.types import QuartetError
 
 CLOSE, BETTER = (0.80, 0.81, 0.82), (0.90, 0.91, 0.92)  # validation values of three seeds
@@ -172,12 +174,43 @@ def test_a_plain_name_moved_by_hand_stays(table: Table) -> None:
     assert table.aliases["champion"] == 2
 
 
-def test_data_that_changed_is_no_ground_for_promotion(table: Table) -> None:
+def test_where_the_data_changed_the_champion_is_one_of_todays(table: Table) -> None:
+    table.register(table.runs("cnn", BETTER))
+    line = table.register(table.runs("rnn", CLOSE, data_digest="changed"))
+    assert "v2 (rnn, seed 2): champion-d, champion; val accuracy 0.81 (3 seeds)" in line
+    assert line.endswith("v1, whose data_digest is digest: it was measured on other data of this name, and gives way")
+    assert table.aliases == {"champion-d": 2, "champion": 2}
+
+
+def test_another_metric_is_no_ground_for_promotion(table: Table) -> None:
     table.register(table.runs("cnn", CLOSE))
-    line = table.register(table.runs("rnn", BETTER, data_digest="changed"))
+    line = table.register(table.runs("rnn", BETTER, mode="min"))
     assert "challenger-d" in line
-    assert line.endswith("not comparable with v1, whose data_digest is digest")
+    assert line.endswith("not comparable with v1, whose mode is max")
     assert table.aliases["champion-d"] == 1
+
+
+def test_names_of_data_that_share_an_alias_are_not_taken_for_one(table: Table) -> None:
+    table.register(table.runs("cnn", CLOSE, data="my.photos"))
+    line = table.register(table.runs("rnn", BETTER, data="my_photos", data_digest="other"))
+    assert line.endswith("not comparable with v1, whose data is my.photos")
+    assert table.aliases["champion-my_photos"] == 1
+
+
+def test_the_champion_is_found_by_the_name_that_its_data_has(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    table.register(table.runs("cnn", CLOSE, data="my.photos"))
+    uri, known = champion(Stored(table.store.uri), table.task, "my.photos")
+    assert uri == f"models:/quartet-{table.task}@champion-my_photos"
+    assert known["data"] == "my.photos"
+
+
+def test_of_runs_of_one_seed_the_last_is_measured_and_registered(table: Table) -> None:
+    first, again = table.runs("cnn", (0.95,)), table.runs("cnn", (0.90,))
+    table.register(first, again)
+    (version,) = table.versions
+    assert version.run == again[0]["mlflow_run_id"]
+    assert json.loads(version.tags["validation"]) == {"0": 0.90}
 
 
 def test_what_cannot_be_registered_is_said(table: Table) -> None:

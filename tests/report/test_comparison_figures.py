@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from quartet.report import Run
-from quartet.report.comparison_figures import band, comparison_figures
+from quartet.report import Run, page
+from quartet.report.comparison_figures import comparison_figures
+from quartet.report.curves import band, by_seed
 from quartet.report.run import comparable
 
 
@@ -21,15 +22,38 @@ def test_a_set_for_each_task_and_data_and_none_across() -> None:
     figures = comparison_figures(runs)
     assert set(figures) == {f"{kind}_classify_{data}" for kind in ("curves", "costs") for data in "de"}
     labels = [text.get_text() for axes in figures["costs_classify_d"].axes for text in axes.texts]
-    assert labels == ["cnn", "rnn"] * 3
+    assert labels == ["CNN", "RNN"] * 3
     scales = [axes.get_xscale() for axes in figures["costs_classify_d"].axes]
     assert scales == ["log", "linear", "linear"]
     for figure in figures.values():  # a warning is an error here: no curve makes no legend
         figure.canvas.draw()
 
 
-def test_the_band_is_mean_and_deviation_where_all_seeds_were_measured() -> None:
-    (cell,) = comparable([run("cnn", 0, curve=(0.1, 0.2)), run("cnn", 1, curve=(0.3, 0.6, 0.9))])["classify", "d"]
-    (first, second) = band(cell, "accuracy")
-    assert first == pytest.approx((10.0, 0.2, 0.1 * 2**0.5))
-    assert second == pytest.approx((20.0, 0.4, 0.2 * 2**0.5))
+def paced(seed: int, *steps: float) -> Run:
+    """Validated at these samples; the metric is a thousandth of them, and a tenth of the seed more."""
+    rows = [{"samples": at, "accuracy": at / 1000 + seed / 10} for at in steps]
+    return Run(run("cnn", seed).record, train=rows, val=rows)
+
+
+def test_seeds_that_are_validated_at_other_samples_have_a_band_within_what_all_cover() -> None:
+    (cell,) = comparable([paced(0, 100, 200, 305), paced(1, 110, 190, 300), paced(2, 90, 210, 310)])["classify", "d"]
+    found = band(by_seed(cell, "accuracy", "validation"))
+    assert [x for x, *_ in found] == [110, 200, 300]
+    for x, low, mean, high in found:
+        assert (low, mean, high) == pytest.approx((x / 1000, x / 1000 + 0.1, x / 1000 + 0.2))
+    figure = comparison_figures(list(cell.runs))["curves_classify_d"]
+    ((drawn, *_),) = (axes.collections for axes in figure.axes)
+    assert drawn.get_paths()[0].vertices[:, 1].max() == pytest.approx(0.5)
+    html = page(list(cell.runs))
+    assert "range of 3 seeds, validation" in html
+    assert "the mean over seeds, of validation with their range.</p>" in html
+
+
+def test_a_seed_that_ended_early_has_a_line_of_its_own_and_the_page_says_so() -> None:
+    runs = [paced(0, 100, 200, 300, 400, 500), paced(1, 100, 200)]
+    html = page(runs)
+    assert "cnn, seed 1, validation" in html
+    assert "of 2 seeds, validation" not in html
+    assert "Where seeds share few samples, each has its own line." in html
+    (axes,) = comparison_figures(runs)["curves_classify_d"].axes
+    assert [line.get_label() for line in axes.lines] == ["cnn, seed 0", "cnn, seed 1"]

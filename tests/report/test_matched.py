@@ -38,9 +38,9 @@ def test_all_alike() -> None:
     assert all(same for same, _ in found.values())
     assert found["Parameters"] == (True, "the same, 200 k. 200 k were asked for.")
     assert found["Budget"] == (True, "the same, 60_000 samples.")
-    assert found["Tuning"] == (True, "none; each net has the settings of its file.")
+    assert found["Tuning"] == (True, "none by a sweep; the settings are those of their files and what was typed.")
     assert found["Seeds"] == (True, "the same, 0, 1.")
-    assert found["Model selection"][1].startswith("by val/loss, on validation data only; the test split was read once")
+    assert found["Model selection"][1].startswith("by val/loss, on validation data only; the test split is read once")
     assert unmatched(pair()) == ""
 
 
@@ -58,6 +58,7 @@ def test_all_alike() -> None:
         ({"train_seconds": 424.5}, "Time to train", False, "from 3 min 32 s (CNN) to 7 min 04 s (RNN), a factor of 2."),
         ({"samples_seen": 270_000}, "Samples seen", False, "from 270 k (RNN) to 540 k (CNN), a factor of 2."),
         ({"tuning_trials": 20}, "Tuning", False, "not the same: CNN no trials, RNN 20 trials."),
+        ({"sweep": {"trial": 3}}, "Tuning", False, "not the same: CNN no trials, RNN a trial of a sweep."),
         ({"data_digest": "f" * 64}, "Prepared data", False, "not the same: CNN d1ced1ced1, RNN ffffffffff."),
         ({"git_commit": "unknown"}, "Code", False, "not known for RNN."),
         ({"git_commit": "unknown", "code_digest": "c" * 64}, "Code", False, "not known for RNN."),

@@ -85,6 +85,7 @@ def test_missing_evidence_is_said(task: str) -> None:
     assert "not been evaluated" in text
     assert "No learning curves" in text
     assert "not evaluated" in text
+    assert "was read" not in text
     assert "not evaluated" in summary([bare])
     for key in evaluated.arrays:
         arrays = {name: value for name, value in evaluated.arrays.items() if name != key}

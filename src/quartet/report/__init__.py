@@ -5,6 +5,7 @@ from quartet.report.figures import figures
 from quartet.report.markdown import markdown
 from quartet.report.page import page
 from quartet.report.run import Run
+from quartet.report.settings import apart
 from quartet.report.table import results, summary
 
-__all__ = ["Run", "analysis", "figures", "markdown", "page", "results", "summary"]
+__all__ = ["Run", "analysis", "apart", "figures", "markdown", "page", "results", "summary"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from quartet.report.matched import matched, unmatched
+from quartet.report.matched import matched, mixed, unmatched
 from quartet.report.numerals import spread
 from quartet.report.run import (
     FALLING,
@@ -83,7 +83,10 @@ class Comparison:
 
     @property
     def caveats(self) -> list[str]:
-        """What belongs beside the verdicts: what was not matched, which runs are left out, what the tests rest on."""
+        """What belongs beside the verdicts: what was not matched, which runs are left out, what the tests rest on. Of a
+        cell alone, only what is wrong with its runs."""
+        if not self.contested:
+            return [note for note in (mixed(self.cells), *self._left_out()) if note]
         notes = [unmatched(self.cells), *self._left_out(), self._few_examples(), permutation_caveat(self.differences)]
         return [note for note in notes if note]
 
@@ -162,7 +165,7 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
             {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric)} for d in comparison.differences
         ],
         "verdicts": comparison.verdicts,
-        "caveats": comparison.caveats if comparison.contested else [],
+        "caveats": comparison.caveats,
         "matched": [asdict(condition) for condition in matched(comparison.cells)] if comparison.contested else [],
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from quartet.report.curves import points
+from quartet.report.curves import band, by_seed
+from quartet.report.matched import label
 from quartet.report.run import Cell, Run, arrow, comparable, mean_and_deviation, metric_name
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ COSTS = {"parameters": "parameters", "flops": "FLOPs a sample", "train_seconds":
 
 
 def comparison_figures(runs: Sequence[Run]) -> dict[str, Figure]:
-    """`curves_<task>_<data>`, the monitored validation metric against samples, and `costs_<task>_<data>`, the headline
-    test metric against what it cost: means over seeds with their standard deviation."""
+    """`curves_<task>_<data>`, the monitored validation metric against samples: means over seeds with their range; and
+    `costs_<task>_<data>`, the headline test metric against what it cost: means with their standard deviation."""
     drawn = {}
     for (task, data), group in comparable(runs).items():
         drawn[f"curves_{task}_{data}"] = _curves(group, f"{task}, {data}")
@@ -25,28 +26,21 @@ def comparison_figures(runs: Sequence[Run]) -> dict[str, Figure]:
     return drawn
 
 
-def band(cell: Cell, name: str) -> list[tuple[float, float, float]]:
-    """`(samples, mean, deviation)` over seeds, where all of them were measured; the deviation of one seed is 0."""
-    by_run = [dict(points(run.val, name)) for run in cell.runs]
-    shared = sorted(set.intersection(*(set(curve) for curve in by_run)))
-    found = []
-    for samples in shared:
-        mean, deviation = mean_and_deviation([curve[samples] for curve in by_run])
-        found.append((samples, mean, deviation or 0.0))
-    return found
-
-
 def _curves(group: Sequence[Cell], title: str) -> Figure:
+    """Means with a band from the least to the greatest, as the page draws them; where there is none, a line a seed."""
     figure, (axes,) = _figure(1, title)
     for i, cell in enumerate(group):
-        name = str(cell["monitor"]).split("/")[-1]
-        rows = band(cell, name)
-        if not rows:
+        name, color = str(cell["monitor"]).split("/")[-1], f"C{i % 10}"
+        measured = by_seed(cell, name, "validation")
+        if not measured:
             continue
-        x, mean, deviation = (list(column) for column in zip(*rows, strict=True))
-        axes.plot(x, mean, marker=".", color=f"C{i % 10}", label=_label(cell))
-        low, high = ([m + sign * d for m, d in zip(mean, deviation, strict=True)] for sign in (-1, 1))
-        axes.fill_between(x, low, high, color=f"C{i % 10}", alpha=0.2, lw=0)
+        if rows := band(measured):
+            x, low, mean, high = (list(column) for column in zip(*rows, strict=True))
+            axes.plot(x, mean, marker=".", color=color, label=_label(cell))
+            axes.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
+        else:
+            for seed, points in measured.items():
+                axes.plot(*zip(*points, strict=True), lw=0.8, color=color, label=f"{cell['experiment']}, seed {seed}")
         axes.set(xlabel="samples", ylabel=f"validation {metric_name(name)} {arrow(name)}".strip())
     if axes.has_data():
         axes.legend(frameon=False, fontsize=7)
@@ -67,7 +61,7 @@ def _costs(group: Sequence[Cell], title: str) -> Figure:
             cost = mean_and_deviation(costs)[0]
             spent.append(cost)
             axes.errorbar([cost], [mean], yerr=[deviation or 0.0], fmt="o", capsize=3, color=f"C{i % 10}")
-            axes.annotate(str(cell["net"]), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
+            axes.annotate(label(cell, group), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
         # Orders of magnitude need a log scale; below one, its ticks would run into each other.
         wide = spent and min(spent) > 0 and max(spent) > 10 * min(spent)
         axes.set(xlabel=what, xscale="log" if wide else "linear")

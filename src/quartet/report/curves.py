@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
 
 from quartet.report.chart import Band, Line, line_chart
 from quartet.report.markup import Markup, tag
@@ -13,6 +12,7 @@ from quartet.report.run import Cell, Row, arrow, finite, metric_name
 NOT_DRAWN = {"samples", "step", "steps", "seconds", "epoch", "lr", "learning_rate", "samples_per_second", "flops"}
 NOT_DRAWN |= {"fraction", "perplexity"}
 MOST_CHARTS = 4
+KINDS = ("training", "validation")
 
 
 def curves(same_data: Sequence[Cell], *, where: str = "") -> list[Markup]:
@@ -35,8 +35,47 @@ def points(rows: Sequence[Row], name: str) -> list[tuple[float, float]]:
     return [(row["samples"], row[name]) for row in rows if finite(row.get("samples")) and finite(row.get(name))]
 
 
+def by_seed(cell: Cell, name: str, kind: str) -> dict[int, list[tuple[float, float]]]:
+    """The points of each seed that has some, in the order of their samples; `kind` is training or validation."""
+    found = {run.seed: points(run.train if kind == "training" else run.val, name) for run in cell.runs}
+    return {seed: sorted(dict(curve).items()) for seed, curve in found.items() if curve}
+
+
+def band(measured: Mapping[int, Sequence[tuple[float, float]]]) -> list[tuple[float, float, float, float]]:
+    """`(samples, least, mean, greatest)` over the seeds, within what all of them cover; none where that is less than
+    half of what one does.
+
+    Between its points a curve is taken for straight: batches of pairs hold as many as have room, so that no two seeds
+    are validated after the same number of samples.
+    """
+    import numpy as np
+
+    curves = list(measured.values())
+    if not curves:
+        return []
+    start, end = max(curve[0][0] for curve in curves), min(curve[-1][0] for curve in curves)
+    if end - start < max(curve[-1][0] - curve[0][0] for curve in curves) / 2:
+        return []
+    at = sorted({start, end, *(x for x, _ in min(curves, key=len) if start < x < end)})
+    values = np.array([np.interp(at, [x for x, _ in curve], [y for _, y in curve]) for curve in curves])
+    edges = (values.min(0), values.mean(0), values.max(0))
+    return list(zip(at, *(edge.tolist() for edge in edges), strict=True))
+
+
+def told(same_data: Sequence[Cell]) -> str:
+    """What the lines of `curves` are, in words."""
+    measured = [
+        by_seed(cell, name, kind) for name in names(same_data)[:MOST_CHARTS] for cell in same_data for kind in KINDS
+    ]
+    together = [bool(band(curves)) for curves in measured if len(curves) > 1]
+    if not together:
+        return "Learning curves against samples seen."
+    said = "Learning curves against samples seen, the mean over seeds, of validation with their range."
+    return said + ("" if all(together) else " Where seeds share few samples, each has its own line.")
+
+
 def _chart(name: str, same_data: Sequence[Cell], where: str) -> Markup:
-    drawn = [_drawn(cell, name, kind) for cell in same_data for kind in ("training", "validation")]
+    drawn = [_drawn(cell, name, kind) for cell in same_data for kind in KINDS]
     lines, bands = [line for some, _ in drawn for line in some], [band for _, some in drawn for band in some]
     what = metric_name(name) + where
     guess = 0.5 if name == "discriminator_accuracy" else None
@@ -50,16 +89,14 @@ def _chart(name: str, same_data: Sequence[Cell], where: str) -> Markup:
 
 
 def _drawn(cell: Cell, name: str, kind: str) -> tuple[list[Line], list[Band]]:
-    """The mean over the seeds of a cell, validation with a band from the least to the greatest; where its seeds were
-    seldom measured at the same time, a line a seed."""
-    curves = {run.seed: dict(points(run.train if kind == "training" else run.val, name)) for run in cell.runs}
-    curves = {seed: curve for seed, curve in curves.items() if curve}
-    label = str(cell["experiment"])
-    shared = set.intersection(*map(set, curves.values())) if len(curves) > 1 else set()
-    if len(shared) < max(map(len, curves.values()), default=0) / 2 or len(curves) < 2:
-        return [Line(list(c.items()), cell.family, kind, f"{label}, seed {s}, {kind}") for s, c in curves.items()], []
-    spread = [(x, [curve[x] for curve in curves.values()]) for x in sorted(shared)]
-    of = f"{label}, {{}} of {len(curves)} seeds, {kind}"
-    mean = Line([(x, fmean(values)) for x, values in spread], cell.family, kind, of.format("mean"))
-    band = Band([(x, min(values), max(values)) for x, values in spread], cell.family, of.format("range"))
-    return [mean], [band] if kind == "validation" else []
+    """The mean over the seeds of a cell, validation with a band; where there is none, a line a seed."""
+    measured, label = by_seed(cell, name, kind), str(cell["experiment"])
+    spread = band(measured) if len(measured) > 1 else []
+    if not spread:
+        return [
+            Line(points, cell.family, kind, f"{label}, seed {seed}, {kind}") for seed, points in measured.items()
+        ], []
+    of = f"{label}, {{}} of {len(measured)} seeds, {kind}"
+    mean = Line([(x, middle) for x, _, middle, _ in spread], cell.family, kind, of.format("mean"))
+    around = Band([(x, low, high) for x, low, _, high in spread], cell.family, of.format("range"))
+    return [mean], [around] if kind == "validation" else []

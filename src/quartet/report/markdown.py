@@ -10,7 +10,7 @@ from quartet.report.matched import matched
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
 from quartet.report.statistics import Difference
-from quartet.report.table import REPEATED, commands, mean
+from quartet.report.table import METRICS, REPEATED, commands, mean
 from quartet.report.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 
 
@@ -25,17 +25,14 @@ def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
         common = common_caveats(contested)
         parts += ["## Verdicts", *(_verdicts(group, common) for group in contested), *map(_text, common)]
         parts += [_folded("The rule, laid down before any result", "\n\n".join(map(_text, RULE)))]
-    parts += ["## Results", CHOSEN, *(part for group in groups for part in _group(group))]
+    parts += [
+        "## Results",
+        f"{METRICS} ± is the sample standard deviation over seeds.",
+        *(part for group in groups for part in _group(group)),
+    ]
     parts += ["## How to repeat each number", REPEATED, _repeat(cells(runs))]
     parts += [_folded("Every number, to the digit", _every_number(cells(runs)))]
     return "\n\n".join(parts) + "\n"
-
-
-CHOSEN = (
-    "Each task has its own metric, on its own test data: compare within a table, not across tables. ↑ means that more "
-    "is better, ↓ that less is. Models were chosen on validation data; test data was read once, at the end. "
-    "± is the sample standard deviation over seeds."
-)
 
 
 def _verdicts(group: Comparison, common: Sequence[str]) -> str:
@@ -50,7 +47,7 @@ def _group(group: Comparison) -> list[str]:
         conditions = matched(group.cells)
         parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.what}**: {_text(c.said)}" for c in conditions)]
     parts += [_nets(group), NETS]
-    return [*parts, _pairs(group), PAIRS] if group.contested else parts
+    return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
 
 
 def _nets(group: Comparison) -> str:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from quartet.report.numerals import compact, duration, grouped, percent
 from quartet.report.run import FAMILY_NAMES, Cell, Run
+from quartet.report.settings import differing, flat, repeated
 
 TOLERANCE = 0.02  # numbers that differ by less are matched
+CHOSEN = "on validation data only; the test split is read once, by evaluate."
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
+UNTUNED = "no trials"
 CLOCK_TOLERANCE = 0.1  # of seconds, which the machine's other work changes
 # The two numbers of a cell of which the lesser and the larger are compared.
 Taken = tuple[Callable[[list[float]], float], Callable[[list[float]], float]]
 MEANS: Taken = (fmean, fmean)
 EXTREMES: Taken = (min, max)  # a mean would hide what the machine did beside one seed and not beside another
 MOST_KEYS = 6  # differing settings that are named
-# Settings that make the nets, are said elsewhere, or change nothing that is computed.
-NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
-NOT_SETTINGS |= {"tuned_from", "profile"}
-NOT_SETTINGS |= {"trainer.progress", "trainer.log_every", "trainer.threads"}
-OF_THE_NET = {"net", "method.discriminator", "match", "budget"}
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,6 @@ class Condition:
     what: str
     same: bool
     said: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.said}"
 
 
 def matched(cells: Sequence[Cell]) -> list[Condition]:
@@ -62,6 +56,12 @@ def unmatched(cells: Sequence[Cell]) -> str:
     names = [condition.what for condition in matched(cells) if not condition.same]
     said = _and([name if name[:2].isupper() else name.lower() for name in names])
     return f"Not matched: {said}." if names else ""
+
+
+def mixed(cells: Sequence[Cell]) -> str:
+    """Which of the cells hold runs that are no repetitions of each other; '' where none does."""
+    condition = _repetitions(cells)
+    return "" if condition.same else condition.said
 
 
 def label(cell: Cell, cells: Sequence[Cell]) -> str:
@@ -104,9 +104,16 @@ def _budget(cells: Sequence[Cell]) -> Condition:
 
 
 def _tuning(cells: Sequence[Cell]) -> Condition:
-    trials = _values("Tuning", cells, lambda run: f"{run['tuning_trials'] or 'no'} trials")
-    none = trials.same and not cells[0]["tuning_trials"]
-    return Condition("Tuning", True, "none; each net has the settings of its file.") if none else trials
+    tuning = _values("Tuning", cells, _tuned)
+    untuned = all(_tuned(run) == UNTUNED for cell in cells for run in cell.runs)
+    said = "none by a sweep; the settings are those of their files and what was typed."
+    return Condition("Tuning", True, said) if untuned else tuning
+
+
+def _tuned(run: Run) -> str:
+    return (
+        "a trial of a sweep" if run["sweep"] else f"{run['tuning_trials']} trials" if run["tuning_trials"] else UNTUNED
+    )
 
 
 def _seeds(cells: Sequence[Cell]) -> Condition:
@@ -153,13 +160,12 @@ def _selection(cells: Sequence[Cell]) -> Condition:
         return Condition("Model selection", False, "not known.")
     if not all(monitor.startswith("val/") for monitor in monitors):
         return Condition("Model selection", False, f"by {_and(monitors)}, which is not validation data alone.")
-    said = "on validation data only; the test split was read once, by evaluate."
-    return Condition("Model selection", len(monitors) == 1, f"by {_and(monitors)}, {said}")
+    return Condition("Model selection", len(monitors) == 1, f"by {_and(monitors)}, {CHOSEN}")
 
 
 def _settings(cells: Sequence[Cell]) -> Condition:
     what = "Settings beside the net"
-    configs = [[_flat(run["config"] or {}) for run in cell.runs] for cell in cells]
+    configs = [[flat(run["config"] or {}) for run in cell.runs] for cell in cells]
     if not all(config for group in configs for config in group):
         return Condition(what, False, "not known.")
     keys = dict.fromkeys(key for group in configs for config in group for key in config)
@@ -167,15 +173,15 @@ def _settings(cells: Sequence[Cell]) -> Condition:
         key: [list(dict.fromkeys(str(config.get(key, "none")) for config in group)) for group in configs]
         for key in keys
     }
-    differing = {
+    unlike = {
         key: [" or ".join(group) for group in found]
         for key, found in values.items()
         if len({value for group in found for value in group}) > 1
     }
-    if not differing:
+    if not unlike:
         return Condition(what, True, "the same.")
-    named = [f"{key} ({_each(cells, found)})" for key, found in list(differing.items())[:MOST_KEYS]]
-    more = f" and {len(differing) - MOST_KEYS} more" if len(differing) > MOST_KEYS else ""
+    named = [f"{key} ({_each(cells, found)})" for key, found in list(unlike.items())[:MOST_KEYS]]
+    more = f" and {len(unlike) - MOST_KEYS} more" if len(unlike) > MOST_KEYS else ""
     return Condition(what, False, f"different in {', '.join(named)}{more}.")
 
 
@@ -183,26 +189,13 @@ def _repetitions(cells: Sequence[Cell]) -> Condition:
     """Whether the runs of each experiment are the same but for the seed, their nets included."""
     what, odd = "Runs of one experiment", {}
     for cell in cells:
-        configs = [_flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET) for run in cell.runs]
-        keys = dict.fromkeys(key for config in configs for key in config)
-        differing = [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
-        if differing:
-            odd[label(cell, cells)] = _and(differing[:MOST_KEYS])
+        keys = differing([repeated(run) for run in cell.runs])
+        if keys:
+            odd[label(cell, cells)] = _and(keys[:MOST_KEYS])
     if not odd:
         return Condition(what, True, "they differ in their seeds alone.")
     said = "; ".join(f"{name} mixes runs that differ in {keys}" for name, keys in odd.items())
     return Condition(what, False, f"{said}, which are no repetitions of each other.")
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "", skipped: Collection[str] = NOT_SETTINGS) -> dict[str, Any]:
-    """Settings by dotted key, without those that need not agree."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        key = prefix + name
-        if key in skipped:
-            continue
-        flat |= _flat(value, key + ".", skipped) if isinstance(value, Mapping) else {key: value}
-    return flat
 
 
 def _values(what: str, cells: Sequence[Cell], read: Callable[[Run], str | None]) -> Condition:

@@ -7,13 +7,13 @@ from importlib.resources import files
 
 from quartet.report.beside import anchor, beside, verdicts
 from quartet.report.comparison import Comparison, comparisons
-from quartet.report.curves import curves
+from quartet.report.curves import curves, told
 from quartet.report.evidence import evidence
 from quartet.report.markup import Markup, join, tag
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
+from quartet.report.table import METRICS, every_number, mean, metric_table, missing, net_name, overview, repeat_table
 from quartet.report.table import anchor as anchor_of
-from quartet.report.table import every_number, mean, metric_table, missing, net_name, overview, repeat_table
 
 # The question that a task asks, who does what, and what is shown below.
 TASKS = {
@@ -95,12 +95,8 @@ def _headline(values: Sequence[float]) -> Markup:
 
 
 def _overview(all_cells: Sequence[Cell], *, tiles: bool) -> Markup:
-    said = (
-        "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that "
-        "more is better, ↓ that less is. Models were chosen on validation data; test data was read once, at the end."
-    )
     drawn = _tiles(all_cells) if tiles and len(all_cells) <= MOST_TILES else None
-    return tag("section", tag("h2", "At a glance"), tag("p", said), drawn, overview(all_cells))
+    return tag("section", tag("h2", "At a glance"), tag("p", METRICS), drawn, overview(all_cells))
 
 
 def _task(task: str, groups: Sequence[Comparison]) -> Markup:
@@ -112,14 +108,12 @@ def _task(task: str, groups: Sequence[Comparison]) -> Markup:
 def _group(group: Comparison, *, where: str) -> Markup:
     """The experiments of one task on one data set."""
     drawn, table = curves(group.cells, where=where), metric_table(group.cells)
-    banded = any(len(cell.runs) > 1 for cell in group.cells)
-    said = "Learning curves against samples seen" + (", the mean over seeds with their range." if banded else ".")
     alone = not group.contested  # then the table still fits beside a chart
     return join(
         tag("h3", f"On {group.data}", id=anchor(group)) if where or group.contested else None,
-        beside(group) if group.contested else None,
+        beside(group) if group.contested else [tag("p", note, class_="note") for note in group.caveats],
         None if alone else join(tag("h4", "All test metrics"), table, tag("h4", "Learning curves")),
-        tag("p", said, class_="note") if drawn else missing("No learning curves were kept."),
+        tag("p", told(group.cells), class_="note") if drawn else missing("No learning curves were kept."),
         tag("div", table if alone else None, drawn, class_="curves"),
         [_experiment(cell) for cell in group.cells],
     )

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Row = dict[str, Any]
-FAMILIES = ("transformer", "cnn", "rnn", "mlp")
 FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP"}
 
 # The metric by which a task is spoken of, and which way is better.
@@ -85,7 +84,7 @@ class Cell:
     def family(self) -> str:
         """The family that the net belongs to, also the class of its colour."""
         net = str(self["net"]).lower()
-        return next((name for name in FAMILIES if name in net), "other")
+        return net if net in FAMILY_NAMES else "other"
 
     @property
     def headline(self) -> str:
@@ -104,10 +103,10 @@ class Cell:
 
 
 def cells(runs: Sequence[Run]) -> list[Cell]:
-    """Runs by experiment, in the order in which experiments first come; seeds in order."""
-    groups: dict[str, list[Run]] = {}
+    """Runs by experiment, task and data, in the order in which these first come; seeds in order."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(str(run["experiment"]), []).append(run)
+        groups.setdefault(tuple(str(run[key]) for key in ("experiment", "task", "data")), []).append(run)
     return [Cell(tuple(sorted(group, key=lambda run: run.seed))) for group in groups.values()]
 
 

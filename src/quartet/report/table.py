@@ -6,9 +6,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Any
+from urllib.parse import quote
 
 from quartet.report.comparison import common_caveats, comparisons
 from quartet.report.markup import Markup, join, tag
+from quartet.report.matched import CHOSEN
 from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import FAMILY_NAMES, Cell, Run, arrow, cells, finite, metric_name
 
@@ -16,6 +18,10 @@ RESULT_KEYS = (
     "experiment", "net", "task", "method", "data", "seed", "metrics", "parameters", "flops", "samples_seen",
     "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
+METRICS = (
+    "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that more is "
+    f"better, ↓ that less is. Models are chosen {CHOSEN}"
+)
 REPEATED = (
     "The first command makes the numbers as they came about, in the folder of this table or where the run was started. "
     "The second, where there is one, trains this very run again from the project's folder, and compares to the bit."
@@ -38,11 +44,12 @@ def summary(runs: Sequence[Run]) -> str:
     """A short table for the terminal: a line an experiment, with its headline metric over seeds; then the verdicts."""
     head = ("experiment", "net", "task", "data", "test metric", "", "parameters", "samples", "time", "seeds")
     lines = [aligned([head, *(_summary_row(cell) for cell in cells(runs))], right={5, 6, 7, 8, 9})]
-    contested = [comparison for comparison in comparisons(runs) if comparison.contested]
-    common = common_caveats(contested)
-    for comparison in contested:
+    groups = comparisons(runs)
+    common = common_caveats([comparison for comparison in groups if comparison.contested])
+    for comparison in groups:
         notes = [note for note in comparison.caveats if note not in common]
-        lines += ["", f"{comparison.title}:", *(f"  {said}" for said in comparison.verdicts + notes)]
+        said = [f"  {words}" for words in comparison.verdicts + notes]
+        lines += ["", f"{comparison.title}:", *said] if said else []
     lines += ["", *common] if common else []
     return "\n".join(lines)
 
@@ -132,8 +139,9 @@ def commands(run: Run) -> list[str]:
     """What a person types to have the run's numbers again."""
     typed, fingerprint = str(run["command"] or ""), str(run["fingerprint"] or "")[:12]
     of_stage = not typed or " build/" in typed  # its resolved file holds the overrides of the table
+    experiment = (run["config"] or {}).get("experiment") or run["experiment"]  # a row's name may say more
     return [
-        f"dvc repro evaluate@{run['experiment']}-{run.seed}" if of_stage else typed,
+        f"dvc repro evaluate@{experiment}-{run.seed}" if of_stage else typed,
         *([f"python pipelines/trace.py --repeat {fingerprint}"] if fingerprint else []),
     ]
 
@@ -162,7 +170,8 @@ def named(cell: Cell) -> Markup:
 
 
 def anchor(cell: Cell) -> str:
-    return "experiment-" + "".join(c if c.isalnum() else "-" for c in str(cell["experiment"]))
+    """No two cells have one: what a name may not hold in an address is escaped."""
+    return "-".join(["experiment", *(quote(str(cell[key]), safe="") for key in ("experiment", "task", "data"))])
 
 
 def net_name(cell: Cell) -> str:

@@ -37,6 +37,12 @@ def labels(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
     return own | {allowed(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
 
 
+def alias(rank: str, data: str) -> str:
+    """`champion-fashion_mnist`, what a version is called that has this rank on a data set; with the characters that an
+    alias may have."""
+    return re.sub(r"[^\w-]", "_", f"{rank}-{data}")
+
+
 def allowed(name: str) -> str:
     """A name with the characters that MLflow allows."""
     return re.sub(r"[^\w\-. :/]", "_", name)[:NAME_LENGTH]
