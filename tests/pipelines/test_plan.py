@@ -105,6 +105,21 @@ def test_an_earlier_run_tells_the_speed(small: Small, here: Path) -> None:
     assert row.train_seconds == pytest.approx(row.samples * said["train_seconds"] / said["samples_seen"])
 
 
+def test_an_earlier_run_of_other_threads_tells_no_speed(
+    small: Small, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "SECONDS", 0.0)
+    tree = compose([*small("cnn"), "trainer.threads=null"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as grid.py has it where a machine's cores are shared
+    train(tree)
+    said = facts(only_run(here))
+    assert said["trained_on"]["threads"] == 1
+    assert rehearsal.earlier(tree, said["data_digest"]) is not None
+    monkeypatch.setattr("pipelines.environment.cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert rehearsal.earlier(tree, said["data_digest"]) is None, "this run would have four"
+
+
 def test_the_table_says_what_is_impossible_and_plans_the_rest(small: Small, here: Path) -> None:
     overrides = {
         "cnn": small("cnn")[1:],
