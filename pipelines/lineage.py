@@ -117,7 +117,8 @@ def made(run: Found) -> Facts:
                 metrics = read(path)
                 evaluated[near(path)] = {key: value for key, value in metrics.items() if key.startswith("test/")}
     seed = facts.get("seed")
-    row = entry_of(facts.get("experiment", ""), int(seed)) if seed is not None else {}
+    report = run.table / REPORT
+    row = entry_of(report, facts.get("experiment", ""), int(seed)) if seed is not None else {}
     keys = ("config_hash", "data_digest", "git_commit", "mlflow_run_id")
     reported = None if not row else all((row.get(key) or "") == (facts.get(key) or "") for key in keys)
     trial = near(run.folder) if run.folder else None
@@ -127,7 +128,7 @@ def made(run: Found) -> Facts:
     return {
         "folders": [near(folder) for folder in folders],
         "evaluated": evaluated,
-        "report": near(REPORT) if reported else None,
+        "report": near(report) if reported else None,
         "report_shows_another": reported is False,
         "tuned": [near(path) for path in tuned],
         "tuned_runs": [
