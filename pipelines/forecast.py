@@ -173,7 +173,7 @@ def fits(row: Forecast) -> bool:
         f"about {compact(row.peak)}B would be needed, {'a GPU here' if gpu else 'this machine'} has {compact(have)}B"
     )
     if row.elsewhere:
-        row.notes.append(f"memory: {needed}; whether the cluster's have it is not asked, and more is not counted here")
+        row.notes.append(f"memory: {needed}; the cluster's have to have it, and no more is counted here")
         return False
     raise QuartetError(
         f"memory: {needed}; take a smaller net.width or data.loading.batch_size, or a larger method.accumulate"

@@ -48,8 +48,8 @@ def local(table: Path, jobs: int | None, waiting: list[Cell]) -> Iterator[Submit
 
 
 def at_once(waiting: Sequence[Cell], count: int) -> int:
-    """How many cells: on `count` GPUs as many, of which those wait for which too few are free; on CPUs as many as have
-    a core for each of their devices."""
+    """How many cells: as many as there are GPUs, for which a cell waits where too few are free; on CPUs, as many as
+    have a core for each of their devices."""
     if count and any(cell.accelerator != "cpu" for cell in waiting):
         return count
     return max(1, cores() // max((cell.devices for cell in waiting), default=1))
