@@ -53,7 +53,7 @@ def cells(table: Path) -> list[Cell]:
 def changed(table: Path, all_cells: list[Cell]) -> list[Cell]:
     """The cells of which DVC holds no result for what is asked now."""
     said = dvc(table, "status", "--json")  # of all stages: DVC takes a second for each that is named
-    stale = json.loads(said[said.index("{") :])
+    stale, _ = json.JSONDecoder().raw_decode(said, ("\n" + said).index("\n{"))  # DVC warns before it or after it
     return [cell for cell in all_cells if set(cell.stages) & stale.keys()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shlex
@@ -38,6 +39,19 @@ def processor() -> str:
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
             return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """The cores that this process may use, which a scheduler or a container can make fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(asked: int | None, *, workers: int) -> int:
+    """Threads of each of a run's `workers` on this machine: as asked (trainer.threads), else as many as it is allowed
+    (Ray and grid.py set OMP_NUM_THREADS), else its share of the cores."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    share = int(given) if given.isdigit() and int(given) > 0 else cores() // workers
+    return asked or max(1, min(cores(), share))
 
 
 def trained_on(*, accelerator: str, devices: int, precision: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from quartet.tracking.reading import Lookup, TrackedRun
 from quartet.types import QuartetError
 
 RESULTS, REPORT = Path("results"), Path("reports/results.json")
+SHOWN = ("experiment", "seed", "mlflow_run_id", "config_hash", "data_digest")  # by a report, of which run a row is
 SHORTEST = 4
 FORMS = "give a run's MLflow id, file or folder, its row (cnn-0), its model version, or the beginning of a fingerprint"
 
@@ -58,30 +59,44 @@ def _by_tuned(path: Path) -> Found:
 
 
 def _by_row(asked: str) -> Found | None:
-    row = re.fullmatch(r"(?:.*results\.json[#:])?(\w+)[-/](\d+)", asked)
+    row = re.fullmatch(r"(?:(.*results\.json)[#:])?(\w+)[-/](\d+)", asked)
     if row is None:
         return None
-    experiment, seed = row[1], int(row[2])
+    experiment, seed = row[2], int(row[3])
+    if row[1]:
+        found = _by_report(asked, Path(row[1]), experiment, seed)
+        if found is None:
+            gone = entries_of(Path(row[1]), experiment, seed)
+            why = "its run lies neither here nor in MLflow" if gone else "there is no such row"
+            raise QuartetError(f"{asked}: {why}\n{FORMS}")
+        return found
     folder = RESULTS / experiment / str(seed) / "train"
     if (folder / "config.yaml").exists():
         return Found(f"the row {experiment}-{seed}", folder)
+    found = _by_report(asked, REPORT, experiment, seed)
     mine = [run for run in here() if (run.facts["experiment"], run.facts["seed"]) == (experiment, seed)]
-    entry = next((one for one in entries_of(experiment, seed) if one["experiment"] == experiment), {})
-    if entry:
-        keys = [key for key in ("mlflow_run_id", "config_hash", "data_digest") if entry.get(key)]
-        same = [run for run in mine if all(run.facts.get(key) == entry[key] for key in keys)]
-        if same:
-            return one_of(asked, same, f"the row {experiment}-{seed} of {REPORT}")
-        if entry.get("mlflow_run_id"):
-            return _in_mlflow(entry["mlflow_run_id"], f"the row {experiment}-{seed} of {REPORT}")
-    return one_of(asked, mine, f"the run {experiment}-{seed}") if mine else None
+    return found or (one_of(asked, mine, f"the run {experiment}-{seed}") if mine else None)
 
 
-def entries_of(experiment: str, seed: int) -> list[dict[str, Any]]:
-    """The report's entries on an experiment and seed, several where the experiment has rows that say what differs; none
+def _by_report(asked: str, report: Path, experiment: str, seed: int) -> Found | None:
+    """The run that a row of a report shows: a result of the report's own table, a run that lies here, or MLflow's."""
+    entry = next((one for one in entries_of(report, experiment, seed) if one["experiment"] == experiment), None)
+    if entry is None:
+        return None
+    words = f"the row {experiment}-{seed} of {report}"
+    cell = Found("", report.parent.parent / RESULTS / experiment / str(seed) / "train")
+    kept = {key: entry[key] for key in SHOWN if entry.get(key) not in (None, "")}
+    same = [run for run in (cell, *here()) if kept.items() <= run.facts.items()]
+    if same:
+        return one_of(asked, same, words)
+    return _in_mlflow(entry["mlflow_run_id"], words) if entry.get("mlflow_run_id") else None
+
+
+def entries_of(report: Path, experiment: str, seed: int) -> list[dict[str, Any]]:
+    """A report's entries on an experiment and seed, several where the experiment has rows that say what differs; none
     where there is no report, or half of one."""
     try:
-        entries = json.loads(REPORT.read_text(encoding="utf-8"))
+        entries = json.loads(report.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return [one for one in entries if one["experiment"].split(" ")[0] == experiment and one["seed"] == seed]

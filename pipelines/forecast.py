@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Tree = dict[str, Any]
 
-ELSEWHERE = "of a cluster, taken for machines like this one"
-
 
 @dataclass
 class Forecast:
@@ -35,6 +33,7 @@ class Forecast:
     data: str = ""
     devices: int = 1
     accelerator: str = "cpu"
+    elsewhere: bool = False  # on a cluster's machines, which are not asked
     data_words: str = ""
     data_bytes: int | None = None
     parameters: int | None = None
@@ -69,22 +68,29 @@ def forecast(tree: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) 
     from hydra.errors import InstantiationException
 
     from pipelines.refusals import explain
+    from pipelines.worker import find_accelerator
 
     place = names(tree)
     row = Forecast(tree["experiment"], net=place["net"], task=place["task"], data=place["data"])
     row.devices = tree["trainer"]["devices"]
+    row.elsewhere = tree["launcher"].get("address") is not None
+    if row.elsewhere:
+        row.notes.append("on a cluster, whose machines are taken for ones like this")
     reasons = []
     try:
         with data_of(tree, row, prepare=prepare) as (folder, real):
             solved = not any(tree["match"].values())
             row.seeds = [standing({**tree, "seed": seed}, None, solved=solved) for seed in seeds]
             try:
-                row.accelerator = accelerator_of(tree)
+                row.accelerator = find_accelerator({**tree["trainer"], **({"devices": 1} if row.elsewhere else {})})
             except QuartetError as error:  # a net can be counted without the GPUs that it is to be trained on
-                row.accelerator = "gpu"
-                reasons.append(str(error))
+                row.accelerator, measure = "gpu", False
+                if row.elsewhere:
+                    row.notes.append("no time is told: a cluster's GPUs are asked for, and this machine has none")
+                else:
+                    reasons.append(str(error))
             if folder is not None:
-                fill(row, tree, folder, seeds, real=real, measure=measure and not reasons)
+                fill(row, tree, folder, seeds, real=real, measure=measure)
     except (QuartetError, InstantiationException) as error:
         reasons.append(explain(error))
     row.impossible = "\n".join(reasons) or None
@@ -119,8 +125,8 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     """All that depends on the data, the cheap first: where a run is refused, what was known by then stays."""
     from pipelines import memory
     from pipelines.activations import activations
-    from pipelines.build import build_data, build_method
-    from pipelines.match import matched
+    from pipelines.build import build_data
+    from pipelines.match import matched, operations
 
     memory.resident()  # looked at before anything is built here
     solved = matched(tree, folder)
@@ -132,12 +138,12 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
         data.batches(split, world=row.devices, seed=solved["seed"])
     files = (path for split in ("train", "val") for path in folder.glob(f"*_{split}*.npy"))
     row.memory = memory.fixed(solved, weights=weights, data=sum(path.stat().st_size for path in files))
-    fits(row)
-    method = build_method(solved, data)
-    row.flops_per_sample = method.count_flops(data.typical_batch())
-    del method
+    if not fits(row):
+        return
     row.memory = row.memory.with_activations(activations(solved, folder, gpu=row.accelerator == "gpu"))
-    fits(row)
+    if not fits(row):
+        return
+    row.flops_per_sample = operations(solved, folder, solved["net"])  # of pairs, on a whole batch: one that fits
     spend(row, solved, data, None)
     if measure:
         clock(row, solved, folder, data, real=real)
@@ -152,29 +158,26 @@ def players(tree: Tree, folder: Path) -> dict[str, float]:
     return found if rival is None else {**found, "discriminator": parameters(tree, folder, "build_rival", rival)}
 
 
-def accelerator_of(tree: Tree) -> str:
-    """As the worker will find it; a cluster's machines are not asked."""
-    from pipelines.worker import find_accelerator
-
-    if tree["launcher"].get("address") is not None:
-        return ELSEWHERE
-    return find_accelerator(tree["trainer"])
-
-
-def fits(row: Forecast) -> None:
-    """Note the peak of memory; QuartetError where the machine has less."""
+def fits(row: Forecast) -> bool:
+    """Note the peak of memory. Whether this machine has as much; QuartetError where it has not and is to train."""
     from pipelines.memory import machine_memory
     from quartet.report.numerals import compact
 
     assert row.memory is not None
     gpu = row.accelerator == "gpu"
-    row.peak = row.memory.peak(gpu=gpu, processes=1 if row.accelerator == ELSEWHERE else row.devices)
+    row.peak = row.memory.peak(gpu=gpu, processes=1 if row.elsewhere else row.devices)
     have = machine_memory(gpu=gpu)
-    if row.peak > have:
-        raise QuartetError(
-            f"memory: about {compact(row.peak)}B would be needed, {'a GPU here' if gpu else 'this machine'} has "
-            f"{compact(have)}B; take a smaller net.width or data.loading.batch_size, or a larger method.accumulate"
-        )
+    if row.peak <= have:
+        return True
+    needed = (
+        f"about {compact(row.peak)}B would be needed, {'a GPU here' if gpu else 'this machine'} has {compact(have)}B"
+    )
+    if row.elsewhere:
+        row.notes.append(f"memory: {needed}; the cluster's have to have it, and no more is counted here")
+        return False
+    raise QuartetError(
+        f"memory: {needed}; take a smaller net.width or data.loading.batch_size, or a larger method.accumulate"
+    )
 
 
 def spend(row: Forecast, tree: Tree, data: DataModule, speed: float | None) -> None:

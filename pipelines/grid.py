@@ -49,11 +49,12 @@ def grid(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> None:
     all_cells = cells(table)
     waiting = changed(table, all_cells)
     print(f"{len(all_cells)} cells, of which {len(all_cells) - len(waiting)} are there already", flush=True)
+    failures = {}
     if waiting:
         print(f"what each says: {table / LOGS}/<stage>-<cell>.log", flush=True)
-    place = on_ray(table, None if ray == "local" else ray, cpus) if ray else local(table, jobs, waiting)
-    with place as submit:
-        failures = run(table, submit, waiting)
+        place = on_ray(table, None if ray == "local" else ray, cpus) if ray else local(table, jobs, waiting)
+        with place as submit:
+            failures = run(table, submit, waiting)
     if failures:
         raise QuartetError(
             f"{len(failures)} of {len(all_cells)} cells failed: {', '.join(failures)}\n"
@@ -68,11 +69,16 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("table", type=Path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml")
     parser.add_argument("--jobs", type=int, help="cells at once on this machine; as many as it has GPUs, or cores")
     parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto, or local")
-    parser.add_argument("--cpus", type=int, default=1, help="CPUs of each device, on a Ray cluster")
+    parser.add_argument("--cpus", type=int, help="CPUs of each device, on a Ray cluster; 1")
     chosen = parser.parse_args(arguments)
-    if chosen.jobs is not None and chosen.jobs < 1:
-        raise QuartetError(f"--jobs: given {chosen.jobs}, needs at least 1")
-    grid(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus)
+    for key, value in (("--jobs", chosen.jobs), ("--cpus", chosen.cpus)):
+        if value is not None and value < 1:
+            raise QuartetError(f"{key}: given {value}, needs at least 1")
+    if chosen.ray and chosen.jobs:
+        raise QuartetError(f"--jobs: given {chosen.jobs} with --ray, where cells take what room there is; leave it out")
+    if chosen.cpus and not chosen.ray:
+        raise QuartetError(f"--cpus: given {chosen.cpus} without --ray; on this machine alone, give --jobs")
+    grid(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus or 1)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,8 @@ def made(run: Found) -> Facts:
                 metrics = read(path)
                 evaluated[near(path)] = {key: value for key, value in metrics.items() if key.startswith("test/")}
     seed = facts.get("seed")
-    rows = entries_of(facts.get("experiment", ""), int(seed)) if seed is not None else []
+    report = run.table / REPORT
+    rows = entries_of(report, facts.get("experiment", ""), int(seed)) if seed is not None else []
     keys = ("config_hash", "data_digest", "git_commit", "mlflow_run_id")
     reported = any(all((row.get(key) or "") == (facts.get(key) or "") for key in keys) for row in rows)
     trial = near(run.folder) if run.folder else None
@@ -127,8 +128,8 @@ def made(run: Found) -> Facts:
     return {
         "folders": [near(folder) for folder in folders],
         "evaluated": evaluated,
-        "report": near(REPORT) if reported else None,
-        "report_shows_another": reported is False,
+        "report": near(report) if reported else None,
+        "report_shows_another": bool(rows) and not reported,
         "tuned": [near(path) for path in tuned],
         "tuned_runs": [
             near(one.folder) for one in runs if one.folder and trial and f"tuned_from: {trial}\n" in _text(one)

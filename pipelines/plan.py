@@ -126,7 +126,8 @@ def totals(rows: Sequence[Forecast]) -> str:
         left = sum(value * row.left for row, value in known)
         unknown = len(able) - len(known)
         beside = f", beside {unknown} experiment{'s' * (unknown > 1)} of which that is unknown" if unknown else ""
-        lines.append(f"{name}: {unit(whole)} in all, {unit(left) if left else 'nothing'} left to do{beside}")
+        how = "one after another" if name == "time" and runs > 1 else "in all"
+        lines.append(f"{name}: {unit(whole)} {how}, {unit(left) if left else 'nothing'} left to do{beside}")
     return "\n".join(lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import configuration
+from pipelines.environment import cores, threads
 from pipelines.run import read
 
 Tree = dict[str, Any]
@@ -20,7 +20,7 @@ BRIEF = 0.01  # where only validation is to be timed
 FIRST = 2  # steps that are left out: they also find memory and choose kernels
 VALIDATED = 4  # validation batches of a rehearsal
 SAME = ("net", "task", "method")  # as of an earlier run
-WAY = ("accelerator", "precision", "compile", "threads", "deterministic")
+WAY = ("accelerator", "precision", "compile", "deterministic")
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def one_of(tree: Tree, seconds: float, *, kind: str) -> Tree:
     devices = trainer["devices"]
     if kind != "pairs":  # whose batches are of so many tokens; too few hold no sentence
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
-    threads = trainer["threads"] or (max(1, cores() // devices) if devices > 1 else None)
-    alone = {"devices": 1, "compile": False, "progress": False, "threads": threads, "log_every": 10**9}
+    share = threads(trainer["threads"], workers=devices)
+    alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}
     method = dict(tree["method"])
     if "discriminator_optimizer" in method:
         method["discriminator_optimizer"] = {**method["discriminator_optimizer"], "lr": 1e-9}
@@ -115,25 +115,22 @@ def together(tree: Tree) -> int:
     return int(trainer["devices"] if gpu else min(trainer["devices"], cores()))
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def earlier(tree: Tree, digest: str) -> tuple[float, str] | None:
     """Samples a second of the newest earlier run of the same net, task, method and data on as many devices of the
-    same kind, and where it is; None where there is none that was longer than a rehearsal."""
+    same kind, each with as many threads, and where it is; None where there is none that was longer than a rehearsal."""
     from pipelines.worker import device_name
 
-    here = device_name()
+    devices, trainer = tree["trainer"]["devices"], tree["trainer"]
+    asked = (digest, devices, device_name(), threads(trainer["threads"], workers=devices))
     for path in sorted(runs(), key=lambda path: path.stat().st_mtime, reverse=True):
         facts = read(path)
-        asked = (digest, tree["trainer"]["devices"], here)
-        if (facts.get("data_digest"), facts.get("devices"), facts.get("device")) != asked:
+        used = (facts.get("trained_on") or {}).get("threads")
+        if (facts.get("data_digest"), facts.get("devices"), facts.get("device"), used) != asked:
             continue
         before = configuration.load(path.with_name("config.yaml"))
         alike = all(before.get(key) == tree[key] for key in SAME)
         loaded = before["data"]["loading"] == tree["data"]["loading"]
-        way = all(before["trainer"].get(key) == tree["trainer"][key] for key in WAY)
+        way = all(before["trainer"].get(key) == trainer[key] for key in WAY)
         if alike and loaded and way and facts["train_seconds"] >= SECONDS:
             return facts["samples_seen"] / facts["train_seconds"], f"as in {path.parent}"
     return None

@@ -37,21 +37,18 @@ def repeat(run: Found, *, anyway: bool, as_json: bool) -> int:
     """
     refuse_impossible(run)
     tree = tree_of(run)
-    with contextlib.chdir(run.table):
-        data = other_data(run, tree)
+    data = other_data(run, tree)
     doubts = [doubt for doubt in (other_configuration(run), other_code(run), data) if doubt]
     if doubts and not anyway:
         raise QuartetError("\n".join([*doubts, "or --anyway, to see what comes out nevertheless"]))
     check(tree)
     folder = fresh(run)
-    whole = folder.absolute()
     around = differences(run.facts.get("environment") or {}, environment())
     commit = differences({"commit": run.facts.get("git_commit")}, {"commit": git_commit()})
     with shown(as_json):
         for line in [f"repeating {run.name} ({run.asked}) in {folder}", *doubts, *commit, *around]:
             print(line, flush=True)
-        with contextlib.chdir(run.table):
-            train_again(run, tree, whole)
+        train_again(run, tree, folder.absolute())
     comparison = compare_runs(run, folder)
     machine = differences(run.facts.get("trained_on") or {}, comparison.trained_on)
     if comparison.same:
@@ -130,8 +127,9 @@ def other_code(run: Found) -> str:
 def other_data(run: Found, tree: Tree) -> str:
     from pipelines.prepare import ensure
 
-    folder = ensure(tree["data"])
-    digest = json.loads((folder / "manifest.json").read_text())["digest"]
+    with contextlib.chdir(run.table):
+        folder = ensure(tree["data"])
+        digest = json.loads((folder / "manifest.json").read_text())["digest"]
     if digest == run.facts["data_digest"]:
         return ""
     return (
@@ -150,7 +148,8 @@ def fresh(run: Found) -> Path:
 
 
 def train_again(run: Found, tree: Tree, folder: Path) -> None:
-    """Train in the empty `folder`; where that fails, nothing is left of it."""
+    """Train in the empty `folder`, an absolute path, as seen from the run's table; where that fails, nothing is left
+    of it."""
     from hydra_plugins.quartet_ray_sweeper._report import connected
     from pipelines.train import train
 
@@ -158,7 +157,7 @@ def train_again(run: Found, tree: Tree, folder: Path) -> None:
     if run.facts.get("stopped_early"):
         ends = connected(EndAt(run.facts["samples_seen"]), None)
     try:
-        with ends:
+        with ends, contextlib.chdir(run.table):
             train(tree, place=folder)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.cells import Cell, run_cell
+from pipelines.environment import cores
 from pipelines.train import terminable
 from quartet.types import QuartetError
 
@@ -22,15 +23,14 @@ Submit = Callable[[Cell], "Future[float]"]  # begins a cell, soon; its result is
 @contextlib.contextmanager
 def local(table: Path, jobs: int | None, waiting: list[Cell]) -> Iterator[Submit]:
     """Submits cells to processes of this machine, which share its cores, or each have GPUs of their own."""
-    count, cores = gpus(), os.cpu_count() or 1
-    wanted = max((cell.devices for cell in waiting if cell.accelerator != "cpu"), default=0)
-    jobs = jobs or (max(1, count // wanted) if count and wanted else cores)
-    pool, children, devices = ThreadPoolExecutor(jobs), Children(), Devices(count)
-    threads = max(1, cores // jobs)
+    visible = gpus()
+    jobs = jobs or at_once(waiting, len(visible))
+    pool, children, devices = ThreadPoolExecutor(jobs), Children(), Devices(visible)
 
     def work(cell: Cell) -> float:
         with devices.lent(cell) as shown:
-            return run_cell(table, cell, threads, more=shown, run=children.run)
+            processes = min(jobs * cell.devices, len(visible)) if shown else jobs * cell.devices
+            return run_cell(table, cell, max(1, cores() // processes), more=shown, run=children.run)
 
     with terminable():
         try:
@@ -45,6 +45,14 @@ def local(table: Path, jobs: int | None, waiting: list[Cell]) -> Iterator[Submit
             except KeyboardInterrupt:
                 children.end(signal.SIGKILL)
                 raise
+
+
+def at_once(waiting: Sequence[Cell], count: int) -> int:
+    """How many cells: as many as there are GPUs, for which a cell waits where too few are free; on CPUs, as many as
+    have a core for each of their devices."""
+    if count and any(cell.accelerator != "cpu" for cell in waiting):
+        return count
+    return max(1, cores() // max((cell.devices for cell in waiting), default=1))
 
 
 @contextlib.contextmanager
@@ -133,30 +141,32 @@ class Children:
 class Devices:
     """The GPUs of this machine, lent to one cell at a time: each would take the first ones otherwise."""
 
-    def __init__(self, count: int) -> None:
-        self.free, self.changed = list(range(count)), threading.Condition()
-        self.count = count
+    def __init__(self, visible: Sequence[str]) -> None:
+        self.visible, self.free = list(visible), list(visible)
+        self.changed = threading.Condition()
 
     @contextlib.contextmanager
     def lent(self, cell: Cell) -> Iterator[dict[str, str]]:
         """The variables that show a cell its GPUs alone, once there are as many free; none on a machine without. A cell
         that asks for more than there are sees them all, and is refused when it trains."""
-        if cell.accelerator == "cpu" or not 0 < cell.devices <= self.count:
+        if cell.accelerator == "cpu" or not 0 < cell.devices <= len(self.visible):
             yield {}
             return
         with self.changed:
             self.changed.wait_for(lambda: len(self.free) >= cell.devices)
             mine, self.free = self.free[: cell.devices], self.free[cell.devices :]
         try:
-            yield {"CUDA_VISIBLE_DEVICES": ",".join(map(str, mine))}
+            yield {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
         finally:
             with self.changed:
-                self.free = sorted([*self.free, *mine])
+                self.free = sorted([*self.free, *mine], key=self.visible.index)
                 self.changed.notify_all()
 
 
-def gpus() -> int:
-    """The GPUs that this process sees."""
+def gpus() -> list[str]:
+    """The GPUs that this process sees, by the names under which they were shown to it: their numbers, or UUIDs."""
     import torch
 
-    return torch.cuda.device_count()
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return [str(number) for number in range(count)] if shown is None else shown.split(",")[:count]

@@ -3,8 +3,9 @@
     python pipelines/trace.py X [--config] [--diff] [--json]
     python pipelines/trace.py --repeat X [--anyway]      exit code 0: the same to the bit; 1: different; 2: not compared
 
-X is an MLflow run id, a file or folder of a run, a row of the report (cnn-0), a registered model's version
-(quartet-classify@champion), or the beginning of a fingerprint, configuration hash, data digest or commit.
+X is an MLflow run id, a file or folder of a run, a row of the report (cnn-0) or of another table's
+(grid/reports/results.json#cnn-0), a registered model's version (quartet-classify@champion), or the beginning of a
+fingerprint, configuration hash, data digest or commit.
 """
 
 from __future__ import annotations

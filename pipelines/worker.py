@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines import configuration
 from pipelines.build import build_data, build_method, describe_model
 from pipelines.checkpoints import load_checkpoint
-from pipelines.environment import trained_on
+from pipelines.environment import threads, trained_on
 from quartet.types import QuartetError
 
 REFUSED = 2  # the exit code of a refusal, as against a failure
@@ -219,11 +219,7 @@ def use_machine(options: dict[str, Any]) -> None:
     import torch
 
     keep_memory()
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    given = os.environ.get("OMP_NUM_THREADS", "")  # Ray sets it to what a trial may use
-    share = int(given) if given.isdigit() and int(given) > 0 else cores // local
-    torch.set_num_threads(options["threads"] or max(1, min(cores, share)))
+    torch.set_num_threads(threads(options["threads"], workers=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def keep_memory() -> None:

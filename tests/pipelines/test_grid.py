@@ -18,9 +18,11 @@ import pytest
 import yaml
 from running import ROOT, command, environment
 
-from pipelines.cells import Cell, dvc
+from pipelines import spread
+from pipelines.cells import Cell, changed, dvc
+from pipelines.grid import grid, main
 from pipelines.grid import run as run_cells
-from pipelines.spread import Devices, on_ray
+from pipelines.spread import Devices, at_once, on_ray
 from pipelines.table import PARAMS, graph
 from quartet.types import QuartetError
 
@@ -132,8 +134,72 @@ def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
     assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--jobs", "0"], "--jobs: given 0, needs at least 1"),
+        (["--ray", "auto", "--cpus", "-2"], "--cpus: given -2, needs at least 1"),
+        (["--ray", "auto", "--jobs", "2"], "--jobs: given 2 with --ray"),
+        (["--cpus", "2"], "--cpus: given 2 without --ray"),
+    ],
+)
+def test_an_option_that_nothing_would_heed_is_refused(words: list[str], said: str) -> None:
+    with pytest.raises(QuartetError, match=f"^{said}"):
+        main(["grid", *words])
+
+
+def test_where_nothing_waits_ray_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    said: list[str] = []
+    monkeypatch.setattr("pipelines.grid.dvc", lambda table, *words, **_: said.append(words[-1]) or "")
+    monkeypatch.setattr("pipelines.grid.cells", lambda _: [Cell("a-0", 1, "cpu")])
+    monkeypatch.setattr("pipelines.grid.changed", lambda *_: [])
+    monkeypatch.setattr("pipelines.grid.on_ray", lambda *_: pytest.fail("started for nothing"))
+    grid(tmp_path, jobs=None, ray="auto", cpus=1)
+    assert said == ["prepare", "compare"], "the report is made all the same"
+
+
+def test_what_dvc_says_beside_its_answer_is_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = 'WARNING: "{a}" is deprecated\n{"train@a-0": [{"changed deps": {"x": "modified"}}]}\nWARNING: {b} is too\n'
+    monkeypatch.setattr("pipelines.cells.dvc", lambda *_: said)
+    stale, kept = Cell("a-0", 1, "cpu"), Cell("b-0", 1, "cpu")
+    assert changed(tmp_path, [stale, kept]) == [stale]
+
+
+def test_cells_at_once_have_a_core_or_a_gpu_for_each_of_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "cores", lambda: 8)
+    single, pair, many = Cell("a-0", 1, "cpu"), Cell("b-0", 2, "auto"), Cell("c-0", 16, "cpu")
+    assert at_once([single], 0) == 8
+    assert at_once([single, pair], 0) == 4
+    assert at_once([single, many], 0) == 1
+    assert at_once([single, pair], 3) == 3, "they wait for GPUs"
+    assert at_once([single], 3) == 8, "none that asks for the CPU takes a GPU"
+
+
+def test_processes_at_once_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, int] = {}
+    monkeypatch.setattr(spread, "cores", lambda: 8)
+    monkeypatch.setattr(spread, "gpus", lambda: ["0", "1"])
+    monkeypatch.setattr(spread, "run_cell", lambda _, cell, threads, **__: given.update({cell.name: threads}) or 0.0)
+    cells = [Cell("a-0", 1, "cpu"), Cell("b-0", 2, "cpu"), Cell("c-0", 2, "gpu")]
+    with spread.local(tmp_path, 2, cells) as submit:
+        assert not run_cells(tmp_path, submit, cells)
+    assert given == {"a-0": 4, "b-0": 2, "c-0": 4}
+
+
+def test_gpus_keep_the_names_under_which_they_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for shown, names in (("2,3", ["2", "3"]), ("GPU-5c,GPU-7d", ["GPU-5c", "GPU-7d"]), ("1,0,-1,4", ["1", "0"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+        assert spread.gpus() == names
+        with Devices(spread.gpus()).lent(Cell("a-0", 1, "gpu")) as lent:
+            assert lent == {"CUDA_VISIBLE_DEVICES": names[0]}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert spread.gpus() == ["0", "1"]
+
+
 def test_each_cell_has_gpus_of_its_own() -> None:
-    devices = Devices(4)
+    devices = Devices(["0", "1", "2", "3"])
     pair, one = Cell("a-0", 2, "gpu"), Cell("b-0", 1, "auto")
     with devices.lent(pair) as first, devices.lent(one) as second:
         assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2"})
@@ -149,7 +215,7 @@ def test_each_cell_has_gpus_of_its_own() -> None:
         assert not shown, "one is free, two are needed"
     waiting.join(10)
     assert shown == [{"CUDA_VISIBLE_DEVICES": "0,1"}]
-    assert devices.free == [0, 1, 2, 3]
+    assert devices.free == ["0", "1", "2", "3"]
     for other in (Cell("c-0", 1, "cpu"), Cell("d-0", 5, "gpu")):
         with devices.lent(other) as nothing:
             assert nothing == {}

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from running import command, facts, only_run
 
+from pipelines.build import build_data, build_method, build_model, build_task
 from pipelines.check import check
 from pipelines.configuration import Tree, compose, load
-from pipelines.match import TOLERANCE, around, matched, solve
+from pipelines.match import FEW, TOLERANCE, around, matched, operations, solve
 from pipelines.prepare import ensure
 from quartet.types import QuartetError
 
@@ -32,14 +33,23 @@ def test_every_family_has_the_parameters_asked_for_in_every_task(
     assert parameters(found) == pytest.approx(wish, rel=TOLERANCE)
 
 
+@pytest.mark.parametrize("net", ["cnn", "rnn", "transformer"])
+@pytest.mark.parametrize("line", ["fashion_mnist", "mnist1d", "shakespeare", "generate"])
+def test_operations_of_few_examples_are_those_of_a_whole_batch(
+    line: str, net: str, small: Callable[..., list[str]], here: Path
+) -> None:
+    tree = compose([*small(f"{line}_{net}"), f"data.loading.batch_size={5 * FEW}"])
+    folder = ensure(tree["data"])
+    data = build_data(tree, folder)
+    assert operations(tree, folder, tree["net"]) == build_method(tree, data).count_flops(data.typical_batch())
+
+
 def sizing(tree: Tree) -> Tree:
     return {key: tree["net"][key] for key in ("width", "growth", "hidden") if key in tree["net"]}
 
 
 def parameters(tree: Tree) -> int:
     """Of the model with weights, as training makes it."""
-    from pipelines.build import build_data, build_model, build_task
-
     data = build_data(tree, ensure(tree["data"]))
     return sum(parameter.numel() for parameter in build_model(tree, build_task(tree), data).parameters())
 

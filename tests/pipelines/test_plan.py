@@ -19,6 +19,7 @@ from pipelines.plan import plan, shown, totals
 from pipelines.prepare import ensure
 from pipelines.standing import Standing
 from pipelines.train import train
+from quartet.methods.method import Method
 
 Small = Callable[..., list[str]]
 
@@ -105,6 +106,21 @@ def test_an_earlier_run_tells_the_speed(small: Small, here: Path) -> None:
     assert row.train_seconds == pytest.approx(row.samples * said["train_seconds"] / said["samples_seen"])
 
 
+def test_an_earlier_run_of_other_threads_tells_no_speed(
+    small: Small, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "SECONDS", 0.0)
+    tree = compose([*small("cnn"), "trainer.threads=null"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as grid.py has it where a machine's cores are shared
+    train(tree)
+    said = facts(only_run(here))
+    assert said["trained_on"]["threads"] == 1
+    assert rehearsal.earlier(tree, said["data_digest"]) is not None
+    monkeypatch.setattr("pipelines.environment.cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert rehearsal.earlier(tree, said["data_digest"]) is None, "this run would have four"
+
+
 def test_the_table_says_what_is_impossible_and_plans_the_rest(small: Small, here: Path) -> None:
     overrides = {
         "cnn": small("cnn")[1:],
@@ -143,10 +159,54 @@ def test_what_only_this_machine_or_this_data_forbids(words: list[str], said: str
     assert row.parameters is not None, "what is known is said all the same"
 
 
+@pytest.mark.parametrize("experiment", ["cnn", "transformer"])
+def test_a_batch_that_does_not_fit_is_refused_without_being_run(
+    experiment: str, small: Small, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    count = Method.count_flops
+    monkeypatch.setattr(
+        Method, "count_flops", lambda self, batch: counted.append(batch["samples"]) or count(self, batch)
+    )
+    words = [*small(experiment), f"data.loading.batch_size={200 if experiment == 'cnn' else 4096}"]
+    ensure(compose(words)["data"])
+    fitting = planned(words)
+    assert fitting.memory is not None
+    assert fitting.peak is not None
+    counted.clear()
+    monkeypatch.setattr(memory, "machine_memory", lambda *, gpu: fitting.peak - fitting.memory.activations / 10)
+    row = planned(words)
+    assert "memory: about" in str(row.impossible)
+    assert row.peak == fitting.peak
+    assert max(counted) <= 16, "few examples alone"
+
+
+@pytest.mark.parametrize("accelerator", ["auto", "gpu"])
+def test_what_a_cluster_can_hold_is_not_this_machines_to_refuse(
+    accelerator: str, small: Small, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    cluster = ["launcher=ray", "launcher.address=auto", "trainer.devices=4", f"trainer.accelerator={accelerator}"]
+    words = [*small("cnn"), *cluster]
+    ensure(compose(words)["data"])
+    fitting = planned(words, measure=accelerator == "gpu")
+    assert fitting.impossible is None
+    assert fitting.flops_per_sample is not None
+    assert any("no time is told" in note for note in fitting.notes) == (accelerator == "gpu")
+    monkeypatch.setattr(memory, "machine_memory", lambda *, gpu: 1e6)
+    row = planned(words)
+    assert row.impossible is None
+    assert row.peak is not None
+    assert any(note.startswith("memory: about ") for note in row.notes)
+    assert "taken for ones like this" in shown([row])
+
+
 def test_what_is_unknown_is_not_added_up() -> None:
     seeds = [Standing(0, "new", "to train", 1.0), Standing(1, "done", "done: there", 0.0)]
     row = Forecast("cnn", flops_per_sample=2.0, samples=10, seeds=seeds)
     assert totals([row]).splitlines() == ["2 runs, 1 done", "FLOPs: 40 in all, 20 left to do", "time: unknown"]
+    slow = Forecast("cnn", seconds=30.0, seeds=seeds)
+    assert totals([slow]).splitlines()[2] == "time: 1\u202fmin 00\u202fs one after another, 30\u202fs left to do"
     timed = Forecast("rnn", seconds=30.0, seeds=seeds[1:])
     assert totals([timed]).splitlines()[::2] == ["1 run, 1 done", "time: 30\u202fs in all, nothing left to do"]
     both = totals([row, timed]).splitlines()[2]

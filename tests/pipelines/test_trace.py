@@ -129,6 +129,37 @@ def test_a_row_of_a_table_within(project: Path, here: Path) -> None:
     assert lineage(find("cnn-0"))["made"]["evaluated"].keys() == {"grid/results/cnn/0/evaluate/metrics.json"}
 
 
+def test_a_row_is_that_of_the_report_that_is_named(project: Path, here: Path) -> None:
+    for name in ("results", "reports"):
+        shutil.copytree(project / name, here / "grid" / name)
+    shutil.copytree(project / "results", here / "results")
+    path = row_of(here) / "run.json"
+    other = {"fingerprint": "f" * 64, "config_hash": "f" * 64, "mlflow_run_id": "f" * 32}
+    path.write_text(json.dumps({**facts(row_of(here)), **other}))
+    assert find("cnn-0").folder == Path("results/cnn/0/train")
+    cell = find("grid/reports/results.json#cnn-0")
+    assert cell.folder == Path("grid/results/cnn/0/train")
+    assert lineage(cell)["made"]["report"] == "grid/reports/results.json"
+    elsewhere = find(f"{project}/reports/results.json#cnn-0")
+    assert elsewhere.facts["fingerprint"] == cell.facts["fingerprint"]
+    for row in ("cnn-7", "rnn-0"):
+        with pytest.raises(QuartetError, match=f"results.json#{row}: there is no such row"):
+            find(f"grid/reports/results.json#{row}")
+    shutil.rmtree(here / "grid" / "results")
+    with pytest.raises(QuartetError, match="its run lies neither here nor in MLflow"):
+        find("grid/reports/results.json#cnn-0")
+
+
+def test_a_row_of_the_same_name_in_another_table_is_not_this_one(project: Path, here: Path) -> None:
+    shutil.copytree(project / "results", here / "grid" / "results")
+    shutil.copytree(project / "reports", here / "reports")
+    rows = json.loads((here / "reports" / "results.json").read_text())
+    (here / "reports" / "results.json").write_text(json.dumps([{**rows[0], "config_hash": "f" * 64}]))
+    made = lineage(find("grid/results/cnn/0"))["made"]
+    assert made["report"] is None
+    assert made["report_shows_another"] is False, "the table has no report yet"
+
+
 def test_where_only_mlflow_is_left(project: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = facts(row_of(project))
     shutil.copyfile(project / "mlflow.db", here / "mlflow.db")
