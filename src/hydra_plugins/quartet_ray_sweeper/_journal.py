@@ -18,6 +18,7 @@ from hydra_plugins.quartet_ray_sweeper._space import Point, Refused
 
 TRIALS, STUDY = "trials.jsonl", "study.json"
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
+OPTIONS = "options"  # of what is asked for: what each option of a swept group comes to
 SHOWN = 6  # differences that a refusal names
 
 
@@ -107,6 +108,8 @@ def refuse_another(folder: Path, study: Mapping[str, Any]) -> None:
         return
     before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(json.loads(_text(study)))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    # The options are composed with all the rest, and change with it.
+    changed = [key for key in changed if not key.startswith(f"{OPTIONS}.")] or changed
     if changed:
         lines = [f"  {key}: {before.get(key, 'absent')} → {now.get(key, 'absent')}" for key in changed[:SHOWN]]
         more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

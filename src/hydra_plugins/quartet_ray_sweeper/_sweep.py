@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hydra_plugins.quartet_ray_sweeper._journal import STUDY, Journal, forget, refuse_another, same, settle
+from hydra_plugins.quartet_ray_sweeper._journal import OPTIONS, STUDY, Journal, forget, refuse_another, same, settle
 from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, parse
 from hydra_plugins.quartet_ray_sweeper._study import Study
 
@@ -104,7 +104,7 @@ def _asked(config: DictConfig, space: Space, options: dict[str, Any], loader: An
         "space": space.described(),
         "constants": space.constants,
         "base": _own(config),
-        "options": _options(config, space, loader),
+        OPTIONS: _options(config, space, loader),
         "sweeper": {key: _as_data(value) for key, value in options.items() if key not in ELASTIC},
     }
 
