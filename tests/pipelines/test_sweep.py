@@ -343,6 +343,7 @@ def test_a_paused_trial_goes_on_to_its_end(here: Path, words: Any, scheduler: st
 @pytest.mark.slow
 def test_an_interrupted_sweep_ends_what_it_began(here: Path, words: Any) -> None:
     given = words("optimizer.lr=1e-12,1e-11", "hydra/sweeper/scheduler=fifo", steps=1500)  # none betters its first
+    given.append("validate_every='100 steps'")  # often, so that none is at its end when it is interrupted
     folder = here / "sweep"
     for times in (1, 2):
         process = begun(given, here)
