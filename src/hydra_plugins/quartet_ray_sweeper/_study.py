@@ -14,7 +14,7 @@ from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED
 from hydra_plugins.quartet_ray_sweeper._space import Space
 
 OBJECTIVE = "objective"  # the metric that a task's return value is
-WORST = 1e300  # a number still, between which and others can be interpolated
+WORST = 1e100  # a number still: schedulers interpolate to it, searchers multiply several
 
 
 def return_counts(metrics: Collection[str], reported: Collection[str]) -> bool:
