@@ -8,12 +8,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pipelines.check import check
-from pipelines.configuration import CONF, Tree, compose, resolve
+from pipelines.configuration import Tree, compose, resolve
 from pipelines.signatures import signature
+from pipelines.sweepable import refuse_deletions, refuse_metric, refuse_shapes, refuse_solved
+from pipelines.tuned import sweep_file
 from quartet.budget import Budget, Spent
 from quartet.types import QuartetError
 
@@ -21,26 +22,9 @@ if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
     from hydra.core.override_parser.types import Override
 
-SWEEPER, OBJECTIVE = "hydra/sweeper", "objective"
+SWEEPER = "hydra/sweeper"
 # What decides the objective, how long a trial trains, and how many workers it starts: each of its values is looked at.
 DECIDING = ("experiment", "profile", "tuned", "task", "budget", "data", "trainer")
-# Of what PBT may change nothing under way: the weights that it hands on would not fit.
-SHAPING = ("experiment", "task", "data", "net", "method.discriminator", "match")
-
-# What a trial was given that is no finding: how long and where it ran, and what was drawn.
-NOT_TUNED = (
-    "experiment",
-    "sweep",
-    "profile",
-    "seed",
-    "out",
-    "budget",
-    "validate_every",
-    "tracking",
-    "trainer",
-    "launcher",
-    "tuned_from",
-)
 
 
 def on_ray(overrides: Sequence[Override]) -> bool:
@@ -56,13 +40,13 @@ def completed(overrides: Sequence[Override], loader: ConfigLoader | None = None)
     objectives do not compare. `loader` knows the groups of conf/, for globs."""
     from hydra_plugins.quartet_ray_sweeper._space import lines
 
-    _refuse_deletions(overrides)
+    refuse_deletions(overrides)
     file = sweep_file(overrides)
     own = (file.get("hydra") or {}).get("sweeper") or {}
     given = {str(one.key_or_group) for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
     params = OverridesParser.create(config_loader=loader).parse_overrides(lines(own.get("params") or {}))
-    _refuse_metric({**own, **_sweeper_options(overrides)}, given)
-    _refuse_shapes([*params, *overrides], file)
+    refuse_metric({**own, **_sweeper_options(overrides)}, given)
+    refuse_shapes([*params, *overrides], scheduler=_scheduler(overrides, file))
     trees = _trees([*params, *overrides])
     mode = _mode(trees)
     time, max_time = _clock(trees)
@@ -104,66 +88,13 @@ def _sweeper_options(overrides: Sequence[Override]) -> dict[str, Any]:
     }
 
 
-def _refuse_metric(options: dict[str, Any], given: set[str]) -> None:
-    """A sweep may go by what a run says of its validation, and knows its way for the objective alone."""
-    asked = options.get("metric", OBJECTIVE)
-    for metric in asked if isinstance(asked, list) else [asked]:
-        if metric != OBJECTIVE and not str(metric).startswith("val/"):
-            raise QuartetError(
-                f"hydra.sweeper.metric: given {metric}, which no sweep goes by\n"
-                f"take {OBJECTIVE}, the best so far of what the task is validated by, or another of val/…, as val/loss"
-            )
-    if "hydra.sweeper.metric" in given and "hydra.sweeper.mode" not in given:
-        raise QuartetError(
-            "hydra.sweeper.mode: not given beside hydra.sweeper.metric; add hydra.sweeper.mode=min or max"
-        )
-
-
-def _refuse_shapes(overrides: Sequence[Override], file: Tree) -> None:
-    """Population-based training hands weights from one trial to another, whose net must be the same."""
+def _scheduler(overrides: Sequence[Override], file: Tree) -> str | None:
+    """The scheduler that is chosen by name: typed, or in the file of conf/sweep/."""
     group = f"{SWEEPER}/scheduler"
-    chosen = {
-        key: value for entry in file.get("defaults", []) if isinstance(entry, dict) for key, value in entry.items()
-    }
+    chosen = {key: option for entry in file.get("defaults", []) for key, option in entry.items()}
     typed = {one.key_or_group: one.value() for one in overrides if not one.is_sweep_override()}
-    if typed.get(group, chosen.get(f"override /{group}")) != "pbt":
-        return
-    for one in overrides:
-        key = str(one.key_or_group)
-        shapes = any(key == part or key.startswith(f"{part}.") for part in SHAPING) and not key.endswith("dropout")
-        if one.is_sweep_override() and shapes:
-            raise QuartetError(
-                f"{key}: population-based training hands weights on, which fit no other net or data\n"
-                "take another hydra/sweeper/scheduler, or sweep the optimizer, the schedule or dropout"
-            )
-
-
-def _refuse_deletions(overrides: Sequence[Override]) -> None:
-    for one in overrides:
-        key = str(one.key_or_group)
-        if one.is_delete() and not one.is_hydra_override() and key.split(".")[0] not in ("tuned", *NOT_TUNED):
-            raise QuartetError(
-                f"{one.input_line}: what a sweep finds becomes a file of conf/tuned/, which cannot take a key away\n"
-                f"give {key} another value, or take it out of the experiment's file"
-            )
-
-
-def refuse_solved(overrides: Sequence[Override], tree: Tree) -> None:
-    """A width that `match` solves for is none to sweep: all of the runs would be the same."""
-    wished = next((f"match.{key}" for key, value in tree["match"].items() if value is not None), None)
-    for one in overrides:
-        if wished and one.is_sweep_override() and one.key_or_group in ("net.width", "method.discriminator.width"):
-            raise QuartetError(
-                f"{one.input_line}: {wished} sets the width, so that all of these are one run\n"
-                f"add {wished}=null, or sweep something else"
-            )
-
-
-def sweep_file(overrides: Sequence[Override]) -> Tree:
-    """The file of conf/sweep/ that is chosen, {} for none."""
-    name = next((one.value() for one in overrides if one.key_or_group == "sweep"), None)
-    path = CONF / "sweep" / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if name is not None and path.exists() else {}
+    found = typed.get(group, chosen.get(f"override /{group}"))
+    return None if found is None else str(found)
 
 
 def _trees(overrides: Sequence[Override]) -> list[Tree]:

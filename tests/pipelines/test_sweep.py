@@ -70,7 +70,7 @@ def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.Monk
     from types import SimpleNamespace as Namespace
 
     from pipelines.configuration import save, tuning_trials
-    from pipelines.study import write_tuned
+    from pipelines.tuned import write_tuned
 
     def write(*tried: str) -> tuple[Path, str]:
         save(compose(["experiment=cnn", *tried]), here / "7" / "config.yaml")
@@ -391,7 +391,8 @@ def wait_for_checkpoint(here: Path, process: subprocess.Popen[str]) -> Path:
 def test_a_sweep_by_another_metric_says_so(here: Path) -> None:
     from types import SimpleNamespace as Namespace
 
-    from pipelines.study import reached, sought
+    from pipelines.study import sought
+    from pipelines.tuned import reached
 
     (here / "run.json").write_text(
         json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
