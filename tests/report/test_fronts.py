@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sample_runs import read, record
 
 from quartet.report import Run, page
 from quartet.report.comparison import comparisons
-from quartet.report.fronts import Point, decades, front, fronts
+from quartet.report.fronts import Point, _names, decades, front, fronts
 
 
 def point(name: str, cost: float, quality: float) -> Point:
@@ -84,3 +85,15 @@ def test_marks_of_a_logarithmic_axis_are_few_and_inside(low: float, high: float)
     assert 1 <= len(found) <= 7
     assert all(low <= value <= high for value in found)
     assert found == sorted(found)
+
+
+def test_an_axis_has_several_numbers_however_little_it_spans() -> None:
+    assert decades(116, 176) == [120, 140, 160]
+    assert decades(118, 130) == [120, 130]
+
+
+def test_a_name_lies_on_no_point() -> None:
+    places = {point("first", 1, 1): (300.0, 40.0), point("second", 2, 2): (290.0, 44.0)}
+    first, second = (float(y) for y in re.findall(r' y="([\d.]+)"', str(_names(places))))
+    assert first < 40 - 5  # above its own point, which has a radius of 5
+    assert second > 44 + 5 + 8  # below, the letters as high as they are

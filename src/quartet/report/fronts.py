@@ -35,20 +35,21 @@ class Point:
 
 
 def fronts(comparison: Comparison) -> list[Markup]:
-    """A chart for each cost that differs; a sentence for one that was matched. Empty where better has no direction."""
+    """A chart for each cost that differs; then a sentence for each that was matched. Empty where better has no
+    direction."""
     if not comparison.contested or comparison.metric not in RISING | FALLING:
         return []
-    drawn = []
+    drawn, said = [], []
     for key, (what, most) in COSTS.items():
         points = measured(comparison, key)
         costs = [point.cost for point in points]
         if len(points) < 2 or min(costs) <= 0:
             continue
         if max(costs) / min(costs) - 1 <= most:
-            drawn.append(tag("p", f"Matched in {what}: there is no front to draw.", class_="note"))
+            said.append(tag("p", f"Matched in {what}: there is no front to draw.", class_="note"))
         else:
             drawn.append(_figure(points, comparison.metric, what))
-    return drawn
+    return drawn + said
 
 
 def measured(comparison: Comparison, cost: str) -> list[Point]:
@@ -107,11 +108,11 @@ def _chart(points: Sequence[Point], best: Sequence[Point], title: str, what: str
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Round numbers for a logarithmic axis: at best the powers of ten, else also two and five times them."""
+    """Round numbers for a logarithmic axis: at best the powers of ten, else also two and five times them, or finer."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(range(10, 100, 5))):
-        scale = 0.1 if factors[0] == 10 else 1
-        found = [factor * scale * 10.0**power for power in powers for factor in factors]
+    finer = (tuple(tenth / 10 for tenth in range(10, 100, step)) for step in (5, 2, 1))
+    for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), *finer):
+        found = [factor * 10.0**power for power in powers for factor in factors]
         found = [value for value in found if low <= value <= high]
         if len(found) >= 3:
             return found[:: math.ceil(len(found) / 6)]
@@ -145,11 +146,12 @@ def _marks(point: Point, place: tuple[float, float], x: Scale, y: Scale, best: b
 
 
 def _names(places: dict[Point, tuple[float, float]]) -> Markup:
-    """Names above their points, towards the side with room, pushed down where they would lie on each other."""
+    """Names above their points, towards the side with room; below, where another name would be in the way."""
     written, above = [], {True: -math.inf, False: -math.inf}
     for point, (x, y) in sorted(places.items(), key=lambda item: item[1][1]):
         right = x < (LEFT + WIDTH) / 2
-        above[right] = max(y - 9, above[right] + LINE)
+        next_free = above[right] + LINE
+        above[right] = y - 9 if y - 9 >= next_free else max(y + 16, next_free)
         written.append(
             tag("text", point.name, x=f"{x + (-4 if right else 4):.1f}", y=f"{above[right]:.1f}",
                 text_anchor=None if right else "end", class_=f"name {point.family}")
