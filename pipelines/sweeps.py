@@ -14,7 +14,7 @@ from pipelines.check import check
 from pipelines.configuration import Tree, compose, resolve
 from pipelines.signatures import signature
 from pipelines.sweepable import refuse_deletions, refuse_metric, refuse_shapes, refuse_solved
-from pipelines.tuned import sweep_file
+from pipelines.tuned import chosen_file, defaults
 from quartet.budget import Budget, Spent
 from quartet.types import QuartetError
 
@@ -41,7 +41,7 @@ def completed(overrides: Sequence[Override], loader: ConfigLoader | None = None)
     from hydra_plugins.quartet_ray_sweeper._space import lines
 
     refuse_deletions(overrides)
-    file = sweep_file(overrides)
+    file = chosen_file("sweep", overrides)
     own = (file.get("hydra") or {}).get("sweeper") or {}
     given = {str(one.key_or_group) for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
     params = OverridesParser.create(config_loader=loader).parse_overrides(lines(own.get("params") or {}))
@@ -91,9 +91,8 @@ def _sweeper_options(overrides: Sequence[Override]) -> dict[str, Any]:
 def _scheduler(overrides: Sequence[Override], file: Tree) -> str | None:
     """The scheduler that is chosen by name: typed, or in the file of conf/sweep/."""
     group = f"{SWEEPER}/scheduler"
-    chosen = {key: option for entry in file.get("defaults", []) for key, option in entry.items()}
     typed = {one.key_or_group: one.value() for one in overrides if not one.is_sweep_override()}
-    found = typed.get(group, chosen.get(f"override /{group}"))
+    found = typed.get(group, defaults(file).get(f"override /{group}"))
     return None if found is None else str(found)
 
 
@@ -140,14 +139,16 @@ def _clock(trees: Sequence[Tree]) -> tuple[str, float]:
             "give all of them a budget in the same unit"
         )
     (unit,) = units
+    if unit == "samples":
+        return unit, max(map(samples, trees))
     for tree in trees:
         ensure(tree["data"])  # here, and not in each trial
-    return unit, max(map(samples, trees) if unit == "samples" else (budget.amount for budget in budgets))
+    return unit, max(budget.amount for budget in budgets)
 
 
 def samples(tree: Tree) -> int:
-    """A budget of samples, steps or epochs in samples. Texts are opened to count what an epoch or a step has of
-    them."""
+    """A budget of samples, steps or epochs in samples. Prepares the data; texts are opened to count what an epoch or a
+    step has of them."""
     from pipelines.prepare import ensure
 
     folder = ensure(tree["data"])

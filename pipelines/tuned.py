@@ -45,9 +45,8 @@ def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
     given = OverridesParser.create().parse_overrides(best.overrides)
     chosen: dict[str, Any] = {}
     nested = OmegaConf.create({})
-    for file in (tuned_file(given), sweep_file(given)):  # the later wins, as what was typed does
-        for entry in file.get("defaults", []):
-            chosen |= {key: option for key, option in entry.items() if not key.startswith(FOR_THE_SWEEP)}
+    for file in (chosen_file("tuned", given), chosen_file("sweep", given)):  # the later wins, as what was typed does
+        chosen |= {key: option for key, option in defaults(file).items() if not key.startswith(FOR_THE_SWEEP)}
         nested.merge_with({key: value for key, value in file.items() if key not in ("defaults", "hydra", *NOT_TUNED)})
     for one in given:
         key = str(one.key_or_group)
@@ -78,18 +77,17 @@ def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
     return path, " ".join(line.removeprefix("# ") for line in before)
 
 
-def sweep_file(overrides: Sequence[Override]) -> Tree:
-    """The file of conf/sweep/ that is chosen, {} for none."""
-    name = next((one.value() for one in overrides if one.key_or_group == "sweep"), None)
-    path = CONF / "sweep" / f"{name}.yaml"
+def chosen_file(group: str, overrides: Sequence[Override]) -> Tree:
+    """The file of conf/<group>/ that is chosen, {} for none."""
+    name = next((one.value() for one in overrides if one.key_or_group == group), None)
+    path = CONF / group / f"{name}.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) if name is not None and path.exists() else {}
 
 
-def tuned_file(given: Sequence[Override]) -> dict[str, Any]:
-    """The file of an earlier sweep that this one began from, {} for none."""
-    name = next((one.value() for one in given if one.key_or_group == "tuned"), None)
-    path = CONF / "tuned" / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+def defaults(file: Tree) -> Tree:
+    """What a file's defaults list chooses, by group; `_self_` in it chooses nothing."""
+    entries = [entry for entry in file.get("defaults", []) if isinstance(entry, dict)]
+    return {key: option for entry in entries for key, option in entry.items()}
 
 
 def reached(study: Study, best: Record) -> str:

@@ -443,3 +443,10 @@ def test_workers_that_no_machine_is_left_for_are_waited_for_aloud(
     said = capsys.readouterr().out
     assert said.startswith("2 workers of 2 CPUs and 0 GPUs asked for, Ray has only 1 machine with 1 CPUs and 0 GPUs")
     assert said.count("asked for") == 1
+
+
+def test_a_file_of_a_sweep_may_say_when_itself_is_read() -> None:
+    from pipelines.tuned import defaults
+
+    assert defaults({"defaults": ["_self_", {"override /net": "cnn"}]}) == {"override /net": "cnn"}
+    assert defaults({}) == {}

@@ -19,7 +19,7 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search.bohb import TuneBOHB
 
-from hydra_plugins.quartet_ray_sweeper._space import SLASH, Refused, Space, Value
+from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, Value
 
 BEYOND = 1e-6  # Tune ends what reaches max_t; a little more is never reached
 TICKS = 81  # HyperBand's numbers of trials follow from how many units its clock has; it gets one of so many
@@ -121,10 +121,7 @@ LONERS = (ASHAScheduler, MedianStoppingRule)  # they look at each trial by itsel
 
 def mutations(space: Space, domains: Mapping[str, Any]) -> dict[str, Any]:
     """How PBT may change a trial's values: what has an order to its neighbours, the rest to any other."""
-    return {
-        one.key: list(one.values) if one.values is not None else domains[one.key.replace("/", SLASH)]
-        for one in space.parameters
-    }
+    return {one.key: list(one.values) if one.values is not None else domains[one.name] for one in space.parameters}
 
 
 def within(space: Space, values: Mapping[str, Value]) -> dict[str, Value]:

@@ -76,27 +76,25 @@ class Define:
         for one in self.space.parameters:
             if not self.space.active(one, values):
                 continue
-            name = one.key.replace("/", SLASH)
             if one.values is not None and not one.whole:
-                values[one.key] = trial.suggest_categorical(name, one.values)
+                values[one.key] = trial.suggest_categorical(one.name, one.values)
             elif one.whole:
-                values[one.key] = trial.suggest_int(name, int(one.low), int(one.high), log=one.log)
+                values[one.key] = trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)
             else:
-                values[one.key] = trial.suggest_float(name, one.low, one.high, log=one.log)
+                values[one.key] = trial.suggest_float(one.name, one.low, one.high, log=one.log)
 
 
 def domains(space: Space) -> dict[str, Any]:
     """The space in Tune's words; conditions are not among them, so that every parameter is drawn always."""
     found: dict[str, Any] = {}
     for one in space.parameters:
-        name = one.key.replace("/", SLASH)
         if one.values is not None and not one.whole:
-            found[name] = tune.choice(list(one.values))
+            found[one.name] = tune.choice(list(one.values))
         elif one.whole:
             draw = tune.lograndint if one.log else tune.randint
-            found[name] = draw(int(one.low), int(one.high) + 1)
+            found[one.name] = draw(int(one.low), int(one.high) + 1)
         else:
-            found[name] = (tune.loguniform if one.log else tune.uniform)(one.low, one.high)
+            found[one.name] = (tune.loguniform if one.log else tune.uniform)(one.low, one.high)
     return found
 
 

@@ -45,6 +45,11 @@ class Parameter:
     when: Conditions = ()
 
     @property
+    def name(self) -> str:
+        """The key as Tune takes it."""
+        return self.key.replace("/", SLASH)
+
+    @property
     def some(self) -> tuple[Value, ...]:
         """All values of a list, both ends of an interval or of whole numbers."""
         return self.values if self.values is not None and not self.whole else (self.low, self.high)
