@@ -20,10 +20,10 @@ install: .venv/installed ## make .venv and install into it
 
 run: install ## prepare the data, train and evaluate the four architectures, write reports/index.html
 	@dvc repro
-	@python pipelines/compare.py --show
+	@quartet compare --show
 
 grid: install ## train every net on every data set, all of one size, three seeds; writes grid/reports/index.html
-	@python pipelines/grid.py grid
+	@quartet grid grid
 
 test: install ## the tests, without the slow ones and those that fetch data
 	@python -m pytest
@@ -41,7 +41,7 @@ bench: install ## measure the claims of speed, side by side; writes reports/benc
 	@python benchmarks/bench.py
 
 ui: install ## the MLflow pages at http://127.0.0.1:5000
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1 --port $${PORT:-5000} --workers 1
+	@quartet ui
 
 clean: ## remove what was made, here and in grid: build, data, results, reports and runs (not .venv, not mlflow.db, not DVC's cache)
 	@rm -rf $(foreach table,. grid,$(addprefix $(table)/,build data results reports runs))

@@ -11,12 +11,12 @@ from pipeline_leg import Leg
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from pipelines import worker
-from pipelines.build import build_data, build_method
 from quartet.methods import Adversarial
 from quartet.methods.average import Average
 from quartet.tasks.adversarial import discriminator_loss, generator_loss
 from quartet.types import QuartetError
+from quartet_app.run import worker
+from quartet_app.run.build import build_data, build_method
 
 Step = Callable[[dict[str, Any], int], None]
 

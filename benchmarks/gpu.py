@@ -75,7 +75,7 @@ def fill(line: Line, runs: Runs, *, note: str) -> None:
         "device": torch.cuda.get_device_name(),
     }
     line.note = note
-    line.command = f"pipelines/train.py experiment={line.name} profile=full"
+    line.command = f"quartet train experiment={line.name} profile=full"
 
 
 def peak() -> float:

@@ -15,10 +15,10 @@ from pipeline_leg import Leg, leg
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipelines import worker
-from pipelines.build import build_data
 from quartet.nets.stem import Normalise
 from quartet.types import QuartetError
+from quartet_app.run import worker
+from quartet_app.run.build import build_data
 
 TARGET = 20.0
 BATCH = 128

@@ -60,7 +60,7 @@ def compare(line: Line, folder: Path, *, repetitions: int, seconds: float) -> No
         CONSOLE.print(f"  samples/s, pipeline · bare: {i + 1}/{repetitions}   {shown}")
     line.value, line.samples_unit = ratio(line.ours, line.theirs), "samples/s"
     line.note = NOTE.format(warm=WARM, steps=steps - WARM, turn=TURN)
-    line.command = f"pipelines/train.py experiment={line.name} budget='{steps} steps'"
+    line.command = f"quartet train experiment={line.name} budget='{steps} steps'"
 
 
 class Turns(Watch):

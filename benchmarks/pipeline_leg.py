@@ -1,4 +1,4 @@
-"""Training through the pipeline as `pipelines/worker.py` sets it up, in this process, with a stopwatch inside.
+"""Training through the pipeline as `quartet_app.run.worker` sets it up, in this process, with a stopwatch inside.
 
 All cores are used unless OMP_NUM_THREADS says otherwise.
 """
@@ -16,11 +16,11 @@ import torch
 from hydra.utils import instantiate
 from measure import Stopwatch
 
-from pipelines import worker
-from pipelines.build import build_data, build_method
-from pipelines.configuration import compose
-from pipelines.prepare import ensure
 from quartet.methods.method import Method
+from quartet_app.config.composing import compose
+from quartet_app.data.prepared import ensure
+from quartet_app.run import worker
+from quartet_app.run.build import build_data, build_method
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 from measure import CONSOLE, Line, Skipped, alternate, ratio, workplace
 from startup import TRAIN
 
-from pipelines.configuration import compose
-from pipelines.prepare import ensure
 from quartet.types import QuartetError
+from quartet_app.config.composing import compose
+from quartet_app.data.prepared import ensure
 
 TARGET = 0.9
 TWO, ONE = ["trainer=ddp", "trainer.devices=2", "trainer.threads=1"], ["trainer.threads=2"]
@@ -66,7 +66,7 @@ def compare(lines: list[Line], *, repetitions: int, steps: int) -> None:
         line.ours, line.theirs, line.value = taken, theirs, ratio(taken, theirs)
         line.note = NOTE.format(steps=steps)
         both = (KINDS[line.name][0], ONE)
-        line.command = "; ".join(f"pipelines/train.py experiment=cnn {' '.join(side)}" for side in both)
+        line.command = "; ".join(f"quartet train experiment=cnn {' '.join(side)}" for side in both)
 
 
 def rate(words: list[str], folder: Path, *, steps: int) -> Callable[[], float]:
@@ -76,7 +76,7 @@ def rate(words: list[str], folder: Path, *, steps: int) -> Callable[[], float]:
         command = [sys.executable, str(TRAIN), *words]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise Skipped(f"pipelines/train.py {' '.join(words)} failed: {done.stderr.strip()[-300:]}")
+            raise Skipped(f"quartet train {' '.join(words)} failed: {done.stderr.strip()[-300:]}")
         facts = json.loads((folder / "out" / "run.json").read_text())
         if facts["steps"] != steps:
             raise Skipped(f"{facts['steps']} steps were trained, not {steps}")

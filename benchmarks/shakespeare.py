@@ -14,9 +14,9 @@ from measure import CONSOLE, Line, alternate, ratio, workplace
 from nanogpt import Recipe, Training
 from pipeline_leg import Leg, Watch, fit, leg
 
-from pipelines import worker
-from pipelines.build import build_data, build_task
 from quartet.types import QuartetError
+from quartet_app.run import worker
+from quartet_app.run.build import build_data, build_task
 
 TARGET = 2.0
 LOSS = 1.8857  # nats: what nanoGPT's recipe for a CPU ends with
@@ -67,7 +67,7 @@ def compare(lines: list[Line], race: Race, *, repetitions: int) -> None:
         line.note = NOTE.format(
             every=race.every, theirs=race.every, first=race.first, context=Recipe().context, loss=race.loss
         )
-        line.command = f"pipelines/train.py experiment={EXPERIMENTS[line.name]}; benchmarks/nanogpt.py"
+        line.command = f"quartet train experiment={EXPERIMENTS[line.name]}; benchmarks/nanogpt.py"
 
 
 def our_seconds(name: str, race: Race, *, seed: int) -> float:

@@ -36,7 +36,7 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
             timed(command, code=code), repetitions=repetitions, title=f"seconds, {name}", show="{:.2f}"
         )
         line.value = statistics.median(line.ours)
-        line.command = " ".join(["python", "pipelines/train.py", *arguments])
+        line.command = " ".join(["quartet", "train", *arguments])
         line.note = "from start to exit of the process"
         yield line
 

@@ -50,7 +50,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
             CONSOLE.print(f"  copies of the data: {i + 1}/{repetitions}   {value:.2f}")
     line.value = statistics.median(line.ours)
     line.note = NOTE.format(trials=TRIALS)
-    line.command = f"python pipelines/train.py -m hydra/sweeper=ray {' '.join(words)}"
+    line.command = f"quartet train -m hydra/sweeper=ray {' '.join(words)}"
 
 
 def wait(process: subprocess.Popen[bytes], words: list[str], folder: Path) -> None:

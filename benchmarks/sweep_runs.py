@@ -16,8 +16,8 @@ from typing import Any
 from measure import Skipped
 from startup import TRAIN
 
-from pipelines.configuration import compose
-from pipelines.prepare import ensure
+from quartet_app.config.composing import compose
+from quartet_app.data.prepared import ensure
 
 PATIENCE = 60.0  # seconds for a sweep to end when it is told to
 EVERY = 0.1  # seconds between two looks at the journal
@@ -63,7 +63,7 @@ def at_once(count: int) -> list[str]:
 
 @contextmanager
 def sweeping(words: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`pipelines/train.py --multirun` under way in `folder`; ended with the block where it still runs."""
+    """`quartet train --multirun` under way in `folder`; ended with the block where it still runs."""
     with (folder / "output").open("wb") as output:
         command = [sys.executable, str(TRAIN), "--multirun", *words]
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
@@ -106,7 +106,7 @@ def journal(folder: Path) -> list[dict[str, Any]]:
 def broken(words: list[str], folder: Path, code: int | None) -> Skipped:
     """What to raise for a sweep that ended with `code`."""
     said = (folder / "output").read_text(errors="replace").strip()
-    return Skipped(f"pipelines/train.py --multirun {' '.join(words)} ended with {code}: {said[-300:]}")
+    return Skipped(f"quartet train --multirun {' '.join(words)} ended with {code}: {said[-300:]}")
 
 
 def runs(folder: Path) -> list[tuple[float, dict[str, Any]]]:
@@ -117,5 +117,5 @@ def runs(folder: Path) -> list[tuple[float, dict[str, Any]]]:
 
 def commands(ray: list[str], given: list[str]) -> str:
     """A sweep on Ray and the plain one, as a person types them."""
-    train = "python pipelines/train.py -m"
+    train = "quartet train -m"
     return f"{train} hydra/sweeper=ray {' '.join([*ray, *given])}; {train} {' '.join(given)}"

@@ -59,7 +59,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     line.more.update(missing=said, together=together)
     line.note = NOTE.format(trials=trials, epochs=epochs, n=repetitions)
     typed = " ".join(["hydra/sweeper=ray", "tracking.uri=http://127.0.0.1:…", *words])
-    line.command = f"python pipelines/train.py -m {typed}"
+    line.command = f"quartet train -m {typed}"
 
 
 def overlap(events: list[dict[str, Any]]) -> int:

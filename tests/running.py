@@ -20,14 +20,15 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+QUARTET = (sys.executable, "-m", "quartet_app")  # the command `quartet`, by this Python
 
 
 def command(
-    script: str, *arguments: str, cwd: Path, check: bool = True, limit: float = 300, **env: str
+    name: str, *arguments: str, cwd: Path, check: bool = True, limit: float = 300, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """A pipeline's script as a user runs it, one thread a process."""
+    """Run `quartet NAME …` as a user does, one thread a process."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "pipelines" / script), *arguments],
+        [*QUARTET, name, *arguments],
         cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=limit,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
@@ -36,9 +37,7 @@ def command(
 
 def interrupted(overrides: list[str], folder: Path) -> None:
     """Start a run and kill it without warning once it has written a checkpoint."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "pipelines" / "train.py"), *overrides], cwd=folder, stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*QUARTET, "train", *overrides], cwd=folder, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(folder.glob("runs/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
         assert process.poll() is None, "ended before its first checkpoint"

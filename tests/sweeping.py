@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import running
 def begun(words: list[str], cwd: Path, *, project: Path = running.ROOT) -> subprocess.Popen[str]:
     """Training under way, by the repository or a copy of it in `project`."""
     return subprocess.Popen(
-        [sys.executable, str(project / "pipelines" / "train.py"), *words],
+        [*running.QUARTET, "train", *words],
         cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**running.environment(project), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip

@@ -17,12 +17,10 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(("experiment", "published"), [("mnist1d_cnn", 0.94), ("mnist1d_rnn", 0.91)])
 def test_mnist1d_is_told_apart_as_published(experiment: str, published: float, tmp_path: Path) -> None:
     """Greydanus and Kobak, arXiv:2011.14439, table 1: the mean of three seeds."""
-    command(
-        "train.py", "--multirun", f"experiment={experiment}", "seed=0,1,2", "tracking=none", cwd=tmp_path, limit=5400
-    )
+    command("train", "--multirun", f"experiment={experiment}", "seed=0,1,2", "tracking=none", cwd=tmp_path, limit=5400)
     accuracies = []
     for run in runs(tmp_path):
-        command("evaluate.py", str(run), cwd=tmp_path)
+        command("evaluate", str(run), cwd=tmp_path)
         accuracies.append(json.loads((run / "evaluate" / "metrics.json").read_text())["test/accuracy"])
     assert len(accuracies) == 3
     assert fmean(accuracies) >= published
@@ -33,7 +31,7 @@ def test_mnist1d_is_told_apart_as_published(experiment: str, published: float, t
 def test_tiny_shakespeare_as_nanogpt_on_a_gpu(tmp_path: Path) -> None:
     """Its README: a validation loss of 1.4697 nats after 5,000 steps."""
     words = ["experiment=tiny_shakespeare_transformer", "profile=full", "tracking=none"]
-    command("train.py", *words, cwd=tmp_path, limit=3600)
+    command("train", *words, cwd=tmp_path, limit=3600)
     assert min(float(row["loss"]) for row in curve(only_run(tmp_path), "val")) <= 1.4697
 
 
@@ -41,7 +39,7 @@ def test_tiny_shakespeare_as_nanogpt_on_a_gpu(tmp_path: Path) -> None:
 @pytest.mark.network
 def test_multi30k_is_translated_as_published_on_a_gpu(tmp_path: Path) -> None:
     """English to German, test_2016_flickr, by sacrebleu: Transformers of this size are published at 38 and above."""
-    command("train.py", "experiment=multi30k_transformer", "profile=full", "tracking=none", cwd=tmp_path, limit=3600)
-    command("evaluate.py", str(only_run(tmp_path)), cwd=tmp_path)
+    command("train", "experiment=multi30k_transformer", "profile=full", "tracking=none", cwd=tmp_path, limit=3600)
+    command("evaluate", str(only_run(tmp_path)), cwd=tmp_path)
     metrics = json.loads((only_run(tmp_path) / "evaluate" / "metrics.json").read_text())
     assert metrics["test/bleu"] >= 38

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quartet.data.augment import Augment, erase, flip, shift
+from quartet.data.loading.augment import Augment, erase, flip, shift
 from quartet.types import QuartetError
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from quartet.data.fetch import fetch, mirrors
-from quartet.data.places import Address, DebianPackage, Folder, PyPIPackage, open_deb
+from quartet.data.preparing.fetch import fetch, mirrors
+from quartet.data.preparing.places import Address, DebianPackage, Folder, PyPIPackage, open_deb
 from quartet.types import QuartetError
 
 CONTENT = b"what was asked for\n" * 1000
@@ -148,7 +148,7 @@ def test_a_full_disk_is_said_in_words_and_leaves_nothing(tmp_path: Path, target:
     script = (
         "import resource, sys; from pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "from quartet.data.fetch import fetch; from quartet.data.places import Folder\n"
+        "from quartet.data.preparing.fetch import fetch; from quartet.data.preparing.places import Folder\n"
         "fetch(Path(sys.argv[2]), digests=[sys.argv[3]], places=[Folder(Path(sys.argv[1]))])\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path), str(target), DIGEST]

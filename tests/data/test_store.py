@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from quartet.data import Source, is_prepared, prepare
-from quartet.data.files import write_array
+from quartet.data.loading.files import write_array
 from quartet.types import QuartetError
 
 # What a process of its own runs: a source that writes slowly, or more than it may.
@@ -24,7 +24,7 @@ import resource, sys, time
 from pathlib import Path
 import numpy as np
 from quartet.data import Source, prepare
-from quartet.data.files import write_array
+from quartet.data.loading.files import write_array
 
 class Slow(Source):
     KIND, LICENCE, ORIGIN = "series", "none", "a test"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quartet.data.text import _pieces
-from quartet.data.tokenizer import Tokenizer, train_tokenizer
+from quartet.data.loading.tokenizer import Tokenizer, train_tokenizer
+from quartet.data.preparing.text import _pieces
 from quartet.types import BOS, EOS, PAD, UNK, QuartetError
 
 TEXT = "To be, or not to be: that is the question.\n\n  HAMLET.\nWhether 'tis nobler\tin the mind to suffer…\n" * 20

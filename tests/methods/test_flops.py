@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from hydra.utils import instantiate
 from torch import nn
 
-from pipelines.configuration import compose_group
 from quartet.methods.flops import count_flops
 from quartet.types import Classes, Pixels, Tokens
+from quartet_app.config.composing import compose_group
 
 
 def build(net: str, **settings: Any) -> Any:

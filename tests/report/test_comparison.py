@@ -11,10 +11,10 @@ import pytest
 from sample_runs import read, run
 
 from quartet.report import Run, analysis, markdown, page, results, summary
-from quartet.report.comparison import Comparison, comparisons
-from quartet.report.numerals import spread
-from quartet.report.statistics import differences
-from quartet.report.verdict import permutation_caveat, plus_minus, verdict
+from quartet.report.comparing.comparison import Comparison, comparisons
+from quartet.report.comparing.statistics import differences
+from quartet.report.comparing.verdict import permutation_caveat, plus_minus, verdict
+from quartet.report.drawing.numerals import spread
 
 ACCURACY = {"cnn": [0.9012, 0.9031, 0.9057], "rnn": [0.9533, 0.9571, 0.9612], "transformer": [0.8471, 0.8932, 0.9113]}
 NAMES = {"a": "the CNN", "b": "the RNN"}

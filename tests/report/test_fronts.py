@@ -10,7 +10,7 @@ import pytest
 from sample_runs import read, record
 
 from quartet.report import Run, page
-from quartet.report.comparison import comparisons
+from quartet.report.comparing.comparison import comparisons
 from quartet.report.fronts import Point, _names, decades, front, fronts
 
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from quartet.report.chart import MOST_POINTS, Line, line_chart, thin, ticks
-from quartet.report.markup import Markup, tag
-from quartet.report.numerals import compact, duration, plain, spread
-from quartet.report.picture import sheet, signed
+from quartet.report.drawing.chart import MOST_POINTS, Line, line_chart, thin, ticks
+from quartet.report.drawing.markup import Markup, tag
+from quartet.report.drawing.numerals import compact, duration, plain, spread
+from quartet.report.drawing.picture import sheet, signed
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from sample_runs import record
 
 from quartet.report import Run
-from quartet.report.matched import matched, unmatched
+from quartet.report.comparing.matched import matched, unmatched
 from quartet.report.run import Cell, cells
 
 CONFIG: dict[str, Any] = {

@@ -32,7 +32,7 @@ def test_numbers_are_those_of_the_results_to_the_digit(four: list[Run]) -> None:
             assert f'title="{entry[key]}"' in html
         assert f"dvc repro evaluate@{entry['experiment']}-0" in text
 
-    typed = "python pipelines/train.py experiment=cnn net.width=8"
+    typed = "quartet train experiment=cnn net.width=8"
     by_hand = " ".join(read(page([run("classify", command=typed)])).text)
     assert typed in by_hand
     assert "dvc repro" not in by_hand

@@ -8,9 +8,9 @@ from typing import Any
 
 from sample_runs import read, run
 
-from pipelines.comparison import numbers
 from quartet.report import Run, analysis, apart, markdown, page, results, summary
 from quartet.report.table import commands
+from quartet_app.comparison.in_mlflow import numbers
 
 NET = {"_target_": "quartet.nets.CNN", "width": 16}
 IMAGES = {"name": "photos", "source": {"_target_": "quartet.data.ImageFolder", "height": 32}}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from quartet.report.statistics import (
+from quartet.report.comparing.statistics import (
     LEVEL,
     POWER,
     both_power,

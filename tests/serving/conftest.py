@@ -11,7 +11,7 @@ import torch
 from running import recipe
 from torch import nn
 
-from quartet.data.tokenizer import train_tokenizer
+from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
 from quartet.export import programs
 from quartet.serving import predictor

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from quartet.data.tokenizer import train_tokenizer
+from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
 from quartet.export import programs
 from quartet.methods.flops import count_flops

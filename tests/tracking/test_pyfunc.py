@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from quartet import nets
-from quartet.data.tokenizer import train_tokenizer
+from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe, portable
 from quartet.export import export
 from quartet.tracking import MLflow

@@ -1,7 +1,7 @@
 """Data: where examples come from (`Source`), how they are prepared once, and how batches of them are made.
 
 Preparing needs numpy only, so that nothing here is imported before it is asked for (PEP 562): torch and Lightning come
-with `DataModule`. A source of your own is one file; name its class by the file, `quartet.data.<file>.<Class>`.
+with `DataModule`. A source of your own is one file; name its class by the file, `quartet.data.sources.<file>.<Class>`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from importlib import import_module
 from typing import Any
 
 HOMES = {
-    "prepare": "store",
-    "is_prepared": "store",
-    "Source": "source",
-    "DataModule": "module",
-    "Augment": "augment",
-    "Tokenizer": "tokenizer",
-    "FashionMNIST": "fashion_mnist",
-    "MNIST1D": "mnist1d",
-    "Shakespeare": "shakespeare",
-    "TinyShakespeare": "tiny_shakespeare",
-    "LibreOfficeHelp": "libreoffice_help",
-    "Multi30k": "multi30k",
-    "ImageFolder": "image_folder",
-    "TextFiles": "text_files",
-    "SentencePairs": "sentence_pairs",
-    "ImageArrays": "arrays",
-    "SeriesArrays": "arrays",
+    "prepare": "preparing.store",
+    "is_prepared": "preparing.store",
+    "Source": "preparing.source",
+    "DataModule": "loading.module",
+    "Augment": "loading.augment",
+    "Tokenizer": "loading.tokenizer",
+    "FashionMNIST": "sources.fashion_mnist",
+    "MNIST1D": "sources.mnist1d",
+    "Shakespeare": "sources.shakespeare",
+    "TinyShakespeare": "sources.tiny_shakespeare",
+    "LibreOfficeHelp": "sources.libreoffice_help",
+    "Multi30k": "sources.multi30k",
+    "ImageFolder": "sources.image_folder",
+    "TextFiles": "sources.text_files",
+    "SentencePairs": "sources.sentence_pairs",
+    "ImageArrays": "sources.arrays",
+    "SeriesArrays": "sources.arrays",
 }
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from quartet.report.comparison import Comparison, common_caveats
+from quartet.report.comparing.comparison import Comparison, common_caveats
+from quartet.report.comparing.matched import matched
+from quartet.report.comparing.statistics import Difference
+from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.numerals import compact, duration
 from quartet.report.fronts import fronts
-from quartet.report.markup import Markup, join, tag
-from quartet.report.matched import matched
-from quartet.report.numerals import compact, duration
 from quartet.report.run import Cell, arrow, metric_name
-from quartet.report.statistics import Difference
 from quartet.report.table import exact, missing, named, number, spread_data, table
-from quartet.report.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 
 
 def verdicts(contested: Sequence[Comparison]) -> Markup:

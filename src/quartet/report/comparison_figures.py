@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from quartet.report.comparing.matched import label
 from quartet.report.curves import band, by_seed
-from quartet.report.matched import label
 from quartet.report.run import Cell, Run, arrow, comparable, mean_and_deviation, metric_name
 
 if TYPE_CHECKING:

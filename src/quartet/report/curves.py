@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from quartet.report.chart import Band, Line, line_chart
-from quartet.report.markup import Markup, tag
+from quartet.report.drawing.chart import Band, Line, line_chart
+from quartet.report.drawing.markup import Markup, tag
 from quartet.report.run import Cell, Row, arrow, finite, metric_name
 
 # Columns that say when and how fast, not how well; perplexity says nothing that the loss does not.

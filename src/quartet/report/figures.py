@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quartet.report.curves import names, points
-from quartet.report.picture import sheet, signed, with_channels
+from quartet.report.drawing.picture import sheet, signed, with_channels
 from quartet.report.run import Cell, Run, metric_name
 
 if TYPE_CHECKING:

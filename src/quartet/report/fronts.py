@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from quartet.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
-from quartet.report.comparison import Comparison
-from quartet.report.markup import Markup, join, tag
-from quartet.report.matched import CLOCK_TOLERANCE, TOLERANCE, label
-from quartet.report.numerals import compact
+from quartet.report.comparing.comparison import Comparison
+from quartet.report.comparing.matched import CLOCK_TOLERANCE, TOLERANCE, label
+from quartet.report.drawing.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.numerals import compact
 from quartet.report.run import FALLING, RISING, arrow, metric_name
 
 # What each cost is called, and by what share nets may differ in it and yet be matched.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from quartet.report.comparison import Comparison, common_caveats, comparisons
-from quartet.report.matched import matched
-from quartet.report.numerals import compact, duration, spread
+from quartet.report.comparing.comparison import Comparison, common_caveats, comparisons
+from quartet.report.comparing.matched import matched
+from quartet.report.comparing.statistics import Difference
+from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
-from quartet.report.statistics import Difference
 from quartet.report.table import METRICS, REPEATED, commands, mean
-from quartet.report.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 
 
 def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from quartet.report.beside import anchor, beside, verdicts
-from quartet.report.comparison import Comparison, comparisons
+from quartet.report.comparing.comparison import Comparison, comparisons
 from quartet.report.curves import curves, told
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.evidence import evidence
-from quartet.report.markup import Markup, join, tag
-from quartet.report.numerals import compact, duration, spread
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
 from quartet.report.table import METRICS, every_number, mean, metric_table, missing, net_name, overview, repeat_table
 from quartet.report.table import anchor as anchor_of

@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
-from quartet.report.comparison import common_caveats, comparisons
-from quartet.report.markup import Markup, join, tag
-from quartet.report.matched import CHOSEN
-from quartet.report.numerals import compact, duration, spread
+from quartet.report.comparing.comparison import common_caveats, comparisons
+from quartet.report.comparing.matched import CHOSEN
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.run import FAMILY_NAMES, Cell, Run, arrow, cells, finite, metric_name
 
 RESULT_KEYS = (
@@ -142,7 +142,7 @@ def commands(run: Run) -> list[str]:
     experiment = (run["config"] or {}).get("experiment") or run["experiment"]  # a row's name may say more
     return [
         f"dvc repro evaluate@{experiment}-{run.seed}" if of_stage else typed,
-        *([f"python pipelines/trace.py --repeat {fingerprint}"] if fingerprint else []),
+        *([f"quartet trace --repeat {fingerprint}"] if fingerprint else []),
     ]
 
 

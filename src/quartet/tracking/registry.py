@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from quartet.tracking.place import alone
+from quartet.tracking.uri import alone
 from quartet.types import QuartetError
 
 VERSIONS = "mlflow.modelVersions"  # the tag by which a model's page names its versions

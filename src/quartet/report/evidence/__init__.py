@@ -1,7 +1,7 @@
 """What a run has to show beside its numbers: one file a task, each with `panels(run, family=…)`."""
 
+from quartet.report.drawing.markup import Markup
 from quartet.report.evidence import classify, generate, language, translate
-from quartet.report.markup import Markup
 from quartet.report.run import Run
 from quartet.report.table import missing
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quartet.report.chart import Line, line_chart
-from quartet.report.diagram import heat_map, sequence
-from quartet.report.markup import Markup, join, tag
-from quartet.report.picture import image, signed, strip
+from quartet.report.drawing.chart import Line, line_chart
+from quartet.report.drawing.diagram import heat_map, sequence
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.picture import image, signed, strip
 from quartet.report.run import Run
 from quartet.report.table import missing
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from quartet.report.diagram import bars, log_scale
-from quartet.report.markup import Markup, join, tag
-from quartet.report.picture import strip
+from quartet.report.drawing.diagram import bars, log_scale
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.picture import strip
 from quartet.report.run import Run
 from quartet.report.table import missing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quartet.report.markup import Markup, join, tag
+from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.run import Run
 from quartet.report.table import missing
 

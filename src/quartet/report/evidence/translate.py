@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quartet.report.diagram import heat_map
-from quartet.report.markup import Markup, join, tag
-from quartet.report.picture import image, shade
+from quartet.report.drawing.diagram import heat_map
+from quartet.report.drawing.markup import Markup, join, tag
+from quartet.report.drawing.picture import image, shade
 from quartet.report.run import Run
 from quartet.report.table import missing
 

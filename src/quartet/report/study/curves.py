@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from quartet.report.numerals import compact
+from quartet.report.drawing.numerals import compact
 from quartet.report.run import finite
 from quartet.report.study.canvas import BEST, escaped, put_label, put_legend, standing_out, title_of, titled_axes
 from quartet.report.study.trials import SIGN, Mode, Trial, best, state_of, worst_shown

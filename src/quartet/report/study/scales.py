@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quartet.report.chart import ticks
+from quartet.report.drawing.chart import ticks
 from quartet.report.run import finite
 from quartet.report.study.trials import Mode, score_text, value_text, worst_shown
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from quartet.report.numerals import compact, plain
+from quartet.report.drawing.numerals import compact, plain
 from quartet.report.run import finite
 
 Mode = Literal["min", "max"]

@@ -1,0 +1,1 @@
+"""Make batches of prepared data: kinds, readers, streams, augmentation, the DataModule."""

@@ -1,0 +1,47 @@
+"""Labelled examples, images or series: a batch is one gather of rows.
+
+B batch, H height, W width, C channels, L length.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from quartet.data.loading.files import read_array, shuffled
+from quartet.data.loading.streams import ORDER, Batch, EndlessPlan, Plan, SequentialPlan, check_shareable, subset
+
+
+class Examples:
+    """Batches: `x` uint8 (B, H, W, C) or float32 (B, L, C), `y` int64 (B,); in evaluation `index`, the places."""
+
+    def __init__(self, folder: Path, split: str, *, limit: int | None = None, seed: int = 0) -> None:
+        x = torch.from_numpy(read_array(folder / f"x_{split}.npy"))
+        self._shape = x.shape[1:]
+        self._rows = x.reshape(len(x), -1)
+        self._y = torch.from_numpy(read_array(folder / f"y_{split}.npy"))
+        self._used = subset(len(x), limit, seed=seed)
+        self.examples = len(self._used)
+
+    def training(self, *, batch_size: int, world: int, seed: int) -> Plan:
+        check_shareable(batch_size, world)
+        return EndlessPlan(
+            examples=self.examples,
+            batch_size=batch_size,
+            order=lambda epoch: self._used[shuffled(self.examples, seed=(seed, ORDER, epoch))],
+        )
+
+    def evaluation(self, *, batch_size: int, world: int) -> Plan:
+        return SequentialPlan(examples=self.examples, batch_size=batch_size, world=world)
+
+    def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
+        index = torch.from_numpy(chosen[share])
+        batch: Batch = {
+            "x": self._rows.index_select(0, index).reshape(-1, *self._shape),
+            "y": self._y.index_select(0, index),
+            "count": len(chosen),
+            "samples": len(chosen),
+        }
+        return batch if training else {**batch, "index": index}

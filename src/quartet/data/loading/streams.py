@@ -1,0 +1,178 @@
+"""Which examples make which batch: pure functions of a seed and a number, the same however many devices share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from quartet.data.loading.files import shuffled
+from quartet.types import QuartetError
+
+Batch = dict[str, Any]
+DRAWS = 5  # uniform numbers an example gets for its augmentation
+ORDER, PHASE, LIMIT, AUGMENT = range(4)  # streams of random numbers that have nothing to do with each other
+
+
+class Plan(Protocol):
+    """Which examples each global batch holds."""
+
+    per_epoch: int
+
+    def chosen(self, i: int) -> np.ndarray:
+        """The examples of global batch `i`, in order."""
+
+
+class Reader(Protocol):
+    """A split of a data set of one kind: it plans batches and gathers them."""
+
+    examples: int
+
+    def training(self, *, batch_size: int, world: int, seed: int) -> Plan: ...
+
+    def evaluation(self, *, batch_size: int, world: int) -> Plan: ...
+
+    def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
+        """The tensors of `chosen[share]`, with `count` and `samples` of all that is chosen."""
+
+
+class EndlessPlan:
+    """Epoch after epoch, each in its own order, cut into batches that are all full: none is dropped or made up.
+
+    `order(epoch)` gives the `examples` of an epoch, shuffled.
+    """
+
+    def __init__(self, *, examples: int, batch_size: int, order: Callable[[int], np.ndarray]) -> None:
+        self.examples = examples
+        self.batch_size = batch_size
+        self.per_epoch = -(-examples // batch_size)
+        self._order = order
+        self._kept: dict[int, np.ndarray] = {}
+
+    def chosen(self, i: int) -> np.ndarray:
+        position, end = i * self.batch_size, (i + 1) * self.batch_size
+        pieces = []
+        while position < end:
+            epoch, offset = divmod(position, self.examples)
+            piece = self._epoch(epoch)[offset : offset + end - position]
+            pieces.append(piece)
+            position += len(piece)
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        if epoch not in self._kept:
+            self._kept = {epoch: self._order(epoch)}
+        return self._kept[epoch]
+
+
+class SequentialPlan:
+    """Every example once, in order, in batches of nearly the same size, so that each device has part in each batch."""
+
+    def __init__(self, *, examples: int, batch_size: int, world: int) -> None:
+        if examples < world:
+            raise QuartetError(f"trainer.devices: {world} devices cannot share {examples} examples; use fewer devices")
+        self.examples = examples
+        self.per_epoch = max(1, min(-(-examples // batch_size), examples // world))
+
+    def chosen(self, i: int) -> np.ndarray:
+        return np.arange(i * self.examples // self.per_epoch, (i + 1) * self.examples // self.per_epoch)
+
+
+class Training:
+    """An endless stream of a rank's shares; batch `i` depends on (seed, i) alone, and the first one is `start`."""
+
+    def __init__(
+        self, reader: Reader, plan: Plan, *, rank: int, world: int, seed: int, start: int, draws: bool
+    ) -> None:
+        self.per_epoch = plan.per_epoch
+        self._reader, self._plan, self._draws = reader, plan, draws
+        self._rank, self._world, self._seed, self._start = rank, world, seed, start
+
+    def __iter__(self) -> Iterator[Batch]:
+        i = self._start
+        while True:
+            yield self.batch(i)
+            i += 1
+
+    def examples(self, i: int) -> int:
+        """How many global batch `i` has."""
+        return len(self._plan.chosen(i))
+
+    def batch(self, i: int) -> Batch:
+        """This rank's share of global batch `i`."""
+        chosen = self._plan.chosen(i)
+        share = share_of(len(chosen), rank=self._rank, world=self._world)
+        batch = self._reader.gather(chosen, share, training=True)
+        if self._draws:
+            batch["draws"] = draws(len(chosen), seed=self._seed, i=i)[share]
+        return batch
+
+
+class Clock(Protocol):
+    """What counts the training that was done, and says when to pause it."""
+
+    steps: int
+    samples: int
+
+    def leg_ends(self, *, samples: int, steps: int, batch: int) -> bool:
+        """Whether to pause after so many samples and steps, the newest step being of `batch` samples."""
+
+
+class Leg:
+    """Training from where the clock stands to its next pause: one epoch to Lightning, and a place to resume from."""
+
+    def __init__(self, training: Training, clock: Clock) -> None:
+        self._training, self._clock = training, clock
+
+    def __iter__(self) -> Iterator[Batch]:
+        steps, samples, over = self._clock.steps, self._clock.samples, False
+        while not over:
+            batch = self._training.batch(steps)
+            steps, samples = steps + 1, samples + batch["samples"]
+            over = self._clock.leg_ends(samples=samples, steps=steps, batch=batch["samples"])
+            yield batch
+
+
+class Evaluation:
+    """A finite stream of a rank's shares: the ranks together hold every example once, in `len()` batches each."""
+
+    def __init__(self, reader: Reader, plan: Plan, *, rank: int, world: int) -> None:
+        self.per_epoch = plan.per_epoch
+        self._reader, self._plan, self._rank, self._world = reader, plan, rank, world
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        for i in range(self.per_epoch):
+            chosen = self._plan.chosen(i)
+            share = share_of(len(chosen), rank=self._rank, world=self._world)
+            yield self._reader.gather(chosen, share, training=False)
+
+
+def share_of(count: int, *, rank: int, world: int) -> slice:
+    """The contiguous part of `count` that is `rank`'s; parts differ by one at most."""
+    return slice(count * rank // world, count * (rank + 1) // world)
+
+
+def check_shareable(batch_size: int, world: int) -> None:
+    if batch_size % world:
+        near = max(world, batch_size // world * world)
+        raise QuartetError(
+            f"data.loading.batch_size: {batch_size} cannot be shared equally by {world} devices; {near} would do"
+        )
+
+
+def subset(count: int, limit: int | None, *, seed: int) -> np.ndarray:
+    """The training examples to use: all, or `limit` of them by seed. A larger limit holds the smaller one's."""
+    everything = np.arange(count)
+    return everything if limit is None or limit >= count else shuffled(count, seed=(seed, LIMIT))[:limit]
+
+
+def draws(count: int, *, seed: int, i: int) -> Any:
+    """Uniform numbers in [0, 1) for each example of global batch `i`, float32 (count, DRAWS)."""
+    import torch
+
+    raw = np.random.Philox((seed, AUGMENT, i)).random_raw(count * DRAWS)
+    return torch.from_numpy((raw >> 40).astype(np.float32) * np.float32(2**-24)).reshape(count, DRAWS)

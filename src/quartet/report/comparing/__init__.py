@@ -1,0 +1,1 @@
+"""Compare runs by numbers: settings, matching, statistics and verdicts."""

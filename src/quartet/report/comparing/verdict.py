@@ -1,0 +1,166 @@
+"""A difference in words: what was shown, or what it would take to show something."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from quartet.report.comparing.statistics import LEVEL, MOST_SEEDS, POWER, Difference, Estimate, seeds_needed
+from quartet.report.drawing.numerals import NARROW_SPACE, compact, percent, plain
+from quartet.report.run import FALLING, RISING, metric_name
+
+# The smallest difference that would matter to someone who chooses a net: what "seeds needed" refers to.
+SMALLEST = {
+    "accuracy": 0.005,  # fifty of ten thousand examples; a test set of that size itself wavers by half as much
+    "bits_per_character": 0.02,  # a hundredth of the two bits or so that nets of this size reach
+    "bleu": 0.5,  # less is seldom reported as progress, and readers do not see it
+    "fid": 0.1,  # about what another seed changes in the features that are used here
+}
+MINUS = "\u2212"
+# The rule of `statistics` for a reader of the report.
+RULE = (
+    "Nets of one task and data set are compared by one metric, that of the task, on test data: each pair by Student's "
+    "paired t test over the seeds that both have, with Holm's correction over all pairs. For each task and data set, "
+    f"the chance that any two nets that are equal in truth are told apart is then at most {percent(1 - LEVEL)}.",
+    "± is how far a difference's interval reaches. It covers the true difference in at least "
+    f"{percent(LEVEL)} of cases, and is wider where the correction asks for it.",
+    "The t test takes differences for normally distributed. An exact permutation test does not, and has to agree where "
+    "there are seeds enough for it to find anything after the same correction. With n seeds its p is never below "
+    f"2^(1{NARROW_SPACE}{MINUS}{NARROW_SPACE}n), whatever was measured: with three it cannot decide, and verdicts rest "
+    "on the t test alone.",
+    "A pair whose difference is the same at every seed is not tested: nothing varies that it could be weighed against.",
+    "Seeds needed are those with which a difference of the size named would be shown with a chance of "
+    f"{percent(POWER)}, if seeds go on to vary as they did; with few seeds that is a rough guess.",
+    "Intervals speak of other seeds on the same data and with the same settings, not of other data.",
+)
+NETS = "Mean ± standard deviation over seeds, and the interval of the mean."
+PAIRS = (
+    f"First less second, over the seeds that both have, with an interval of at least {percent(LEVEL)}, as wide as "
+    "Holm's correction asks; p of the paired t test, and of the permutation test after the same correction."
+)
+# Accuracies are read as per cent, and their differences as points.
+UNITS = {"accuracy": (100.0, "points"), "balanced_accuracy": (100.0, "points")}
+
+
+def unit(metric: str) -> tuple[float, str]:
+    """What a difference is multiplied by before it is read, and the word that follows it."""
+    return UNITS.get(metric, (1.0, metric_name(metric)))
+
+
+def signed(difference: Difference, metric: str) -> str:
+    """A difference in its unit, with its sign and how far its interval reaches; – where there is none."""
+    if math.isnan(difference.mean):
+        return "–"
+    return (MINUS if difference.mean < 0 else "+") + _size(difference, metric)
+
+
+def _size(difference: Difference, metric: str) -> str:
+    factor, _ = unit(metric)
+    return plus_minus(abs(difference.mean) * factor, (difference.high - difference.low) / 2 * factor)
+
+
+def interval(estimate: Estimate | None) -> str:
+    """The bounds of a mean, – where there are none."""
+    if estimate is None or math.isnan(estimate.low):
+        return "–"
+    return f"{plain(estimate.low)} to {plain(estimate.high)}"
+
+
+def pair_head(metric: str) -> tuple[str, ...]:
+    """The columns of a table of pairs."""
+    return ("pair", f"difference, {unit(metric)[1]}", "seeds", "p", "p after Holm", "p, permutation", "verdict")
+
+
+def pair_name(difference: Difference, *, names: Mapping[str, str]) -> str:
+    first, second = (names[name].removeprefix("the ") for name in (difference.first, difference.second))
+    return f"{first} {MINUS} {second}"
+
+
+def short(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
+    """The verdict in a table's cell; the sentence stands among the verdicts."""
+    if math.isnan(difference.p):
+        return "not tested"
+    if not difference.shown:
+        return "no difference shown"
+    return f"{_order(difference, names, metric)[0]} {'is better' if metric in RISING | FALLING else 'has more'}"
+
+
+def _order(difference: Difference, names: Mapping[str, str], metric: str) -> tuple[str, str]:
+    """The better first, or where no way is better, the one that has more."""
+    pair = names[difference.first], names[difference.second]
+    return pair if (difference.mean > 0) != (metric in FALLING) else pair[::-1]
+
+
+def plus_minus(value: float, half: float) -> str:
+    """`value ± half`, both with the decimals that leave two digits of `half`."""
+    if not math.isfinite(half) or half <= 0:
+        return f"{value:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{value:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
+    """One sentence without its full stop, by the rule in `statistics`; `names` are those of the nets in words."""
+    first, second = names[difference.first], names[difference.second]
+    if len(difference.seeds) < 2:
+        common = f"only seed {difference.seeds[0]}" if difference.seeds else "no seed"
+        return f"no verdict on {first} and {second}: they have {common} in common, and two at least are needed"
+    if math.isnan(difference.p):
+        return f"no verdict on {first} and {second}: {_constant(difference, metric)}"
+    if difference.shown:
+        ahead, behind = _order(difference, names, metric)
+        how = "is better than" if metric in RISING | FALLING else "has more than"
+        return f"{ahead} {how} {behind} by {_size(difference, metric)} {unit(metric)[1]}"
+    return f"no difference shown between {first} and {second} {_instead(difference, metric)}"
+
+
+def _constant(difference: Difference, metric: str) -> str:
+    many, (factor, word) = len(difference.seeds), unit(metric)
+    if difference.mean == 0:
+        return f"the same value at each of the {many} seeds"
+    size = f"{abs(difference.mean) * factor:.3g} {word}"
+    return f"they differ by {size} at each of the {many} seeds, so that no chance is seen to weigh it against"
+
+
+def _instead(difference: Difference, metric: str) -> str:
+    many, (factor, word) = len(difference.seeds), unit(metric)
+    seeds = f"with {many} seeds"
+    if difference.holm <= 1 - LEVEL:
+        return (
+            f"{seeds}: the t test finds one (p {p_value(difference.holm)}), "
+            f"the permutation test does not (p {p_value(difference.flip_holm)})"
+        )
+    size = SMALLEST.get(metric)
+    if size is None:
+        return seeds
+    what = f"{size * factor:g} {word}"
+    if max(abs(difference.low), abs(difference.high)) < size:
+        return f"{seeds}, nor is there room in the interval for one of {what}"
+    needed = seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=many)
+    if needed is None:
+        return f"{seeds}; more than {compact(MOST_SEEDS)} would be needed to show {what}"
+    if needed == many:
+        return f"{seeds}, with which one of {what} would be shown with a chance of {percent(POWER)} or more"
+    return f"{seeds}; about {needed} would be needed to show {what}"
+
+
+def p_value(p: float) -> str:
+    """As a person reads it: two digits, and not more zeros than matter."""
+    if math.isnan(p):
+        return "–"
+    return "<" + NARROW_SPACE + "0.001" if p < 0.001 else f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"
+
+
+def permutation_caveat(differences: Sequence[Difference]) -> str:
+    """In words, whether the permutation test had a vote; '' where nothing was tested."""
+    tested = [d for d in differences if not math.isnan(d.p)]
+    mute = sorted({len(d.seeds) for d in tested if not d.votes})
+    if not tested:
+        return ""
+    if not mute:
+        return "The permutation test had a vote on each pair."
+    enough = next(n for n in range(2, 64) if tested[0].pairs * 2.0 ** (1 - n) <= 1 - LEVEL)
+    return (
+        f"The permutation test had no vote where there are {' or '.join(map(str, mute))} seeds, with which its p is "
+        f"never below {p_value(2.0 ** (1 - mute[-1]))}; from {enough} on it has one."
+    )

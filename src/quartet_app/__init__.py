@@ -1,0 +1,1 @@
+"""Quartet's application: what its commands and stages do, from the configuration to the report."""

@@ -1,0 +1,63 @@
+"""Print what a shell needs to complete `quartet`: eval "$(quartet completion bash)", or zsh, fish, tcsh."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from quartet_app.commands import COMMANDS
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="quartet completion", description=__doc__)
+    made.add_argument("shell", nargs="?", default="bash", choices=SHELLS)
+    return made
+
+
+def main(arguments: list[str]) -> None:
+    chosen = parser().parse_args(arguments)
+    from argcomplete import shellcode
+
+    print(shellcode(["quartet"], shell=chosen.shell))
+
+
+def complete() -> None:
+    """Answer a shell that asks what may come next, and exit; argcomplete's variables say what was typed."""
+    import argcomplete
+
+    argcomplete.autocomplete(whole_parser(), always_complete_options=False)
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """Return a parser of all commands; those that take overrides complete them as Hydra does."""
+    from importlib import import_module
+
+    whole = argparse.ArgumentParser(prog="quartet")
+    parsers = whole.add_subparsers()
+    for name, about in COMMANDS.items():
+        module = import_module(f"quartet_app.commands.{name}")
+        made = getattr(module, "parser", None)
+        one = parsers.add_parser(name, parents=[made()] if made else [], add_help=False, help=about)
+        words = next((action for action in one._actions if action.dest == "words"), None)
+        if made is None:
+            words = one.add_argument("words", nargs="*")
+        if words is not None:
+            words.completer = overrides  # type: ignore[attr-defined]
+    return whole
+
+
+def overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
+    """Return what Hydra would complete `prefix` to, after the words before it."""
+    from hydra._internal.core_plugins.bash_completion import BashCompletion
+    from hydra.core.global_hydra import GlobalHydra
+
+    from quartet_app.config.composing import hydra_ready
+
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        before = " ".join(word for word in getattr(parsed_args, "words", None) or [] if "=" in word)
+        found = BashCompletion(loader)._query("config", f"{before} {prefix}".lstrip())
+    return [one for one in found if one.startswith(prefix)]

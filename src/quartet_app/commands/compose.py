@@ -1,0 +1,16 @@
+"""Resolve params.yaml and conf/ into build/, one checked file for each experiment: what exactly will run."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog="quartet compose", description=__doc__)
+
+
+def main(arguments: list[str]) -> None:
+    parser().parse_args(arguments)
+    from quartet_app.config.table import compose_table
+
+    compose_table()

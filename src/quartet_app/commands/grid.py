@@ -1,0 +1,44 @@
+"""Run a whole table, several runs at once: each is trained and evaluated through DVC, then all are compared.
+
+    quartet grid grid                     as many at once as there are GPUs, or cores
+    quartet grid grid --jobs 1            one after another
+    quartet grid grid --ray auto          spread over a Ray cluster whose machines share this folder
+
+What DVC holds already is not run again, and an interrupted run goes on from its last checkpoint. Ctrl-C ends the runs
+under way as it ends a single one, a second Ctrl-C kills them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from quartet.types import QuartetError
+from quartet_app.cli import typed_path
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="quartet grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "table", type=typed_path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml"
+    )
+    made.add_argument("--jobs", type=int, help="runs at once on this machine; as many as it has GPUs, or cores")
+    made.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto, or local")
+    made.add_argument("--cpus", type=int, help="CPUs of each device, on a Ray cluster; 1")
+    return made
+
+
+def main(arguments: list[str]) -> None:
+    chosen = parser().parse_args(arguments)
+    for key, value in (("--jobs", chosen.jobs), ("--cpus", chosen.cpus)):
+        if value is not None and value < 1:
+            raise QuartetError(f"{key}: given {value}, needs at least 1")
+    if chosen.ray and chosen.jobs:
+        raise QuartetError(f"--jobs: given {chosen.jobs} with --ray, where runs take what room there is; leave it out")
+    if chosen.cpus and not chosen.ray:
+        raise QuartetError(f"--cpus: given {chosen.cpus} without --ray; on this machine alone, give --jobs")
+    from quartet_app.table.grid import grid
+
+    grid(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus or 1)

@@ -1,0 +1,37 @@
+"""Plan: what runs will take, what is there already and what cannot run, said before anything is trained.
+
+quartet plan                                                    the table of params.yaml
+quartet plan experiment=cnn net.width=48 trainer.devices=2      one run
+quartet plan build/cnn.yaml seed=1                              one run, of a resolved file
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from quartet.types import QuartetError
+from quartet_app.cli import typed_overrides
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="quartet plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "words", nargs="*", help="experiment=… key=value, or build/….yaml; all of params.yaml unless given"
+    )
+    made.add_argument("--json", action="store_true", help="print the rows as JSON")
+    made.add_argument("--no-measure", action="store_true", help="train no step here: no time is told")
+    made.add_argument("--prepare", action="store_true", help="prepare the data first, fetching what it takes")
+    return made
+
+
+def main(arguments: list[str]) -> None:
+    chosen = parser().parse_intermixed_args(arguments)
+    from quartet_app.estimate.plan import plan, shown
+
+    rows = plan(typed_overrides(chosen.words), measure=not chosen.no_measure, prepare=chosen.prepare)
+    print(json.dumps([row.facts() for row in rows], indent=1) if chosen.json else shown(rows))
+    if refused := sum(row.impossible is not None for row in rows):
+        raise QuartetError(f"{refused} of {len(rows)} cannot run")

@@ -1,0 +1,24 @@
+"""Prepare data: fetch, check, and write what training maps into memory.
+
+quartet prepare                     the data of every resolved experiment
+quartet prepare fashion_mnist …     data sets by name
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="quartet prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("names", nargs="*", help="data sets, files of conf/data/")
+    return made
+
+
+def main(arguments: list[str]) -> None:
+    chosen = parser().parse_args(arguments)
+    from quartet_app.data.table import prepare
+
+    prepare(chosen.names)

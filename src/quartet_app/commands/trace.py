@@ -1,0 +1,57 @@
+"""Trace a run: what it was made of, what was made of it, and whether it comes out the same once more.
+
+    quartet trace X [--config] [--diff] [--json]
+    quartet trace --repeat X [--anyway]      exit code 0: the same to the bit; 1: different; 2: not compared
+
+X is an MLflow run id, a file or folder of a run, a row of the report (cnn-0) or of another table's
+(grid/reports/results.json#cnn-0), a registered model's version (quartet-classify@champion), or the beginning of a
+fingerprint, configuration hash, data digest or commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from quartet_app.cli import typed_source
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="quartet trace", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("run", metavar="X", type=typed_source, help="what you have of the run")
+    made.add_argument("--config", action="store_true", help="print the whole resolved configuration too")
+    made.add_argument(
+        "--diff", action="store_true", help="print what the work tree changed alone, as git apply takes it"
+    )
+    made.add_argument("--json", action="store_true", help="everything, as JSON")
+    made.add_argument("--repeat", action="store_true", help="run it again, and compare to the bit")
+    made.add_argument("--anyway", action="store_true", help="repeat though the code or the data are not the run's")
+    return made
+
+
+def main(arguments: list[str]) -> None:
+    chosen = parser().parse_args(arguments)
+    from quartet_app.provenance.find_run import find_run
+    from quartet_app.provenance.lineage import lineage
+    from quartet_app.provenance.text import text
+
+    run = find_run(chosen.run)
+    if chosen.repeat:
+        from quartet_app.provenance.repeat import repeat
+
+        sys.exit(repeat(run, anyway=chosen.anyway, as_json=chosen.json))
+    if chosen.diff:
+        path = run.folder and run.folder / "work_tree.diff"
+        sys.stdout.buffer.write(path.read_bytes() if path and path.exists() else b"")
+        return
+    facts = lineage(run)
+    if chosen.json:
+        print(json.dumps({**facts, "tree": run.tree or None}, indent=1, ensure_ascii=False))
+        return
+    print(text(facts))
+    if chosen.config and facts["configuration"]["path"]:
+        print("\n" + Path(facts["configuration"]["path"]).read_text(encoding="utf-8").rstrip())

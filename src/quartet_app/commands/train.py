@@ -1,0 +1,81 @@
+"""Train one run, or several: compose or load a configuration, check it, and fit.
+
+quartet train experiment=cnn net.width=48          composed by Hydra
+quartet train -m experiment=cnn,rnn seed=0,1       the same, several times
+quartet train build/cnn.yaml seed=0 out=DIR        a DVC stage: composed before
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quartet.types import QuartetError
+from quartet_app.cli import typed_overrides
+
+if TYPE_CHECKING:
+    from quartet_app.config.resolved import Config
+    from quartet_app.sweep.multirun import Task
+
+
+def train_config(config: Config) -> float:
+    """Train a checked configuration, as a sweep's trial if this is one; returns the objective."""
+    from hydra_plugins.quartet_ray_sweeper import trial
+    from quartet_app.run.train import train
+
+    return train(config, trial=trial())
+
+
+def main(arguments: list[str], task: Task = train_config) -> None:
+    """Run `task`, that is train, on what the command line asks for: once, or with `--multirun` several times."""
+    if {"--help", "-h"} & set(arguments):
+        print(help_text())
+        return
+    arguments = typed_overrides(arguments)
+    sweep = next((argument for argument in arguments if argument.startswith("sweep=")), None)
+    if sweep is not None and not {"--multirun", "-m", "--cfg", "-c"} & set(arguments):
+        raise QuartetError(f"{sweep}: a sweep is many runs; add --multirun")
+    if any(argument.startswith(("-", "hydra")) for argument in arguments):
+        from quartet_app.sweep.multirun import run_hydra
+
+        run_hydra(task, arguments)
+    else:
+        run_once(task, arguments)
+
+
+def run_once(task: Task, arguments: Sequence[str]) -> None:
+    """Run `task` once, which needs nothing of Hydra but the composing."""
+    from quartet_app.config.composing import config_of
+    from quartet_app.run.crash import run_task
+
+    run_task(task, config_of(arguments))
+
+
+def help_text() -> str:
+    """Return what can be asked for, read from conf/ as it is now."""
+    from quartet_app.config.options import groups, headline, option_files, options
+
+    command = "quartet train"
+    chosen = [group for group in groups() if group != "experiment" and options(group)]
+    wide = max(map(len, chosen + option_files("experiment")), default=0)
+    return "\n".join(
+        [
+            (__doc__ or "").splitlines()[0],
+            "",
+            f"  {command} experiment=cnn",
+            f"  {command} experiment=cnn net.width=48 optimizer.lr=0.1 profile=full",
+            f"  {command} experiment=rnn trainer=ddp trainer.devices=2",
+            f"  {command} experiment=cnn seed=0,1,2 --multirun",
+            f"  {command} sweep=cnn --multirun               a search by Ray Tune",
+            f"  {command} build/cnn.yaml seed=1      a resolved file, as the pipeline runs it",
+            "",
+            "Experiments (experiment=…):",
+            *(f"  {name:{wide}}  {headline('experiment', name)}" for name in option_files("experiment")),
+            f"  and <line>_<net> with any net for each line of the grid: {', '.join(option_files('experiment/grid'))}",
+            "",
+            "Groups (net=…), of which an experiment chooses; each of their values can be set, as net.width=48:",
+            *(f"  {group:{wide}}  {', '.join(options(group))}" for group in chosen),
+            "",
+            "See all that a run would use: --cfg job. Hydra's other flags: --hydra-help.",
+        ]
+    )

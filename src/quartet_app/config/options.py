@@ -1,0 +1,78 @@
+"""List what there is to choose from in the groups of conf/, the user's own and the shipped ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+
+from quartet_app.config.project import conf_folders
+from quartet_app.config.resolved import Config, load_config
+
+
+def option_file(group: str, option: str) -> Path | None:
+    """Return the file of an option, the user's own before the shipped one; None where there is none."""
+    found = (folder / group / f"{option}.yaml" for folder in conf_folders())
+    return next((path for path in found if path.is_file()), None)
+
+
+def option_files(group: str) -> list[str]:
+    """Return the options of a group that have a file."""
+    return sorted({path.stem for folder in conf_folders() for path in (folder / group).glob("*.yaml")})
+
+
+def options(group: str) -> list[str]:
+    """Return all options of a group, with the experiments that lines of the grid make."""
+    return sorted({*option_files(group), *implied_experiments()}) if group == "experiment" else option_files(group)
+
+
+def groups() -> list[str]:
+    return sorted({path.name for folder in conf_folders() for path in folder.iterdir() if path.is_dir()})
+
+
+def implied_experiments() -> dict[str, Config]:
+    """Return the experiments <line>_<net> that have no file of their own, each as its file would be."""
+    found = {}
+    for line in option_files("experiment/grid"):
+        adversarial = re.search(r"^ *- override /method: adversarial *$", _text("experiment/grid", line), re.M)
+        roles = ["net", "net@method.discriminator"] if adversarial else ["net"]
+        for net in option_files("net"):
+            nets = [{f"override /{role}": net} for role in roles]
+            found[f"{line}_{net}"] = {"defaults": [{"grid": line}, *nets], "experiment": f"{line}_{net}"}
+    return {name: found[name] for name in found.keys() - option_files("experiment")}
+
+
+def register_implied_experiments() -> None:
+    """Have Hydra take the implied experiments for files of conf/experiment/."""
+    for name, content in implied_experiments().items():
+        ConfigStore.instance().store(name, content, group="experiment", package="_global_", provider="grid")
+
+
+def tuning_trials(config: Config) -> int:
+    """Return how many trials found what `config` was tuned by, as its file of conf/tuned/ says; 0 where none did."""
+    origin = config.get("tuned_from")
+    files = (path for folder in conf_folders() for path in (folder / "tuned").glob("*.yaml"))
+    for path in files if origin else ():
+        count = re.search(r"^# study: .*?(\d+) trials", path.read_text(encoding="utf-8"), re.M)
+        if count and load_config(path).get("tuned_from") == origin:
+            return int(count[1])
+    return 0
+
+
+def target(group: str, option: str) -> str:
+    """Return the `_target_` that an option's file names, "" where it names none."""
+    found = re.search(r"^_target_:\s*([\w.]+)", _text(group, option), re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def headline(group: str, option: str) -> str:
+    """Return the first comment of an option's file that a person reads, "" where there is none."""
+    lines = _text(group, option).splitlines()
+    comments = (line.lstrip("# ").strip() for line in lines if line.startswith("#"))
+    return next((comment for comment in comments if comment and not comment.startswith("@package")), "")
+
+
+def _text(group: str, option: str) -> str:
+    path = option_file(group, option)
+    return path.read_text(encoding="utf-8") if path else ""

@@ -1,0 +1,139 @@
+"""The plan of a table or a run: a forecast of each, and how a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from quartet.report.drawing.numerals import compact, duration
+from quartet.report.table import aligned
+from quartet.types import QuartetError
+from quartet_app.config.composing import config_of
+from quartet_app.config.params import experiment_config, read_params
+from quartet_app.estimate.forecast import Forecast, forecast
+
+HEAD = (
+    "experiment",
+    "net",
+    "data",
+    "parameters",
+    "FLOPs/sample",
+    "samples",
+    "FLOPs",
+    "memory",
+    "time",
+    "seeds",
+    "cached",
+)
+RIGHT = {3, 4, 5, 6, 7, 8, 9}
+SHORT = {
+    "done": "done",
+    "resumes": "under way",
+    "trained": "trained by hand",
+    "changed": "changed",
+    "unknown": "unknown",
+    "new": "new",
+}
+
+
+def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast]:
+    """A forecast of each experiment of params.yaml, or of the one run that `words` ask for.
+
+    All are composed and checked before torch is imported; what is refused in the table is a row of its own.
+    """
+    rows: list[Forecast] = []
+    if words:
+        tree = config_of(words)
+        return [forecast(tree, [tree["seed"]], measure=measure, prepare=prepare)]
+    params = read_params(Path("params.yaml"))
+    trees: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for experiment in params.experiments:
+        try:
+            trees[experiment] = experiment_config(params, experiment, "params.yaml")
+        except QuartetError as error:
+            refused[experiment] = str(error)
+    for experiment in params.experiments:
+        if experiment in refused:
+            rows.append(Forecast(experiment, impossible=refused[experiment]))
+        else:
+            rows.append(forecast(trees[experiment], params.seeds, measure=measure, prepare=prepare))
+    return rows
+
+
+def shown(rows: Sequence[Forecast]) -> str:
+    """The plan as a person reads it: a table, what it adds up to, how it is known, and what cannot run."""
+    parts = [aligned([HEAD, *(cells(row) for row in rows)], right=RIGHT), totals(rows)]
+    parts.append("\n".join(f"{row.experiment}: {line}" for row in rows for line in details(row)))
+    parts.append(HOW)
+    if refused := [f"{row.experiment}: {row.impossible}" for row in rows if row.impossible]:
+        parts.append("\n".join(["impossible:", *refused]))
+    return "\n\n".join(part for part in parts if part)
+
+
+HOW = """\
+memory: weights, gradients, what the optimizer and the average keep, and what the backward pass needs (from a few
+examples), beside the program and the mapped data; of all processes, or of one GPU. time: of a seed, training and
+validation, without evaluation, by this machine, as busy as it is now; ≥ where devices were not measured together.
+FLOPs: of a training sample, forward and backward, as runs count them; without validation."""
+
+
+def cells(row: Forecast) -> tuple[str, ...]:
+    if row.impossible and row.parameters is None:
+        return (row.experiment, row.net, row.data, *[""] * 6, str(len(row.seeds) or ""), "impossible")
+    bound = "≥ " if row.seconds is not None and row.pace.endswith("at best") else ""
+    return (
+        row.experiment, row.net, row.data, compact(row.parameters), compact(row.flops_per_sample),
+        compact(row.samples), compact(row.flops), f"{compact(row.peak)}B" if row.peak else "–",
+        bound + duration(row.seconds), str(len(row.seeds)), "impossible" if row.impossible else cached(row),
+    )  # fmt: skip
+
+
+def cached(row: Forecast) -> str:
+    states = [one.state for one in row.seeds]
+    return ", ".join(
+        word if len(states) == 1 else f"{states.count(state)} {word}"
+        for state, word in SHORT.items()
+        if state in states
+    )
+
+
+def totals(rows: Sequence[Forecast]) -> str:
+    """What all runs take, and what is left of it."""
+    able = [row for row in rows if not row.impossible]
+    if not able:
+        return ""
+    runs, done = sum(len(row.seeds) for row in able), sum(one.left == 0 for row in able for one in row.seeds)
+    lines = [f"{runs} run{'s' * (runs != 1)}, {done} done"]
+    for name, unit, values in (
+        ("FLOPs", compact, [row.flops for row in able]),
+        ("time", duration, [row.seconds for row in able]),
+    ):
+        known = [(row, value) for row, value in zip(able, values, strict=True) if value is not None]
+        if not known:
+            lines.append(f"{name}: unknown")
+            continue
+        whole = sum(value * len(row.seeds) for row, value in known)
+        left = sum(value * row.left for row, value in known)
+        unknown = len(able) - len(known)
+        beside = f", beside {unknown} experiment{'s' * (unknown > 1)} of which that is unknown" if unknown else ""
+        how = "one after another" if name == "time" and runs > 1 else "in all"
+        lines.append(f"{name}: {unit(whole)} {how}, {unit(left) if left else 'nothing'} left to do{beside}")
+    return "\n".join(lines)
+
+
+def details(row: Forecast) -> list[str]:
+    """A line each on the data, the speed, the seeds, and what else is to be known."""
+    lines = []
+    if row.data_bytes is not None:
+        lines.append(f"data {row.data_words}, {compact(row.data_bytes)}B")
+    if row.devices > 1:
+        lines.append(f"{row.devices} devices ({row.accelerator})")
+    if row.steps is not None:
+        lines.append(f"{row.steps:,} steps, {row.validations} validations" + (f"; {row.pace}" if row.pace else ""))
+    alike: dict[str, list[str]] = {}
+    for one in row.seeds:
+        alike.setdefault(one.words, []).append(str(one.seed))
+    lines += [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)} {words}" for words, seeds in alike.items()]
+    return lines + row.notes

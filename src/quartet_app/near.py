@@ -1,0 +1,18 @@
+"""Suggest the nearest known name for one that is unknown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MOST_LISTED = 24
+
+
+def did_you_mean(given: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """`did you mean X? (there are …)`, or the list alone when nothing is near."""
+    names = [str(name) for name in known]
+    near = difflib.get_close_matches(given, names, n=1)
+    listed = ", ".join(names[:MOST_LISTED]) or "nothing here"
+    if len(names) > MOST_LISTED:
+        listed += f" and {len(names) - MOST_LISTED} more"
+    return f"did you mean {prefix}{near[0]}? (there are {listed})" if near else f"there are {listed}"

@@ -1,0 +1,65 @@
+"""Files that a person wants classified, as a model takes them: pictures, and series in npy or csv."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quartet.types import QuartetError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SERIES = (".npy", ".csv", ".txt")
+
+
+def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """The name of each example and what the model takes of it; a folder gives all that it holds, in order of name.
+
+    A picture is resized as the training's were. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series.
+    Raises QuartetError for a file that is not there or cannot be read.
+    """
+    from quartet.data.sources.image_folder import SUFFIXES, read_image
+
+    pictures = described["dtype"] == "uint8"
+    shape = tuple(described["shape"])
+    for path in files(paths, SUFFIXES if pictures else SERIES):
+        if pictures:
+            yield str(path), read_image(path, (shape[0], shape[1], shape[2]))
+        else:
+            for i, row in enumerate(read_series(path, shape)):
+                yield f"{path}:{i + 1}", row
+
+
+def files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+            if not found:
+                raise QuartetError(f"{path}: a folder without any {' '.join(suffixes)}")
+            yield from found
+        elif path.is_file():
+            yield path
+        else:
+            raise QuartetError(f"{path}: no such file or folder")
+
+
+def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Series of `shape` (L, C) as (N, L, C). Rows of another length are refused, not joined or cut to fit."""
+    import numpy as np
+
+    flat = (shape[0] * shape[1],)
+    try:
+        if path.suffix.lower() == ".npy":
+            found = np.load(path, allow_pickle=False).astype(np.float32)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an empty file, which is refused
+                found = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
+        if not found.size or not {found.shape, found.shape[1:]} & {shape, flat}:
+            raise ValueError(f"it holds numbers of shape {found.shape}")
+        return found.reshape(-1, *shape)
+    except (OSError, ValueError) as error:
+        raise QuartetError(f"{path}: no series of length {shape[0]} and {shape[1]} channels ({error})") from error

@@ -1,0 +1,117 @@
+"""Write a lineage for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Facts = dict[str, Any]
+WIDTH = 15  # of the labels
+
+
+def text(facts: Facts) -> str:
+    """A lineage for a person, a line or a few for each question."""
+    known = (facts["fingerprint"] or "")[:12] or "unknown"
+    lines = [f"{facts['name']} · fingerprint {known} · {facts['status'].lower()}   ({facts['asked']})", ""]
+    for label, answers in questions(facts):
+        for first, answer in enumerate(answers):
+            lines.append(f"{'' if first else label:{WIDTH}}{answer}")
+    return "\n".join(lines)
+
+
+def questions(facts: Facts) -> Iterator[tuple[str, list[str]]]:
+    """Labels, each with its answers."""
+    yield "code", list(code(facts["code"]))
+    if facts["command"]:
+        yield "command", [facts["command"]]
+    conf = facts["configuration"]
+    words = " · ".join(f"{word} {conf[word]}" for word in ("net", "task", "method") if conf[word])
+    yield "configuration", [f"{conf['path'] or 'lost'}, hash {_short(conf['hash'])}" + (f"; {words}" if words else "")]
+    yield "data", list(data(facts["data"]))
+    yield "seed", [str(facts["seed"])]
+    if facts["trained_on"]:
+        yield "trained on", [hardware(facts["trained_on"])]
+    if facts["environment"]:
+        yield "environment", [", ".join(f"{name} {value}" for name, value in facts["environment"].items())]
+    if facts["sweep"]:
+        yield "sweep", list(sweep(facts["sweep"]))
+    if facts["tuned_from"]:
+        yield "tuned by", [f"{facts['tuned_from']} (a trial; trace it for its sweep)"]
+    if facts["result"]:
+        yield "result", list(result(facts["result"]))
+    if facts["mlflow"]["run"]:
+        yield "MLflow", [f"run {facts['mlflow']['run']} in {facts['mlflow']['store']}"]
+    yield "made of it", list(made(facts)) or ["nothing that lies here"]
+
+
+def code(facts: Facts) -> Iterator[str]:
+    digest = {True: "the code at hand", False: "not the code at hand", None: "code digest not recorded"}
+    yield f"commit {facts['commit'] or 'unknown'}, {digest[facts['at_hand']]}"
+    if facts["diff"]:
+        paths = ", ".join(facts["changed"][:6]) + (" …" if len(facts["changed"]) > 6 else "")
+        yield f"with {facts['diff']}: {len(facts['changed'])} changed ({paths}); --diff shows it"
+    if facts["left_out"]:
+        yield f"too large to be kept in it: {', '.join(facts['left_out'])}"
+
+
+def data(facts: Facts) -> Iterator[str]:
+    state = {True: f", prepared in {facts['folder']}", False: f"; {facts['folder']} holds another version now"}
+    yield f"{facts['name']}, digest {_short(facts['digest'])}{state.get(facts['same'], ', not prepared here')}"
+    if facts["source"]:
+        keys = [key for key, value in facts["source"].items() if value is not None and key != "_target_"]
+        given = " ".join(f"{key}={facts['source'][key]}" for key in keys)
+        yield f"from {facts['origin'] or facts['source'].get('_target_')}" + (f": {given}" if given else "")
+    if facts["licence"]:
+        yield f"licence: {facts['licence']}"
+
+
+def hardware(facts: Facts) -> str:
+    words = f"{facts['devices']} × {facts['accelerator']} ({facts['device']}), {facts['precision']}"
+    threads = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}{' each' * (facts['devices'] > 1)}"
+    cuda = f", CUDA {facts['cuda']}, cuDNN {facts['cudnn']}" if "cuda" in facts else ""
+    return f"{words}, {threads}, {facts['cpu_capability']}{cuda}"
+
+
+def sweep(facts: Facts) -> Iterator[str]:
+    yield f"trial {facts['trial']} of {facts['folder']}" + (
+        f", MLflow run {facts['parent']}" if facts["parent"] else ""
+    )
+    if facts["values"]:
+        yield " ".join(f"{key}={value}" for key, value in facts["values"].items())
+    if facts["changed"]:
+        yield "its values were changed under way by the scheduler"
+
+
+def result(facts: Facts) -> Iterator[str]:
+    best = facts["metrics"][facts["monitor"]]
+    yield f"{facts['monitor']} {best:.6g} after {facts['samples_seen']:,} samples in {facts['train_seconds']:.0f} s"
+    weights = facts["weights"]
+    state = {True: "as training wrote them", False: "NOT what training wrote: the file was changed", None: "unchecked"}
+    yield f"weights {weights['path'] or 'not here'}, SHA-256 {_short(weights['sha256'])}" + (
+        f", {state[weights['intact']]}" if weights["path"] else ""
+    )
+
+
+def made(facts: Facts) -> Iterator[str]:
+    made = facts["made"]
+    yield from (f"{folder}/" for folder in made["folders"])
+    for path, metrics in made["evaluated"].items():
+        yield f"{path}: " + ", ".join(f"{name} {value:.6g}" for name, value in metrics.items())
+    if made["report"]:
+        yield f"{made['report']}: the row {facts['name']}"
+    if made["report_shows_another"]:
+        yield f"(the report's row {facts['name']} is another run)"
+    yield from (f"{path}, the configuration that it found" for path in made["tuned"])
+    yield from (f"{folder}/, trained with what it found" for folder in made["tuned_runs"])
+    if made["not_asked"]:
+        yield f"(MLflow was not asked: {made['not_asked']})"
+    for run in made["mlflow_runs"]:
+        yield f"MLflow run {run['run']} ({run['name']}, {run['status'].lower()})"
+    yield from (f"MLflow run {run}, a comparison that it takes part in" for run in made["comparisons"])
+    for one in made["registered"]:
+        aliases = "".join(f" @{alias}" for alias in one["aliases"])
+        yield f"registered: {one['model']} version {one['version']}{aliases}"
+
+
+def _short(digest: str | None) -> str:
+    return (digest or "unknown")[:12]

@@ -1,0 +1,86 @@
+"""Evaluate a trained run on the test split, the only place that reads it: metrics, and what the report shows.
+
+python pipelines/evaluate.py RUN_OR_RESULT_FOLDER [--out DIR]
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from quartet.types import Evidence, QuartetError
+from quartet_app.config.resolved import load_config
+from quartet_app.progress import Steps
+
+
+def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
+    """Write `metrics.json`, `evidence.npz`, `evidence.json` and plot files to `out`; returns the metrics."""
+    import torch
+
+    from quartet_app.data.prepared import ensure
+    from quartet_app.run.build import build_data, build_task, load_model
+
+    missing = [name for name in ("config.yaml", "model.safetensors", "run.json") if not (folder / name).exists()]
+    if missing:
+        raise QuartetError(f"{folder} holds no finished run: it lacks {missing[0]}\ntrain it first: quartet train")
+    tree = load_config(folder / "config.yaml")
+    facts = json.loads((folder / "run.json").read_text())
+    data = build_data(tree, ensure(tree["data"]))
+    if data.digest != facts["data_digest"]:
+        raise QuartetError(
+            f"{folder} was trained on data {facts['data_digest'][:12]}, what is prepared is {data.digest[:12]}"
+        )
+    task = build_task(tree)
+    model = load_model(folder, tree, task, data)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with Steps(title=f"{facts['experiment']} (seed {facts['seed']})") as progress:
+        evidence = task.evaluate(model.to(device), data, split="test", device=device, progress=progress)
+    write_evidence(evidence, facts, out)
+    metrics = {f"test/{name}": value for name, value in evidence.metrics.items()}
+    track(tree, facts, metrics, folder=folder, out=out)
+    print(f"{facts['experiment']} (seed {facts['seed']}): " + ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+    return metrics
+
+
+def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None:
+    import numpy as np
+
+    out.mkdir(parents=True, exist_ok=True)
+    metrics = {**facts["metrics"], **{f"test/{name}": value for name, value in evidence.metrics.items()}}
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    np.savez_compressed(out / "evidence.npz", **evidence.arrays)  # type: ignore[arg-type]
+    (out / "evidence.json").write_text(json.dumps(evidence.texts, indent=1, ensure_ascii=False) + "\n")
+    (out / "plots").mkdir(exist_ok=True)
+    confusion = evidence.arrays.get("confusion")
+    if confusion is not None:
+        write_confusion(confusion, evidence.texts["classes"], out / "plots" / "confusion.csv")
+
+
+def write_confusion(confusion: Any, classes: list[str], path: Path) -> None:
+    """One row an example, as DVC's confusion template wants it."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("actual", "predicted"))
+        for actual, row in zip(classes, confusion, strict=True):
+            for predicted, count in zip(classes, row, strict=True):
+                writer.writerows([(actual, predicted)] * int(count))
+
+
+def track(tree: dict[str, Any], facts: dict[str, Any], metrics: dict[str, float], *, folder: Path, out: Path) -> None:
+    """Add the test metrics, figures and evidence to the run that training opened."""
+    from hydra.utils import instantiate
+
+    from quartet.report import figures
+    from quartet_app.run.results import load_run
+
+    run_id = facts["mlflow_run_id"]
+    if not run_id:
+        return
+    tracker = instantiate(tree["tracking"])
+    tracker.metrics(run_id, metrics, step=facts["samples_at_best"])
+    for name in ("metrics.json", "evidence.json"):
+        tracker.artifact(run_id, out / name, folder="evaluate")
+    for name, figure in figures(load_run(folder, out)).items():
+        tracker.figure(run_id, f"figures/{name}.png", figure)

@@ -1,0 +1,30 @@
+"""Read what training and evaluation left, as the report wants it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from quartet.report import Run
+from quartet_app.config.resolved import load_config
+
+
+def load_run(folder: Path, evaluated: Path) -> Run:
+    """A run as the report wants it, from the files that training and evaluation left."""
+    import numpy as np
+
+    record = json.loads((folder / "run.json").read_text())
+    record["metrics"] = json.loads((evaluated / "metrics.json").read_text())
+    record["config"] = load_config(folder / "config.yaml")
+    with np.load(evaluated / "evidence.npz") as archive:
+        arrays = dict(archive)
+    texts = json.loads((evaluated / "evidence.json").read_text())
+    curves = {split: read_curve(folder / f"{split}.csv") for split in ("train", "val")}
+    return Run(record=record, train=curves["train"], val=curves["val"], arrays=arrays, texts=texts)
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [{name: float(value) for name, value in row.items() if value and name != "objective"} for row in rows]

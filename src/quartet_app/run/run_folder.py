@@ -1,0 +1,164 @@
+"""A run's folder and its fingerprint: configuration, data and code together name it, so that an interrupted run finds
+its own checkpoint and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from quartet.types import QuartetError
+from quartet_app.config import resolved
+from quartet_app.config.project import REPOSITORY
+from quartet_app.config.resolved import Config, save_config
+from quartet_app.files import write_text
+from quartet_app.run import work_tree
+
+RUNS = Path("runs")
+
+DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
+# What a finished run hands on, and evaluation and prediction read.
+HANDED_ON = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One resolved tree with its prepared data. `place` is its folder where that is not to be named by its fingerprint:
+    a sweep's trial has one of its own, whatever another trial was given."""
+
+    tree: dict[str, Any]
+    data: Path
+    place: Path | None = None
+
+    @cached_property
+    def config_hash(self) -> str:
+        return resolved.config_hash(self.tree)
+
+    @cached_property
+    def data_digest(self) -> str:
+        return json.loads((self.data / "manifest.json").read_text())["digest"]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(self.config_hash, self.data_digest, code_digest())
+
+    @property
+    def name(self) -> str:
+        return f"{self.tree['experiment']}-{self.tree['seed']}"
+
+    @property
+    def folder(self) -> Path:
+        return self.place or RUNS / f"{self.name}-{self.fingerprint[:12]}"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is remembered between two attempts at this run; empty before the first."""
+        path = self.folder / "state.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def remember(self, **facts: Any) -> None:
+        write_text(self.folder / "state.json", json.dumps({**self.state, **facts}, indent=1))
+
+    @property
+    def done(self) -> bool:
+        """Whether this very run, of this configuration, data and code, has ended well."""
+        return self.state.get("status") == "FINISHED" and self.state.get("fingerprint") == self.fingerprint
+
+    def open(self, *, changed: bool = False) -> None:
+        """Make the folder for a fresh start, or leave an interrupted run's as it is.
+
+        What a finished run left is set aside until the new one has finished too: `close` deletes it. In a `place`, what
+        an interrupted run of another fingerprint left is deleted, unless a sweep has `changed` the run under way.
+        """
+        if (
+            self.place is not None
+            and not changed
+            and self.state.get("fingerprint", self.fingerprint) != self.fingerprint
+        ):
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+            kept = {"mlflow_run_id": self.state.get("mlflow_run_id")}  # it stays one trial, and one run
+            write_text(self.folder / "state.json", json.dumps(kept))
+        if self.state.get("status") == "FINISHED":
+            self.close()
+            children = [child for child in self.folder.iterdir() if child.name != "lock"]
+            self.before.mkdir()
+            for child in children:
+                child.rename(self.before / child.name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_config(self.tree, self.folder / "config.yaml")
+        sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
+        (self.folder / "work_tree.diff").write_bytes(sources.diff)
+        self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, code_digest=code_digest())
+
+    @property
+    def before(self) -> Path:
+        """Where a finished run's files are while it is trained again."""
+        return self.folder / "before"
+
+    def close(self) -> None:
+        """Delete what an earlier run of the same fingerprint left."""
+        shutil.rmtree(self.before, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def locked(self, *, patience: float = 0.0) -> Iterator[None]:
+        """Hold the folder: the same run twice at once would write over itself. `patience`: seconds for another process
+        to let go of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            raise QuartetError(
+                f"{self.folder} is in use: the same configuration, data and code are being trained already\n"
+                "wait for that run to end, or change the seed"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def hand_on(self, target: Path) -> None:
+        """Copy what a finished run is, without its checkpoints for resuming, to `target`."""
+        target.mkdir(parents=True, exist_ok=True)
+        for name in HANDED_ON:
+            shutil.copyfile(self.folder / name, target / name)
+
+
+def fingerprint(*parts: str) -> str:
+    """What a run's configuration, data and code come to together, each by its digest."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """SHA-256 over the sources that decide a run's outcome. Unlike a commit, it sees what is not committed yet, and
+    does not change with the README or the look of the report."""
+    sources = REPOSITORY / "src" / "quartet"
+    deciding = [
+        sources / "budget.py",
+        sources / "types.py",
+        *(path for room in DECIDING for path in (sources / room).rglob("*.py")),
+    ]
+    digest = hashlib.sha256()
+    run = Path(__file__).parent
+    for path in sorted([*deciding, run / "build.py", run / "worker.py"]):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def git_commit() -> str:
+    """The commit of the sources, `-dirty` where the work tree differs from it, `unknown` outside a repository."""
+    return work_tree.look(REPOSITORY).commit
+
+
+def names(tree: Config) -> dict[str, Any]:
+    """A run's place in the table: net × task × method × data, and its seed."""
+    classes = {word: tree[word]["_target_"].rsplit(".", 1)[1].lower() for word in ("net", "task", "method")}
+    return {"experiment": tree["experiment"], **classes, "data": tree["data"]["name"], "seed": tree["seed"]}

@@ -1,0 +1,220 @@
+"""Train one run: fit on one device or several, keep the best checkpoint, track it, return the objective."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quartet.types import QuartetError
+
+PATIENCE = 60.0  # seconds in which the processes of a sweep that was killed end
+
+if TYPE_CHECKING:
+    from hydra_plugins.quartet_ray_sweeper import Trial
+    from quartet.tracking import Tracker
+    from quartet.tracking.tracker import Status
+    from quartet_app.run.run_folder import Run
+
+
+def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | None = None) -> float:
+    """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
+
+    The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
+    its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
+    `place` is the run's own folder where it is not to be named by its fingerprint.
+    """
+    from quartet_app.data.prepared import ensure
+    from quartet_app.run.match import matched, sizes
+    from quartet_app.run.run_folder import Run
+
+    out = tree["out"] and Path(tree["out"])
+    data = ensure(tree["data"])
+    asked, tree = tree, matched(tree, data)
+    if tree is not asked:
+        print(f"{tree['experiment']}: {sizes(tree)}, for the size that match asks for", flush=True)
+    run = Run(tree, data, place=trial.folder if trial is not None else place)
+    if out is not None:
+        check_note(run)
+    if trial is not None and trial.checkpoint is None and run.done:
+        return report(run, run.folder)  # its sweep was killed before it heard of it
+    with run.locked(patience=PATIENCE if trial is not None else 0.0), terminable():
+        run.open(changed=trial is not None and trial.checkpoint is not None)
+        with tracked(run, trial) as tracker:
+            fit(run, tracker, trial)
+            if out is not None:
+                run.hand_on(out)
+        run.close()
+    return report(run, out or run.folder)
+
+
+def check_note(run: Run) -> None:
+    """A DVC stage depends on the note of its data's digest; own files that changed since would make the note untrue."""
+    from quartet_app.data.prepared import TABLE
+
+    note = TABLE / f"{run.tree['experiment']}.json"
+    if note.exists() and json.loads(note.read_text())["digest"] != run.data_digest:
+        raise QuartetError(
+            f"{note}: the files of {run.tree['data']['name']} changed since they were prepared\n"
+            "dvc repro --force --single-item prepare, then dvc repro"
+        )
+
+
+def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
+    """Launch the workers, then complete what they left and hand the model to the tracker."""
+    from quartet.data.preparing.fetch import sha256
+    from quartet_app.config.options import tuning_trials
+    from quartet_app.files import write_text
+    from quartet_app.run.environment import environment
+    from quartet_app.run.launch import launch
+    from quartet_app.run.run_folder import names
+
+    launch(run, trial)
+    result = json.loads((run.folder / "result.json").read_text())
+    facts = {
+        **names(run.tree),
+        **result,
+        "config_hash": run.config_hash,
+        "data_digest": run.data_digest,
+        "fingerprint": run.fingerprint,
+        "git_commit": run.state["git_commit"],
+        "mlflow_run_id": run.state.get("mlflow_run_id"),
+        "environment": environment(),
+        "code_digest": run.state["code_digest"],
+        "weights_sha256": sha256(run.folder / "model.safetensors"),
+        "tuning_trials": tuning_trials(run.tree),
+        **origin(run, trial),
+    }
+    write_text(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
+    log_results(run, tracker, facts)
+
+
+def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
+    """Where the run comes from, as far as its configuration does not say it: its data's source, its sweep, and what was
+    typed."""
+    from quartet_app.files import relative_to_cwd
+    from quartet_app.run.environment import command_line
+
+    manifest = json.loads((run.data / "manifest.json").read_text())
+    told = {key: manifest.get(key) for key in ("origin", "licence", "recipe", "examples", "characters")}
+    facts = {"dataset": {**told, "folder": relative_to_cwd(run.data)}, "command": command_line(), "sweep": None}
+    if trial is None:
+        return facts
+    sweep = {"folder": relative_to_cwd(trial.folder.parent), "trial": trial.number, "parent": trial.facts.get("parent")}
+    return {**facts, "command": trial.facts.get("command"), "sweep": sweep}
+
+
+def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
+    """Summary metrics, files and the model, in the run that the driver opened. The chosen checkpoint's metrics have
+    names of their own: MLflow shows the last value of a name, and the last validation need not be the best."""
+    run_id = facts["mlflow_run_id"]
+    numbers = ("parameters", "flops", "samples_seen", "train_seconds")
+    best = {name.replace("val/", "best/"): value for name, value in facts["metrics"].items()}
+    summary = {**best, **{name: facts[name] for name in numbers}}
+    tracker.metrics(run_id, summary, step=facts["samples_at_best"])
+    for name in ("config.yaml", "run.json", "train.csv", "val.csv"):
+        tracker.artifact(run_id, run.folder / name, folder="run")
+    if tracker.stores_model and not facts["stopped_early"]:
+        try:
+            store_model(run, tracker, run_id)
+        except QuartetError as error:  # a net that torch.export cannot follow is a trained net all the same
+            print(f"the model was not stored in MLflow: {error}", file=sys.stderr)
+
+
+def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
+    """Export the chosen model and store it such that it predicts from raw input; beside it its weights alone."""
+    import shutil
+    import tempfile
+
+    from quartet import description
+    from quartet.export import export
+    from quartet.methods.adversarial import Players
+    from quartet_app.run.build import build_data, build_task, load_model
+
+    model = load_model(run.folder, run.tree, build_task(run.tree), build_data(run.tree, run.data))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export(model.generator if isinstance(model, Players) else model, description.read(run.folder), folder)
+        shutil.copyfile(run.folder / "model.safetensors", folder / "model.safetensors")
+        tracker.model(run_id, folder)
+
+
+@contextlib.contextmanager
+def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
+    """A tracked run that ends as FINISHED, FAILED or KILLED, as it was; an interrupted one is gone on with.
+
+    A trial's is shown under its sweep's. One that the sweep stopped early ends as KILLED, with a tag that says so.
+    """
+    from hydra.utils import instantiate
+
+    from quartet_app.run.run_folder import names
+
+    sweep = trial.facts if trial is not None else {}
+    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.tree["tracking"] else {}
+    tracker = instantiate({**run.tree["tracking"], **at})
+    tags = {
+        **{name: str(value) for name, value in names(run.tree).items()},
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "data_digest": run.data_digest,
+        "git_commit": run.state["git_commit"],
+        "code_digest": run.state["code_digest"],
+        **({"tuned_from": run.tree["tuned_from"]} if run.tree.get("tuned_from") else {}),
+        **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
+    }
+    dataset = {"name": run.tree["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
+    run_id = tracker.start(
+        name=run.name if trial is None else f"{run.name}-trial-{trial.number}",
+        params=run.tree,
+        tags=tags,
+        dataset=dataset,
+        resume=run.state.get("mlflow_run_id"),
+        parent=sweep.get("parent"),
+    )
+    run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
+    if (run.folder / "work_tree.diff").stat().st_size:
+        tracker.artifact(run_id, run.folder / "work_tree.diff", folder="run")
+    status: Status = "FAILED"
+    try:
+        yield tracker
+        stopped = json.loads((run.folder / "result.json").read_text())["stopped_early"]
+        status = "KILLED" if stopped else "FINISHED"
+        if trial is not None:
+            tracker.tags(run_id, {"stopped_early": "true" if stopped else "false"})
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        run.remember(status=status)
+        tracker.finish(run_id, status)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a trial's: only the
+    main thread may ask for signals, and a trial is in another."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def report(run: Run, folder: Path) -> float:
+    """Say how it went and where it is; returns the objective."""
+    facts = json.loads((run.folder / "run.json").read_text())
+    objective = facts["metrics"][facts["monitor"]]
+    print(
+        f"{run.name}: {facts['monitor']} {objective:.4g} after {facts['samples_seen']:,} samples in "
+        f"{facts['train_seconds']:.0f} s → {folder}",
+        flush=True,
+    )
+    return objective

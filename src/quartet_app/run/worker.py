@@ -1,0 +1,294 @@
+"""One worker of a run: reads the resolved tree from the run's folder, never composes, fits.
+
+    python -m quartet_app.run.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
+
+The driver starts it: in its own process for one device, by torch's elastic launcher or by Ray Train for several.
+"""
+
+from __future__ import annotations
+
+import csv
+import ctypes
+import json
+import logging
+import os
+import platform
+import sys
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quartet.types import QuartetError
+from quartet_app.config import resolved
+from quartet_app.config.resolved import load_config
+from quartet_app.run.build import build_data, build_method, describe_model
+from quartet_app.run.checkpoints import load_checkpoint
+from quartet_app.run.environment import threads, trained_on
+
+REFUSED = 2  # the exit code of a refusal, as against a failure
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+    from pytorch_lightning.profilers import PassThroughProfiler
+
+    from quartet.methods.method import Method
+    from quartet.methods.reporting import Reporting
+    from quartet.tracking import Metrics
+
+
+def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None = None, ray: bool = False) -> None:
+    """Train, validate, keep the best; rank 0 leaves the results in `folder`. Goes on from the last checkpoint.
+
+    `start` is a checkpoint to go on from in its place; `ray` says that Ray Train started this worker.
+    """
+    from hydra_plugins.quartet_ray_sweeper import report
+    from quartet.methods.reporting import Reporting
+
+    tree = load_config(folder / "config.yaml")
+    found = resolved.config_hash(tree)
+    if found != config_hash:
+        raise QuartetError(f"{folder}/config.yaml has hash {found[:12]}, the driver composed {config_hash[:12]}")
+    use_machine(tree["trainer"])
+    rank = int(os.environ.get("RANK", "0"))
+    data = build_data(tree, data_folder)
+    method = build_method(tree, data)
+    data.clock = method
+    method.count_flops(data.typical_batch())
+    metrics = attach(folder, tree) if rank == 0 else None
+    last = folder / "checkpoints" / "last.ckpt"
+    reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)
+    trainer = build_trainer(tree, method, folder, metrics, reporting, ray=ray)
+    last = start or last
+    try:
+        if not finished(last, method):
+            trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    except SystemExit as stop:  # Lightning turns an interrupt into an exit
+        raise KeyboardInterrupt from stop
+    finally:
+        if metrics is not None:
+            metrics.close()
+    if rank == 0:
+        facts = {
+            "devices": trainer.world_size,
+            "stopped_early": reporting.stopped,
+            "trained_on": trained_on(
+                accelerator="cpu" if trainer.strategy.root_device.type == "cpu" else "gpu",
+                devices=trainer.world_size,
+                precision=str(trainer.precision),
+            ),
+        }
+        leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
+        described = describe_model(tree, method.task, data)
+        (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def finished(last: Path, method: Method) -> bool:
+    """Whether training had ended before the run was interrupted; then `method` gets back what it knew."""
+    if not last.exists():
+        return False
+    checkpoint = load_checkpoint(last)
+    if checkpoint["quartet"]["finished"]:
+        method.on_load_checkpoint(checkpoint)
+    return checkpoint["quartet"]["finished"]
+
+
+def build_trainer(
+    tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None, reporting: Reporting, *, ray: bool
+) -> pl.Trainer:
+    """The trainer of this worker, with its checkpoints: the best by the task's monitor, the last to resume from."""
+    import pytorch_lightning as pl
+    import torch
+    from pytorch_lightning.callbacks import ModelCheckpoint
+
+    from quartet.methods.interruption import Interruptible
+    from quartet.methods.recorder import Display, Recorder
+    from quartet.methods.shared_memory import ShareMemory
+    from quartet.nets import synchronise_batch_norm
+
+    quiet()
+    options = tree["trainer"]
+    # Ray shows each worker its own GPU alone.
+    accelerator = find_accelerator({**options, "devices": 1} if ray else options)
+    # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    strategy, environment = find_strategy(method, ray=ray)
+    launched = environment is not None
+    if launched and options["sync_batch_norm"]:
+        synchronise_batch_norm(method)
+    if options["compile"]:
+        for network in method.networks():
+            network.compile()
+    kept: dict[str, Any] = {
+        "dirpath": folder / "checkpoints",
+        "save_on_train_epoch_end": True,
+        "auto_insert_metric_name": False,
+        "enable_version_counter": False,
+    }
+    best = ModelCheckpoint(filename="best", monitor=f"val/{method.task.MONITOR}", mode=method.task.MODE, **kept)
+    # One of its own: Lightning's `save_last` writes only where there is a new best.
+    last = ModelCheckpoint(filename="last", monitor=None, **kept)
+    shown = options["progress"] and os.environ.get("RANK", "0") == "0"
+    display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
+    recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
+    callbacks: list[pl.Callback] = [recorder, best, last, reporting]
+    if launched:
+        callbacks.append(ShareMemory())
+    if launched and not ray:
+        callbacks.append(Interruptible())
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices="auto" if ray else options["devices"],
+        strategy=strategy,
+        plugins=[environment] if environment is not None else None,
+        precision=options["precision"],
+        deterministic=options["deterministic"],
+        max_epochs=-1,  # the budget ends training
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=False,
+        use_distributed_sampler=False,
+        profiler=quiet_profiler(),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def find_strategy(method: Method, *, ray: bool) -> tuple[Any, Any]:
+    """Lightning's strategy, and the environment of who launched this process: None where it is alone."""
+    # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
+    ddp: dict[str, Any] = {
+        "find_unused_parameters": method.UNUSED_PARAMETERS,
+        "broadcast_buffers": False,
+        "gradient_as_bucket_view": True,
+    }
+    if ray:
+        from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
+        return RayDDPStrategy(**ddp), RayLightningEnvironment()
+    from pytorch_lightning.plugins.environments import TorchElasticEnvironment
+    from pytorch_lightning.strategies import DDPStrategy
+
+    return (DDPStrategy(**ddp), TorchElasticEnvironment()) if TorchElasticEnvironment.detect() else ("auto", None)
+
+
+def find_accelerator(options: dict[str, Any]) -> str:
+    """What `trainer.accelerator` comes to on this machine; QuartetError where it lacks what is asked for.
+
+    `auto` never takes Apple's GPU, which knows no float64: metrics are summed in it.
+    """
+    import torch
+
+    found = torch.cuda.device_count()
+    accelerator = {"auto": "gpu" if found else "cpu"}.get(options["accelerator"], options["accelerator"])
+    if accelerator == "gpu" and found < options["devices"]:
+        have = f"this machine has {found}" if found else "this machine has no CUDA GPU"
+        raise QuartetError(
+            f"trainer.devices: {options['devices']} GPUs asked for, {have}; "
+            f"{'take fewer' if found else 'take trainer.accelerator=cpu'}"
+        )
+    if accelerator == "cpu" and options["precision"] == "16-mixed":
+        raise QuartetError("trainer.precision: 16-mixed needs a GPU, there is none; take 32-true or bf16-mixed")
+    return accelerator
+
+
+def quiet() -> None:
+    """Hush Lightning's greetings and hints, which are about loaders and loggers that are not used here, and DDP's
+    remark that it copies the gradient of a kernel of one input channel, whose two orders of memory are the same."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+
+
+def quiet_profiler() -> PassThroughProfiler:
+    """Lightning asks 40 times a step to be profiled, and its profiler that does nothing makes a generator each time."""
+    from pytorch_lightning.profilers import PassThroughProfiler
+
+    class Quiet(PassThroughProfiler):
+        nothing = nullcontext()
+
+        def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+            return self.nothing
+
+    return Quiet()
+
+
+def use_machine(options: dict[str, Any]) -> None:
+    """Share the machine's cores among the workers on it, and keep the memory that was once asked for."""
+    import torch
+
+    keep_memory()
+    torch.set_num_threads(threads(options["threads"], workers=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def keep_memory() -> None:
+    """Have glibc keep freed memory. By default it hands each large tensor back to the system and asks for a new one,
+    whose pages are zeroed once more: a tenth of a training step on a CPU (mallopt(3))."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, value in {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}.items():
+            mallopt(option, value)
+
+
+def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
+    """Where metrics go beside the files: to the run that the driver opened, named in the folder's state."""
+    from hydra.utils import instantiate
+
+    state = json.loads((folder / "state.json").read_text())
+    tracker = instantiate({**tree["tracking"], **({"uri": state["tracking_uri"]} if state["tracking_uri"] else {})})
+    return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
+
+
+def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
+    """The chosen weights, what is known of the run, `more` of it, and its curves."""
+    from safetensors.torch import save_model
+
+    chosen = load_checkpoint(best)
+    prefix = "model." if method.average is None else "average."
+    weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
+    kept = method.kept.cpu()
+    kept.load_state_dict(weights)
+    save_model(kept, str(folder / "model.safetensors"))
+    row = min(method.history["val"], key=lambda row: abs(row["samples"] - chosen["quartet"]["samples"]))
+    facts = {
+        "metrics": {f"val/{name}": value for name, value in row.items() if name not in ("samples", "seconds")},
+        "parameters": sum(parameter.numel() for parameter in kept.parameters()),
+        "flops": method.flops_per_sample,
+        "samples_seen": method.samples,
+        "samples_at_best": row["samples"],
+        "steps": method.steps,
+        "train_seconds": method.seconds,
+        **more,
+        "device": device_name(),
+        "monitor": f"val/{method.task.MONITOR}",
+        "mode": method.task.MODE,
+    }
+    (folder / "result.json").write_text(json.dumps(facts, indent=1))
+    write_rows(folder / "train.csv", method.history["train"])
+    # One column has the same name in every task, for plots that know of none.
+    objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
+    write_rows(folder / "val.csv", objective)
+
+
+def device_name() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu")
+
+
+def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run_folder, data_folder, config_hash = sys.argv[1:]
+    try:
+        fit(Path(run_folder), Path(data_folder), config_hash)
+    except QuartetError as error:
+        print(error, file=sys.stderr)
+        sys.exit(REFUSED)

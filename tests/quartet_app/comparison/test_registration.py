@@ -1,0 +1,233 @@
+"""Who is champion: candidates of given validation values, registered in a real store."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quartet.report import Run
+from quartet.report.run import comparable
+from quartet.tracking import MLflow
+from quartet.tracking.model_fetch import Stored
+from quartet.types import QuartetError
+from quartet_app.comparison.champion import best, register
+from quartet_app.predict.predictor import champion
+
+CLOSE, BETTER = (0.80, 0.81, 0.82), (0.90, 0.91, 0.92)  # validation values of three seeds
+BIT_BETTER = (0.81, 0.82, 0.83)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> MLflow:
+    folder = tmp_path_factory.mktemp("registration")
+    return MLflow(uri=f"sqlite:///{folder}/mlflow.db", experiment="quartet", system_metrics=False, model=True)
+
+
+def client(store: MLflow) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(store.uri)
+
+
+TASKS = itertools.count()
+
+
+class Table:
+    """Runs of one task of its own, so that each test has a registered model of its own in the one store."""
+
+    def __init__(self, store: MLflow) -> None:
+        self.store, self.task = store, f"task{next(TASKS)}"
+
+    def runs(self, experiment: str, values: Sequence[float], **changes: Any) -> list[Run]:
+        """One tracked run, with a stored model, for each validation value; their test values run the other way."""
+        from mlflow.entities import LoggedModelOutput
+
+        found = []
+        for seed, value in enumerate(values):
+            run = self.store.start(name=f"{experiment}-{seed}", params={}, tags={})
+            model = client(self.store).create_logged_model("1", name="model", source_run_id=run)
+            client(self.store).log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
+            record = {
+                "experiment": experiment, "net": experiment, "task": self.task, "method": "supervised", "data": "d",
+                "seed": seed, "monitor": "val/accuracy", "mode": "max", "config_hash": f"{experiment}-{seed}",
+                "data_digest": "digest", "mlflow_run_id": run,
+                "metrics": {"val/accuracy": value, "test/accuracy": 1 - value}, **changes,
+            }  # fmt: skip
+            found.append(Run(record))
+        return found
+
+    def more(self, runs: list[Run], values: Sequence[float]) -> list[Run]:
+        """The same runs, and further seeds of their experiment."""
+        further = self.runs(runs[0]["experiment"], values)
+        return [*runs, *(Run({**run.record, "seed": len(runs) + i}) for i, run in enumerate(further))]
+
+    def register(self, *runs: list[Run]) -> str:
+        (line,) = register(self.store, [run for some in runs for run in some])
+        return line
+
+    @property
+    def aliases(self) -> dict[str, int]:
+        with self.store.registry() as registry:
+            return registry.aliases(f"quartet-{self.task}")
+
+    @property
+    def versions(self) -> list[Any]:
+        with self.store.registry() as registry:
+            return registry.versions(f"quartet-{self.task}")
+
+
+@pytest.fixture
+def table(store: MLflow) -> Table:
+    return Table(store)
+
+
+def test_the_first_is_champion_by_validation_in_its_best_seed(table: Table) -> None:
+    cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", (0.99, 0.2, 0.3))
+    line = table.register(rnn, cnn)
+    assert line == f"quartet-{table.task} v1 (cnn, seed 2): champion-d, champion; val accuracy 0.81 (3 seeds)"
+    assert table.aliases == {"champion-d": 1, "champion": 1}
+    (version,) = table.versions
+    assert version.run == cnn[2]["mlflow_run_id"]
+    assert json.loads(version.tags.pop("validation")) == {"0": 0.80, "1": 0.81, "2": 0.82}
+    assert version.tags == {
+        "data": "d", "task": table.task, "net": "cnn", "experiment": "cnn", "seed": "2", "mode": "max",
+        "mlflow_run_id": version.run, "metric": "val/accuracy", "config_hash": "cnn-2", "data_digest": "digest",
+    }  # fmt: skip
+
+
+def test_the_same_run_again_makes_no_version(table: Table) -> None:
+    cnn = table.runs("cnn", CLOSE)
+    table.register(cnn)
+    assert "v1 (cnn, seed 2): champion-d, as before" in table.register(cnn)
+    assert len(table.versions) == 1
+
+
+def test_beyond_the_interval_a_candidate_is_promoted(table: Table) -> None:
+    table.register(table.runs("cnn", CLOSE))
+    rnn = table.runs("rnn", BETTER)
+    line = table.register(rnn)
+    # Two means of three values with the standard deviation 0.01: t(4 degrees, 97.5 %) = 2.776, times sqrt(2/3) * 0.01.
+    assert line.endswith("val accuracy 0.91 (3 seeds) against 0.81 of v1, difference 0.1 [0.077, 0.12]")
+    assert "v2 (rnn, seed 2): champion-d, champion" in line
+    assert table.aliases == {"champion-d": 2, "champion": 2}
+    assert client(table.store).get_model_version(f"quartet-{table.task}", "2").description == line
+
+
+def test_within_the_interval_it_is_the_challenger_until_more_is_known(table: Table) -> None:
+    cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", BIT_BETTER)
+    table.register(cnn)
+    assert "v2 (rnn, seed 2): challenger-d, challenger" in table.register(cnn, rnn)
+    assert table.register(rnn).endswith("difference 0.01 [-0.013, 0.033], not the better beyond the interval")
+    assert table.aliases == {"champion-d": 1, "champion": 1, "challenger-d": 2, "challenger": 2}
+    line = table.register(table.more(cnn, (0.80, 0.81, 0.80)), table.more(rnn, (0.82, 0.81, 0.82)))
+    assert "v2 (rnn, seed 2): champion-d, champion" in line, line
+    assert table.aliases == {"champion-d": 2, "champion": 2}
+    assert len(table.versions) == 2
+
+
+def test_a_worse_one_never_is_champion_however_sure_that_is(table: Table) -> None:
+    table.register(table.runs("cnn", BETTER))
+    assert "challenger-d" in table.register(table.runs("rnn", CLOSE))
+    assert table.aliases["champion"] == 1
+
+
+def test_where_less_is_better(table: Table) -> None:
+    loss = {"mode": "min"}
+    table.register(table.runs("cnn", BETTER, **loss))
+    line = table.register(table.runs("rnn", CLOSE, **loss))
+    assert "v2 (rnn, seed 0): champion-d, champion" in line
+    assert "difference -0.1 [-0.12, -0.077]" in line
+
+
+def test_one_seed_bounds_nothing_until_the_champion_has_more(table: Table) -> None:
+    cnn = table.runs("cnn", CLOSE)
+    table.register(cnn[2:])
+    line = table.register(table.runs("rnn", BETTER))
+    assert "challenger-d" in line
+    assert "one seed bounds no difference" in line
+    # The champion's experiment is trained with more seeds: its version learns their values.
+    rnn = table.runs("transformer", (0.95, 0.96, 0.97))
+    assert "champion-d" in table.register(cnn, rnn)
+    assert json.loads(table.versions[0].tags["validation"]) == {"0": 0.80, "1": 0.81, "2": 0.82}
+
+
+def test_other_data_has_a_champion_of_its_own_and_never_takes_the_plain_name(table: Table) -> None:
+    table.register(table.runs("cnn", CLOSE))
+    other = table.runs("cnn", (0.99, 0.99, 0.98), data="e/é ", data_digest="other")
+    assert "v2 (cnn, seed 0): champion-e_é_;" in table.register(other)
+    assert "challenger-e_é_;" in table.register(table.runs("rnn", BETTER, data="e/é ", data_digest="other"))
+    assert table.aliases == {"champion-d": 1, "champion": 1, "champion-e_é_": 2, "challenger-e_é_": 3}
+
+
+def test_a_plain_name_moved_by_hand_stays(table: Table) -> None:
+    table.register(table.runs("cnn", CLOSE))
+    rnn = table.runs("rnn", BIT_BETTER)
+    table.register(rnn)
+    with table.store.registry() as registry:
+        registry.set_alias(table.versions[1], "champion")
+    assert "v3 (transformer, seed 2): champion-d;" in table.register(table.runs("transformer", BETTER))
+    assert table.aliases["champion"] == 2
+
+
+def test_where_the_data_changed_the_champion_is_one_of_todays(table: Table) -> None:
+    table.register(table.runs("cnn", BETTER))
+    line = table.register(table.runs("rnn", CLOSE, data_digest="changed"))
+    assert "v2 (rnn, seed 2): champion-d, champion; val accuracy 0.81 (3 seeds)" in line
+    assert line.endswith("v1, whose data_digest is digest: it was measured on other data of this name, and gives way")
+    assert table.aliases == {"champion-d": 2, "champion": 2}
+
+
+def test_another_metric_is_no_ground_for_promotion(table: Table) -> None:
+    table.register(table.runs("cnn", CLOSE))
+    line = table.register(table.runs("rnn", BETTER, mode="min"))
+    assert "challenger-d" in line
+    assert line.endswith("not comparable with v1, whose mode is max")
+    assert table.aliases["champion-d"] == 1
+
+
+def test_names_of_data_that_share_an_alias_are_not_taken_for_one(table: Table) -> None:
+    table.register(table.runs("cnn", CLOSE, data="my.photos"))
+    line = table.register(table.runs("rnn", BETTER, data="my_photos", data_digest="other"))
+    assert line.endswith("not comparable with v1, whose data is my.photos")
+    assert table.aliases["champion-my_photos"] == 1
+
+
+def test_the_champion_is_found_by_the_name_that_its_data_has(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    table.register(table.runs("cnn", CLOSE, data="my.photos"))
+    uri, known = champion(Stored(table.store.uri), table.task, "my.photos")
+    assert uri == f"models:/quartet-{table.task}@champion-my_photos"
+    assert known["data"] == "my.photos"
+
+
+def test_of_runs_of_one_seed_the_last_is_measured_and_registered(table: Table) -> None:
+    first, again = table.runs("cnn", (0.95,)), table.runs("cnn", (0.90,))
+    table.register(first, again)
+    (version,) = table.versions
+    assert version.run == again[0]["mlflow_run_id"]
+    assert json.loads(version.tags["validation"]) == {"0": 0.90}
+
+
+def test_what_cannot_be_registered_is_said(table: Table) -> None:
+    cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", CLOSE, data_digest="changed")
+    assert table.register(cnn, rnn).endswith("not registered: its runs differ in data_digest (changed, digest)")
+    untracked = table.runs("cnn", CLOSE, mlflow_run_id="")
+    assert "cnn with seed 2, was not tracked" in table.register(untracked)
+    bare = table.store.start(name="no model", params={}, tags={})
+    assert "holds no model" in table.register(table.runs("cnn", CLOSE, mlflow_run_id=bare))
+    (cells,) = comparable(table.runs("cnn", [float("nan")])).values()
+    with pytest.raises(QuartetError, match="no run has a val/accuracy"):
+        best(cells)
+    assert table.versions == []
+
+
+def test_a_store_that_is_gone_ends_nothing(table: Table, tmp_path: Path) -> None:
+    cnn = table.runs("cnn", CLOSE)
+    gone = MLflow(uri="http://127.0.0.1:9", experiment="quartet", system_metrics=False, model=True)
+    (line,) = register(gone, cnn)
+    assert "not registered: the model registry of http://127.0.0.1:9" in line
