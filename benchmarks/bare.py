@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from pipeline_leg import Leg
+from pipeline_leg import TrainSegment
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -24,7 +24,7 @@ Step = Callable[[dict[str, Any], int], None]
 class Loop:
     """Training under way, on the CPU."""
 
-    def __init__(self, leg: Leg) -> None:
+    def __init__(self, leg: TrainSegment) -> None:
         worker.use_machine(leg.tree["trainer"])
         self.data = build_data(leg.tree, leg.data)
         method = build_method(leg.tree, self.data)
@@ -58,7 +58,7 @@ def supervised(method: Any) -> Step:
     def step(batch: dict[str, Any], i: int) -> None:
         loss = task.loss(model, batch) / batch["count"]
         loss.backward()
-        update(model.parameters(), optimizer, clip=method.clip)
+        update(model.parameters(), optimizer, grad_clip_norm=method.grad_clip_norm)
         if averaging is not None:
             averaging.update(step=i)
 
@@ -72,26 +72,24 @@ def adversarial(method: Any) -> Step:
         make(player.parameters())
         for make, player in zip(method.make_optimizers, (generator, discriminator), strict=True)
     )
-    if method.r1 or method.discriminator_steps != 1:
-        raise QuartetError(
-            "method.r1, method.discriminator_steps: the bare loop knows no penalty and takes turns by one"
-        )
+    if method.r1 or method.n_critic != 1:
+        raise QuartetError("method.r1, method.n_critic: the bare loop knows no penalty and takes turns by one")
 
     def step(batch: dict[str, Any], i: int) -> None:
         size = batch["samples"]
         with torch.no_grad():
-            fake = generator(torch.randn(size, task.noise))
+            fake = generator(torch.randn(size, task.latent_dim))
         with parametrize.cached():  # one power iteration for both, as in the pipeline
             real_score, fake_score = discriminator(task.to_unit(batch["x"])), discriminator(fake)
         smoothing = method.label_smoothing
         told: Tensor = discriminator_loss(real_score, fake_score, kind=method.kind, label_smoothing=smoothing)
         (told / batch["count"]).backward()
-        update(discriminator.parameters(), for_discriminator, clip=method.clip)
-        if i >= method.head_start:
+        update(discriminator.parameters(), for_discriminator, grad_clip_norm=method.grad_clip_norm)
+        if i >= method.discriminator_warmup_steps:
             discriminator.requires_grad_(False)
-            score = discriminator(generator(torch.randn(size, task.noise)))
+            score = discriminator(generator(torch.randn(size, task.latent_dim)))
             (generator_loss(score, kind=method.kind) / batch["count"]).backward()
-            update(generator.parameters(), for_generator, clip=method.clip)
+            update(generator.parameters(), for_generator, grad_clip_norm=method.grad_clip_norm)
             discriminator.requires_grad_(True)
         if averaging is not None:
             averaging.update(step=i)
@@ -100,11 +98,13 @@ def adversarial(method: Any) -> Step:
 
 
 def averages(method: Any) -> Average | None:
-    return None if method.average is None else Average(method.average, method.model, decay=method.ema)
+    return None if method.average is None else Average(method.average, method.model, decay=method.ema_decay)
 
 
-def update(parameters: Iterator[nn.Parameter], optimizer: torch.optim.Optimizer, *, clip: float | None) -> None:
-    if clip is not None:
-        torch.nn.utils.clip_grad_norm_(list(parameters), clip)
+def update(
+    parameters: Iterator[nn.Parameter], optimizer: torch.optim.Optimizer, *, grad_clip_norm: float | None
+) -> None:
+    if grad_clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(list(parameters), grad_clip_norm)
     optimizer.step()
     optimizer.zero_grad()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from measure import CONSOLE, Line, alternate, workplace
-from pipeline_leg import Leg, Watch, fit, leg
+from pipeline_leg import TrainSegment, Watch, fit, leg
 
 from quartet.types import QuartetError
 
@@ -45,7 +45,7 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
 class Runs:
     """Each call trains once more and gives samples per second; remembers the peak, memory and operations beside it."""
 
-    def __init__(self, leg: Leg, folder: Path, *, warm: int) -> None:
+    def __init__(self, leg: TrainSegment, folder: Path, *, warm: int) -> None:
         self.leg, self.folder, self.warm = leg, folder, warm
         self.peaks: list[float] = []
         self.memory: list[float] = []  # GiB

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from measure import CONSOLE, Line, alternate, ratio, workplace
-from pipeline_leg import Leg, leg
+from pipeline_leg import TrainSegment, leg
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -88,7 +88,7 @@ def compare(line: Line, *, shift: int, workers: int, repetitions: int, quick: bo
     line.command = f"DataModule.batches('train'); DataLoader(batch_size={BATCH}, num_workers={workers})"
 
 
-def our_way(leg: Leg, *, steps: int) -> Callable[[], float]:
+def our_way(leg: TrainSegment, *, steps: int) -> Callable[[], float]:
     data = build_data(leg.tree, leg.data)
     normalise: Any = Normalise(pixels=data.inputs)  # type: ignore[arg-type]
 
@@ -104,7 +104,7 @@ def our_way(leg: Leg, *, steps: int) -> Callable[[], float]:
     return run
 
 
-def usual_way(leg: Leg, *, steps: int, workers: int) -> Callable[[], float]:
+def usual_way(leg: TrainSegment, *, steps: int, workers: int) -> Callable[[], float]:
     pixels = build_data(leg.tree, leg.data).inputs
     items = Items(
         np.load(leg.data / "x_train.npy"),

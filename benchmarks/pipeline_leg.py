@@ -24,19 +24,19 @@ from quartet_app.run.build import build_data, build_method
 
 
 @dataclass(frozen=True)
-class Leg:
+class TrainSegment:
     """A piece of training: its resolved tree and where the prepared data is."""
 
     tree: dict[str, Any]
     data: Path
 
 
-def leg(experiment: str, *overrides: str, folder: Path) -> Leg:
+def leg(experiment: str, *overrides: str, folder: Path) -> TrainSegment:
     """The experiment as it is shipped, with `overrides`, tracked in a store of its own in `folder`."""
     threads = os.environ.get("OMP_NUM_THREADS", "null")
     own = ["trainer.progress=false", f"trainer.threads={threads}", f"tracking.uri=sqlite:///{folder}/mlflow.db"]
     tree = compose([f"experiment={experiment}", *own, *overrides])
-    return Leg(tree, ensure(tree["data"]).resolve())
+    return TrainSegment(tree, ensure(tree["data"]).resolve())
 
 
 class Watch(pl.Callback):
@@ -79,7 +79,7 @@ class Watch(pl.Callback):
         return (method.samples - self.before) / self.watch.seconds
 
 
-def fit(leg: Leg, folder: Path, watch: Watch, *, validation_batches: int | None = None) -> Method:
+def fit(leg: TrainSegment, folder: Path, watch: Watch, *, validation_batches: int | None = None) -> Method:
     """Train the leg with everything that a run has: Lightning, metrics to MLflow, checkpoints of the best and last."""
     tree = leg.tree
     worker.use_machine(tree["trainer"])

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from measure import CONSOLE, Line, alternate, ratio, workplace
 from nanogpt import Recipe, Training
-from pipeline_leg import Leg, Watch, fit, leg
+from pipeline_leg import TrainSegment, Watch, fit, leg
 
 from quartet.types import QuartetError
 from quartet_app.run import worker
@@ -106,7 +106,7 @@ def recipe_seconds(race: Race, *, seed: int) -> float:
     return seconds
 
 
-def validation_loss(model: torch.nn.Module, judge: Leg, *, batches: int | None) -> float:
+def validation_loss(model: torch.nn.Module, judge: TrainSegment, *, batches: int | None) -> float:
     """As the pipeline measures it."""
     data, task = build_data(judge.tree, judge.data), build_task(judge.tree)
     task.lengths_V = torch.ones(data.inputs.vocabulary)  # type: ignore[attr-defined, union-attr]  # characters

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from quartet.renamed import upgraded
 from quartet.types import UNK, Classes, Pixels, QuartetError, Series, Tokens
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def describe(
     inputs: Pixels | Series | Tokens | None,
     outputs: Classes | Pixels | Tokens,
     net: Mapping[str, Any] | None = None,
-    noise: int | None = None,
+    latent_dim: int | None = None,
     tokenizer: Path | None = None,
     example: Sequence[str] = ("The cat eats",),
     params: Mapping[str, float] | None = None,
@@ -37,7 +38,7 @@ def describe(
     Args:
         inputs, outputs: the data's specs; a generator has no inputs.
         net: the recipe, as in conf/net/.
-        noise: size of a generator's input.
+        latent_dim: size of a generator's input.
         tokenizer: the data's tokenizer.json, for "language" and "translate".
         example: sentences to show how the model is used, for the same two.
         params: how the task decodes, as the defaults of `predict` for the same two; else those of the script.
@@ -51,7 +52,7 @@ def describe(
         described |= {"inputs": asdict(inputs), "classes": list(outputs.names)}
     elif role == "generate":
         assert isinstance(outputs, Pixels)
-        described |= {"noise": noise, "shape": list(shape_of(outputs)), "outputs": asdict(outputs)}
+        described |= {"latent_dim": latent_dim, "shape": list(shape_of(outputs)), "outputs": asdict(outputs)}
     else:
         assert isinstance(outputs, Tokens)
         assert tokenizer is not None
@@ -82,7 +83,9 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         described = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if described["role"] in ROLES:
-            return dict(described)
+            if "noise" in described:  # its name before
+                described["latent_dim"] = described.pop("noise")
+            return {**described, "net": upgraded(described.get("net") or {}, "net")}
         reason = f"role {described['role']!r}"
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = "it is not there" if isinstance(error, FileNotFoundError) else str(error)

@@ -59,7 +59,7 @@ def _examples(
     """What each program is given."""
     draw = torch.Generator().manual_seed(0)
     if described["role"] == "generate":
-        return {"generate": (torch.randn(batch, described["noise"], generator=draw),)}
+        return {"generate": (torch.randn(batch, described["latent_dim"], generator=draw),)}
     inputs = inputs_of(described)
     if described["role"] == "classify":
         kind = torch.float32 if isinstance(inputs, Series) else torch.uint8

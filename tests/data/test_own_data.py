@@ -127,7 +127,7 @@ def test_line_aligned_files_and_a_tsv_are_the_same_pairs(tmp_path: Path, small: 
     folder = small.write_pairs_folder(tmp_path / "pairs", pairs=200)
     lines = [(folder / f"corpus.{language}").read_text().splitlines() for language in ("en", "de")]
     (tmp_path / "corpus.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in zip(*lines, strict=True)))
-    apart = make(tmp_path / "apart", small.sentence_pairs(folder))
+    apart = make(tmp_path / "split_by_config", small.sentence_pairs(folder))
     together = make(tmp_path / "together", small.sentence_pairs(tmp_path / "corpus.tsv"))
     assert apart.digest == together.digest
     assert sum(apart.examples.values()) == 200

@@ -76,7 +76,7 @@ def test_a_small_recurrent_language_model_by_hand(cell: str, gates: int) -> None
 
 def test_a_small_transformer_language_model_by_hand() -> None:
     width, heads, length, words = 16, 2, 6, 50
-    net = build("transformer", width=width, heads=heads, layers=2, hidden=4.0, dropout=0.0)
+    net = build("transformer", width=width, heads=heads, layers=2, mlp_ratio=4.0, dropout=0.0)
     model = net.language_model(Tokens(words, length))
     counted = count_flops(lambda: model(torch.randint(0, words, (4, length)))[0].sum().backward())
     linear = length * (3 * width * width + width * width + 2 * 4 * width * width)

@@ -24,17 +24,25 @@ NOISE = 5
 SMALL: dict[str, list[dict[str, Any]]] = {
     "cnn": [
         {"width": 8, "layers": 3, "cycle": 2},
-        {"width": 10, "layers": 2, "norm": "group", "pool": "stride", "depth": 0, "gated": False, "tied": False},
-        {"width": 8, "layers": 2, "norm": "layer", "pool": "average", "critic_norm": "batch", "spectral": True},
+        {
+            "width": 10,
+            "layers": 2,
+            "norm": "group",
+            "pool": "stride",
+            "depth": 0,
+            "gated": False,
+            "tie_embeddings": False,
+        },
+        {"width": 8, "layers": 2, "norm": "layer", "pool": "average", "discriminator_norm": "batch", "spectral": True},
     ],
     "rnn": [
         {"width": 8, "cell": "lstm"},
         {"width": 9, "cell": "gru", "residual": True, "layers": 3},
-        {"width": 8, "cell": "plain", "tied": False, "spectral": True},
+        {"width": 8, "cell": "plain", "tie_embeddings": False, "spectral": True},
     ],
     "transformer": [
         {"width": 16, "heads": 2, "position": "rotary"},
-        {"width": 16, "heads": 2, "position": "sinusoidal", "activation": "relu", "tied": False},
+        {"width": 16, "heads": 2, "position": "sinusoidal", "activation": "relu", "tie_embeddings": False},
         {"width": 16, "heads": 2, "position": "learned", "norm": "rms", "activation": "silu"},
         {"width": 16, "heads": 2, "position": "none", "patch": 5, "steps": 3, "spectral": True},
     ],

@@ -115,7 +115,7 @@ def test_convolutions_see_the_channels_last_in_memory() -> None:
 def test_tied_nets_have_one_matrix_for_both() -> None:
     for net in (cnn, rnn, transformer):
         sizes = [
-            sum(weight.numel() for weight in replace(net, tied=tied).language_model(TOKENS).parameters())
+            sum(weight.numel() for weight in replace(net, tie_embeddings=tied).language_model(TOKENS).parameters())
             for tied in (True, False)
         ]
         assert sizes[1] - sizes[0] == TOKENS.vocabulary * net.width

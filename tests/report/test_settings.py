@@ -8,7 +8,7 @@ from typing import Any
 
 from sample_runs import read, run
 
-from quartet.report import Run, analysis, apart, markdown, page, results, summary
+from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.report.table import commands
 from quartet_app.comparison.in_mlflow import numbers
 
@@ -24,7 +24,7 @@ def of(seed: int = 0, value: float = 0.9, **config: Any) -> Run:
 
 
 def names(*runs: Run) -> list[str]:
-    return [one["experiment"] for one in apart(runs)]
+    return [one["experiment"] for one in split_by_config(runs)]
 
 
 def test_seeds_of_one_setting_stay_one_row() -> None:
@@ -62,7 +62,7 @@ def test_what_is_too_much_for_a_name_is_a_hash_that_all_seeds_share() -> None:
 
 def test_such_names_are_good_everywhere() -> None:
     values = {0.001: (0.90, 0.91, 0.92), 1e3: (0.95, 0.96, 0.98)}
-    runs = apart([of(seed, value, optimizer={"lr": lr, "eps": "1e+3" if lr == 1e3 else "1e-3"})
+    runs = split_by_config([of(seed, value, optimizer={"lr": lr, "eps": "1e+3" if lr == 1e3 else "1e-3"})
                   for lr, some in values.items() for seed, value in enumerate(some)])  # fmt: skip
     rows = [f"cnn optimizer.lr={lr} optimizer.eps={eps}" for lr, eps in (("0.001", "1e-3"), ("1000.0", "1e+3"))]
     assert [entry["experiment"] for entry in results(runs)] == [rows[0]] * 3 + [rows[1]] * 3

@@ -110,7 +110,15 @@ def test_no_character_is_cut(tmp_path: Any) -> None:
     learned.save(tmp_path / "tokenizer.json")
     tokens = Tokens(vocabulary=260, context=64)
     torch.manual_seed(0)
-    recipe = {"width": 64, "layers": 1, "residual": False, "heads": 2, "dropout": 0.0, "spectral": False, "tied": False}
+    recipe = {
+        "width": 64,
+        "layers": 1,
+        "residual": False,
+        "heads": 2,
+        "dropout": 0.0,
+        "spectral": False,
+        "tie_embeddings": False,
+    }
     model = RNN(cell="gru", **recipe).language_model(tokens)
     ids = torch.tensor([learned.encode(text * 4)])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -131,7 +139,15 @@ def test_characters_that_are_tokens(tmp_path: Any) -> None:
     learned = train_tokenizer(["aä€😀 "], kind="character", vocabulary=20)
     learned.save(tmp_path / "tokenizer.json")
     tokens = Tokens(vocabulary=learned.vocabulary, context=8)
-    recipe = {"width": 8, "layers": 1, "residual": False, "heads": 2, "dropout": 0.0, "spectral": False, "tied": False}
+    recipe = {
+        "width": 8,
+        "layers": 1,
+        "residual": False,
+        "heads": 2,
+        "dropout": 0.0,
+        "spectral": False,
+        "tie_embeddings": False,
+    }
     described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
     writer = predictor(described, programs(RNN(cell="lstm", **recipe).language_model(tokens).eval(), "language"))
     pieces = list(writer.stream("a?", {"tokens": 30, "temperature": 1.0}))

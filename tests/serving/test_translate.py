@@ -19,14 +19,16 @@ SENTENCES = ["the cat eats", "a dog", "the dog eats the cat"]
 
 
 @pytest.mark.parametrize("family", ["rnn", "cnn", "transformer"])
-@pytest.mark.parametrize(("beams", "alpha"), [(1, 1.0), (4, 0.6), (7, 0.0)])
-def test_it_finds_what_the_evaluation_finds(family: str, beams: int, alpha: float, make: Make) -> None:
+@pytest.mark.parametrize(("num_beams", "alpha"), [(1, 1.0), (4, 0.6), (7, 0.0)])
+def test_it_finds_what_the_evaluation_finds(family: str, num_beams: int, alpha: float, make: Make) -> None:
     model, translator = make(family, "translate")
-    params = {"beams": beams, "length_penalty": alpha, "max_ratio": 1.0, "max_extra": 3}
+    params = {"num_beams": num_beams, "length_penalty": alpha, "max_ratio": 1.0, "max_extra": 3}
     for sentence in SENTENCES:
         source = [*translator.tokenizer.encode(sentence).ids, EOS]
         limit_B = torch.tensor([math.ceil(len(source)) + 3])
-        (expected,), _ = beam_search(model, torch.tensor([source]), limit_B=limit_B, beam=beams, length_penalty=alpha)
+        (expected,), _ = beam_search(
+            model, torch.tensor([source]), limit_B=limit_B, beam=num_beams, length_penalty=alpha
+        )
         assert translator._search(source, translator.params | params) == expected
     found = translator.predict(None, SENTENCES, params)
     assert found == [translator.predict(None, sentence, params)[0] for sentence in SENTENCES]
@@ -44,7 +46,7 @@ def test_a_token_costs_the_same_however_long_the_translation(family: str, make: 
         return found[0]
 
     translator.step = counted
-    translator.predict(None, "the cat eats", {"max_ratio": 0.0, "max_extra": 14, "beams": 2})
+    translator.predict(None, "the cat eats", {"max_ratio": 0.0, "max_extra": 14, "num_beams": 2})
     assert len(costs) > 8
     assert max(costs) < 1.5 * min(costs)
 
@@ -55,8 +57,8 @@ def test_a_token_costs_the_same_however_long_the_translation(family: str, make: 
         ("", {}, "0 tokens"),
         (" \n", {}, "0 tokens"),
         ("a " * 100, {}, "1 to 15"),
-        ("a dog", {"beams": 0}, "beams: 0 given"),
-        ("a dog", {"beams": 1000}, "1 to 64"),
+        ("a dog", {"num_beams": 0}, "beams: 0 given"),
+        ("a dog", {"num_beams": 1000}, "1 to 64"),
         ("a dog", {"length_penalty": -0.5}, "length_penalty"),
         ("a dog", {"max_ratio": None}, "max_ratio"),
         (None, {}, "texts, one or more"),

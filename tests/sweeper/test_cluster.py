@@ -14,7 +14,7 @@ import pytest
 from sweeper.conftest import events, logged, statuses
 from sweeper.test_sweep import wait_until
 
-from hydra_plugins.quartet_ray_sweeper._cluster import Room, settle_environment
+from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, settle_environment
 from hydra_plugins.quartet_ray_sweeper._journal import Journal
 from hydra_plugins.quartet_ray_sweeper._watch import Watch
 
@@ -23,9 +23,9 @@ def test_room_is_counted_machine_by_machine() -> None:
     def nodes(*cpus: float) -> list[dict[str, Any]]:
         return [{"Resources": {"CPU": count}} for count in cpus]
 
-    def room(**asked: Any) -> Room:
+    def room(**asked: Any) -> ResourceRequest:
         options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
-        return Room.of({**options, **asked}, nodes(2, 2))
+        return ResourceRequest.of({**options, **asked}, nodes(2, 2))
 
     assert room().at_once(nodes(2, 2)) == 4
     assert room(cpus=1.5).at_once(nodes(2, 2)) == 2  # halves of two machines make no whole
@@ -37,9 +37,9 @@ def test_room_is_counted_machine_by_machine() -> None:
 def test_a_gpu_is_taken_where_there_are_any() -> None:
     nodes = [{"Resources": {"CPU": 16, "GPU": 8}}]
     options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
-    assert Room.of(options, nodes).at_once(nodes) == 8
-    assert Room.of({**options, "gpus": 0.5}, nodes).at_once(nodes) == 16
-    assert Room.of({**options, "workers": 4}, nodes).at_once(nodes) == 2
+    assert ResourceRequest.of(options, nodes).at_once(nodes) == 8
+    assert ResourceRequest.of({**options, "gpus": 0.5}, nodes).at_once(nodes) == 16
+    assert ResourceRequest.of({**options, "workers": 4}, nodes).at_once(nodes) == 2
 
 
 def test_a_sweep_that_others_leave_no_room_says_so_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

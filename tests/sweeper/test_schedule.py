@@ -12,7 +12,7 @@ from hydra_plugins.quartet_ray_sweeper._schedule import Population, asha, build,
 from hydra_plugins.quartet_ray_sweeper._search import domains
 from hydra_plugins.quartet_ray_sweeper._space import Refused, parse
 from hydra_plugins.quartet_ray_sweeper._study import for_schedulers
-from hydra_plugins.quartet_ray_sweeper._trials import Past
+from hydra_plugins.quartet_ray_sweeper._trials import KVCache
 
 NAN = float("nan")
 
@@ -24,10 +24,10 @@ def test_a_trial_that_diverges_is_stopped(mode: str, good: list[float], bad: flo
     scheduler.set_search_properties("score", mode)
 
     def told(number: int, score: float) -> str:
-        trial = Past(str(number))
-        scheduler.on_trial_add(Past, trial)
+        trial = KVCache(str(number))
+        scheduler.on_trial_add(KVCache, trial)
         result = for_schedulers({"score": score, "time": 1.0}, {"score": mode})
-        return str(scheduler.on_trial_result(Past, trial, {**result, "training_iteration": 1}))
+        return str(scheduler.on_trial_result(KVCache, trial, {**result, "training_iteration": 1}))
 
     for number, score in enumerate(good):
         assert told(number, score) == TrialScheduler.CONTINUE

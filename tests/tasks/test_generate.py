@@ -22,7 +22,7 @@ def task_of(recipe: Callable[..., Any]) -> Callable[..., Generate]:
     def make(data: Any, **changes: Any) -> Generate:
         torch.manual_seed(0)
         judge = recipe("mlp").classifier(data.inputs, data.outputs)
-        return Generate(**{"noise": 5, "judge": judge, "samples": 1000, "test_samples": 100} | changes)
+        return Generate(**{"latent_dim": 5, "judge": judge, "samples": 1000, "test_samples": 100} | changes)
 
     return make
 
@@ -31,7 +31,9 @@ def task_of(recipe: Callable[..., Any]) -> Callable[..., Generate]:
 def players_of(recipe: Callable[..., Any]) -> Callable[..., Any]:
     def make(task: Generate, data: Any) -> Any:
         net = recipe("mlp")
-        return SimpleNamespace(generator=task.build(net, data).eval(), discriminator=task.build_rival(net, data).eval())
+        return SimpleNamespace(
+            generator=task.build(net, data).eval(), discriminator=task.build_discriminator(net, data).eval()
+        )
 
     return make
 

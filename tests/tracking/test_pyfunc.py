@@ -57,7 +57,7 @@ def export_role(
         described = describe(role="classify", inputs=PIXELS, outputs=CLASSES)
     elif role == "generate":
         model = recipe.generator(4, PIXELS)
-        described = describe(role="generate", inputs=None, outputs=PIXELS, noise=4)
+        described = describe(role="generate", inputs=None, outputs=PIXELS, latent_dim=4)
     elif role == "language":
         model = recipe.language_model(tokens)
         described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=path)
@@ -171,8 +171,8 @@ said["alone"] = list(language.predict(["a dog eats the"], params={"tokens": 4, "
 said["empty"] = list(language.predict([""], params={"tokens": 40}))
 translate = load("translate")
 said["beam"] = list(translate.predict(["the cat eats the dog", "a dog"], params={"max_ratio": 0.0, "max_extra": 6}))
-said["one"] = list(translate.predict("a dog", params={"beams": 1, "max_ratio": 0.0, "max_extra": 6}))
-said["capped"] = list(translate.predict("a dog", params={"beams": 1, "max_extra": 100_000}))
+said["one"] = list(translate.predict("a dog", params={"num_beams": 1, "max_ratio": 0.0, "max_extra": 6}))
+said["capped"] = list(translate.predict("a dog", params={"num_beams": 1, "max_extra": 100_000}))
 generate = load("generate")
 images = generate.predict(np.array([3]), params={"seed": 4})
 again = generate.predict(np.array([3]), params={"seed": 4})

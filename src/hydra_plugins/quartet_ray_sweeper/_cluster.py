@@ -98,7 +98,7 @@ def reach(address: str) -> None:
 
 
 @dataclass(frozen=True)
-class Room:
+class ResourceRequest:
     """What a trial takes: its own process, and those that it starts by itself through Ray Train."""
 
     cpus: float
@@ -108,7 +108,7 @@ class Room:
     worker_gpus: float
 
     @classmethod
-    def of(cls, options: dict[str, Any], nodes: list[dict[str, Any]]) -> Room:
+    def of(cls, options: dict[str, Any], nodes: list[dict[str, Any]]) -> ResourceRequest:
         """With what was not said filled in: a GPU for each process that trains, where there are GPUs."""
         gpu = 1.0 if any(node["Resources"].get("GPU") for node in nodes) else 0.0
         workers = options["workers"]

@@ -19,7 +19,14 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.utils import get_method, instantiate
 
-from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, ended, offered, ray_running, settle_environment
+from hydra_plugins.quartet_ray_sweeper._cluster import (
+    ResourceRequest,
+    alive,
+    ended,
+    offered,
+    ray_running,
+    settle_environment,
+)
 from hydra_plugins.quartet_ray_sweeper._display import Display, in_a_line
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Record
 from hydra_plugins.quartet_ray_sweeper._space import Refused
@@ -62,7 +69,7 @@ def run(study: Study, *, begin: Callable[[], None], hydra_context: Any, task_fun
     observer = instantiate(options["observer"]) if options["observer"] else None
     total = options["trials"] or (len(study.space.grid()) if isinstance(searcher, search.Grid) else DRAWS)
     with ray_running(address=options["address"], dashboard=bool(options["dashboard"])) as ray:
-        room = Room.of(dict(options), alive(ray))
+        room = ResourceRequest.of(dict(options), alive(ray))
         if not room.at_once(alive(ray)):
             raise Refused(
                 f"a trial takes {room.described()}, Ray has {offered(alive(ray))}: none would ever start\n"
@@ -107,7 +114,7 @@ def _observed(study: Study, observer: Any, display: Display) -> Iterator[dict[st
 
 
 def _fit(
-    study: Study, ray: Any, *, room: Room, display: Display, searcher: Any, scheduler: Any, composer: Any,
+    study: Study, ray: Any, *, room: ResourceRequest, display: Display, searcher: Any, scheduler: Any, composer: Any,
     hydra_context: Any, task_function: Any, facts: dict[str, str], total: int,
 ) -> dict[int, Any]:  # fmt: skip
     """Run the trials; returns what each returned, by number. Raises KeyboardInterrupt where a person ended it."""
@@ -117,7 +124,7 @@ def _fit(
     from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _search, _trials, _watch
 
     options = study.options
-    at_once = AtOnce(ray, room, limit=options["max_batch_size"])
+    at_once = ConcurrencyLimit(ray, room, limit=options["max_batch_size"])
     # Tune's default is one, whose start it waits for before it asks for the next.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once())
     watch = _watch.Watch(
@@ -138,7 +145,7 @@ def _fit(
         total=total,
         at_once=at_once,
         failed=watch.failed,
-        scheduler=scheduler if isinstance(scheduler, _schedule.LONERS) else None,
+        scheduler=scheduler if isinstance(scheduler, _schedule.ASYNC_SCHEDULERS) else None,
         sought=study.sought,
     )
     if generator.is_finished():
@@ -162,7 +169,7 @@ def _fit(
     ):
         warnings.simplefilter("ignore")
         try:
-            stack.enter_context(patient())
+            stack.enter_context(longer_cleanup())
             # Not Tuner, which would pickle all of this for its own way to resume.
             tune.run(
                 tune.with_resources(tune.with_parameters(_actor.TrialActor, sweep=shared), room.own),
@@ -196,14 +203,14 @@ def _fit(
     return watch.returns
 
 
-def _lacking(ray: Any, room: Room) -> str:
+def _lacking(ray: Any, room: ResourceRequest) -> str:
     """What keeps a trial from being placed on the machines that are left, "" where one fits."""
     nodes = alive(ray)
     return "" if room.at_once(nodes) else f"a trial takes {room.described()}, Ray has only {offered(nodes)} left"
 
 
 @contextmanager
-def patient() -> Iterator[None]:
+def longer_cleanup() -> Iterator[None]:
     """Have Tune wait at the end of a sweep: it kills after ten seconds what has not ended, and has no option for it."""
     module = importlib.import_module("ray.tune.tune")
     usual = module.TuneController
@@ -220,12 +227,12 @@ def patient() -> Iterator[None]:
         module.TuneController = usual  # type: ignore[attr-defined]
 
 
-class AtOnce:
+class ConcurrencyLimit:
     """How many trials may be drawn and not ended: as many as there is room for, and one to come, so that a searcher
     knows as much as can be known and no machine waits for a composition. One to come would start at once where Tune
     does not see what a trial takes (its workers), or where fewer are wanted."""
 
-    def __init__(self, ray: Any, room: Room, *, limit: int | None) -> None:
+    def __init__(self, ray: Any, room: ResourceRequest, *, limit: int | None) -> None:
         self.ray, self.room, self.limit = ray, room, limit
         self.looked, self.held = -inf, 1
 

@@ -116,7 +116,7 @@ class Population(PopulationBasedTraining):
             return self.recompose(trial, trial_to_clone.config), operations
 
 
-LONERS = (ASHAScheduler, MedianStoppingRule)  # they look at each trial by itself
+ASYNC_SCHEDULERS = (ASHAScheduler, MedianStoppingRule)  # they look at each trial by itself
 
 
 def mutations(space: Space, domains: Mapping[str, Any]) -> dict[str, Any]:

@@ -216,19 +216,19 @@ def replay(journal: Journal, scheduler: Any, *, sought: Mapping[str, str]) -> No
     For schedulers that look at each trial by itself; those that move trials in step start anew with what is left.
     """
     for record in journal.records.values():
-        trial = Past(name(record.number))
+        trial = KVCache(name(record.number))
         told = [for_schedulers(metrics, sought) for metrics in record.reports]
         results = [{**metrics, "training_iteration": i + 1} for i, metrics in enumerate(told)]
-        scheduler.on_trial_add(Past, trial)
+        scheduler.on_trial_add(KVCache, trial)
         for result in results:
-            if scheduler.on_trial_result(Past, trial, result) == TrialScheduler.STOP:
+            if scheduler.on_trial_result(KVCache, trial, result) == TrialScheduler.STOP:
                 break  # what it knows is another order than it was then; a trial is stopped once
         if record.status in (FINISHED, STOPPED, FAILED) and results:
-            scheduler.on_trial_complete(Past, trial, results[-1])
+            scheduler.on_trial_complete(KVCache, trial, results[-1])
 
 
 @dataclass(eq=False)
-class Past:
+class KVCache:
     """A trial that is over, and a controller that has no others."""
 
     trial_id: str

@@ -35,7 +35,7 @@ class StoppingRule:
         return self.rule == "half_fooled" and len(recent) == self.patience and all(close)
 
 
-class Players(nn.Module):
+class GAN(nn.Module):
     """The two of them, as one module."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
@@ -51,14 +51,14 @@ class Adversarial(Method):
         loss: which losses (see `quartet.tasks.adversarial`).
         r1: weight of the gradient penalty on real images (Mescheder et al. 2018), 0 for none.
         r1_every: apply the penalty each so many steps, as many times stronger (Karras et al. 2020).
-        discriminator_steps: discriminator steps to one of the generator's.
-        head_start: steps in the beginning that train the discriminator alone.
-    The rest as in `Method`; `model` is `Players`.
+        n_critic: discriminator steps to one of the generator's.
+        discriminator_warmup_steps: steps in the beginning that train the discriminator alone.
+    The rest as in `Method`; `model` is `GAN`.
     """
 
     UNUSED_PARAMETERS = True
     task: Generate
-    model: Players
+    model: GAN
 
     def __init__(
         self,
@@ -69,18 +69,23 @@ class Adversarial(Method):
         label_smoothing: float,
         r1: float,
         r1_every: int,
-        discriminator_steps: int,
-        head_start: int,
+        n_critic: int,
+        discriminator_warmup_steps: int,
         stop: StoppingRule,
-        clip: float | None,
-        accumulate: int,
-        ema: float | None,
+        grad_clip_norm: float | None,
+        accumulate_grad_batches: int,
+        ema_decay: float | None,
         **shared: Any,
     ) -> None:
-        super().__init__(clip=clip, accumulate=accumulate, ema=ema, **shared)
+        super().__init__(
+            grad_clip_norm=grad_clip_norm,
+            accumulate_grad_batches=accumulate_grad_batches,
+            ema_decay=ema_decay,
+            **shared,
+        )
         self.make_optimizers = (optimizer, discriminator_optimizer)
         self.kind, self.label_smoothing, self.r1, self.r1_every = loss, label_smoothing, r1, r1_every
-        self.discriminator_steps, self.head_start, self.stop = discriminator_steps, head_start, stop
+        self.n_critic, self.discriminator_warmup_steps, self.stop = n_critic, discriminator_warmup_steps, stop
 
     def networks(self) -> list[nn.Module]:
         return [self.model.generator, self.model.discriminator]
@@ -92,12 +97,12 @@ class Adversarial(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr, attr-defined]
         self.begin_step([for_generator, for_discriminator])
-        told = self.descend(for_discriminator, self.with_noise(batch, draw=0), self.discriminator_part)
-        losses = {"discriminator_loss": told}
-        if self.steps >= self.head_start and (self.steps + 1) % self.discriminator_steps == 0:
+        loss = self.backward_and_step(for_discriminator, self.with_noise(batch, draw=0), self.discriminator_part)
+        losses = {"discriminator_loss": loss}
+        if self.steps >= self.discriminator_warmup_steps and (self.steps + 1) % self.n_critic == 0:
             with self.discriminator_frozen():
                 noisy = self.with_noise(batch, draw=1)
-                losses["generator_loss"] = self.descend(for_generator, noisy, self.generator_part)
+                losses["generator_loss"] = self.backward_and_step(for_generator, noisy, self.generator_part)
         self.end_step(batch, losses)
 
     @contextmanager
@@ -119,7 +124,12 @@ class Adversarial(Method):
         seed = step_seed(seed=self.seed, step=2 * self.steps + draw, stream=NOISE)
         rank, world = (self.global_rank, self.trainer.world_size) if self._trainer is not None else (0, 1)
         noise = shared_noise(
-            size=int(batch["samples"]), width=self.task.noise, seed=seed, rank=rank, world=world, device=self.device
+            size=int(batch["samples"]),
+            width=self.task.latent_dim,
+            seed=seed,
+            rank=rank,
+            world=world,
+            device=self.device,
         )
         return {**batch, "noise": noise.to(self.dtype)}
 

@@ -43,9 +43,9 @@ class Method(pl.LightningModule):
         budget: when training has had enough; the schedule runs on the fraction used.
         validate_every: how often to validate and to write a checkpoint.
         schedule: fraction of the budget used → factor of the learning rate.
-        clip: the largest norm of a step's gradient, None for no limit.
-        accumulate: the number of micro-batches that a device cuts its share of a batch into.
-        ema: decay of the averaged weights, by which the model is judged and kept; None to judge the weights themselves.
+        grad_clip_norm: the largest norm of a step's gradient, None for no limit.
+        accumulate_grad_batches: the number of micro-batches that a device cuts its share of a batch into.
+        ema_decay: of the averaged weights, by which the model is judged and kept; None to judge the weights themselves.
         seed: of the draws made while training (dropout, noise).
     """
 
@@ -58,18 +58,23 @@ class Method(pl.LightningModule):
         validate_every: Budget,
         samples_per_epoch: int,
         schedule: Schedule,
-        clip: float | None,
-        accumulate: int,
-        ema: float | None,
+        grad_clip_norm: float | None,
+        accumulate_grad_batches: int,
+        ema_decay: float | None,
         seed: int,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.task, self.model = task, model
-        self.average = averaged_copy(model) if ema is not None else None
+        self.average = averaged_copy(model) if ema_decay is not None else None
         self.budget, self.validate_every, self.samples_per_epoch = budget, validate_every, samples_per_epoch
         self.schedule = schedule
-        self.clip, self.accumulate, self.ema, self.seed = clip, accumulate, ema, seed
+        self.grad_clip_norm, self.accumulate_grad_batches, self.ema_decay, self.seed = (
+            grad_clip_norm,
+            accumulate_grad_batches,
+            ema_decay,
+            seed,
+        )
         self.samples, self.steps, self.flops_per_sample = 0, 0, 0.0
         self.seconds, self.began = 0.0, 0.0  # of training, until it last paused; when it went on, 0.0 in a pause
         self.agreed = 0.0  # seconds that all ranks have, where they count
@@ -105,7 +110,7 @@ class Method(pl.LightningModule):
     # The clock.
 
     @property
-    def kept(self) -> nn.Module:
+    def eval_model(self) -> nn.Module:
         """The weights that are validated, tested and handed on: the averaged ones where there are."""
         return self.model if self.average is None else self.average
 
@@ -123,7 +128,7 @@ class Method(pl.LightningModule):
         """Seconds of training so far, by this rank's clock."""
         return self.seconds + (time.perf_counter() - self.began if self.began else 0.0)
 
-    def agree(self) -> float:
+    def sync_elapsed(self) -> float:
         """Take rank 0's clock for all ranks; only where seconds count, as it costs an exchange."""
         if "seconds" not in (self.budget.unit, self.validate_every.unit):
             return 0.0
@@ -132,14 +137,14 @@ class Method(pl.LightningModule):
             dist.broadcast(clock, src=0)
         return clock.item()
 
-    def leg_ends(self, *, samples: int, steps: int, batch: int) -> bool:
+    def should_validate(self, *, samples: int, steps: int, batch: int) -> bool:
         """Whether validation is due, or the budget spent, after so many samples of which `batch` are the newest.
 
         One Lightning epoch is a leg between two validations, so that a run resumes where Lightning resumes best.
         """
         per_epoch, flops = self.samples_per_epoch, self.flops_per_sample
         before = Spent(samples - batch, steps - 1, per_epoch, flops, self.agreed)
-        self.agreed = self.agree()
+        self.agreed = self.sync_elapsed()
         after = Spent(samples, steps, per_epoch, flops, self.agreed)
         due = int(self.validate_every.used(after)) > int(self.validate_every.used(before))
         return due or self.budget.used(after) >= 1.0
@@ -147,9 +152,9 @@ class Method(pl.LightningModule):
     @cached_property
     def averaging(self) -> Average | None:
         """What moves the average; made at the first step, when the weights are on their device."""
-        if self.average is None or self.ema is None:
+        if self.average is None or self.ema_decay is None:
             return None
-        return Average(self.average, self.model, decay=self.ema)
+        return Average(self.average, self.model, decay=self.ema_decay)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Without Lightning's search through nested collections."""
@@ -188,7 +193,7 @@ class Method(pl.LightningModule):
             for group, kept in zip(optimizer.param_groups, settings, strict=True):
                 group.update(kept)
 
-    def share(self, batch: Batch) -> float:
+    def loss_scale(self, batch: Batch) -> float:
         """The factor that makes a sum over a micro-batch this rank's part of the global mean: DDP averages ranks."""
         return self.trainer.world_size / batch["count"]
 
@@ -197,12 +202,12 @@ class Method(pl.LightningModule):
         wrapped = self.trainer.strategy.model
         return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
 
-    def descend(self, optimizer: Any, batch: Batch, loss_of: Callable[[Batch], Tensor]) -> Tensor:
+    def backward_and_step(self, optimizer: Any, batch: Batch, loss_of: Callable[[Batch], Tensor]) -> Tensor:
         """One optimizer step on what `loss_of` sums over each micro-batch; returns this rank's mean."""
         mean = torch.zeros((), device=self.device)
-        for i, part in enumerate(micro_batches(batch, self.accumulate)):
-            with self.synchronised(last=i == self.accumulate - 1):
-                loss = loss_of(part) * self.share(batch)
+        for i, part in enumerate(micro_batches(batch, self.accumulate_grad_batches)):
+            with self.synchronised(last=i == self.accumulate_grad_batches - 1):
+                loss = loss_of(part) * self.loss_scale(batch)
                 self.manual_backward(loss)
             mean = mean + loss.detach()
         optimizer.step()
@@ -215,9 +220,9 @@ class Method(pl.LightningModule):
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)
-        if self.clip is not None:
+        if self.grad_clip_norm is not None:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, self.clip)
+            torch.nn.utils.clip_grad_norm_(parameters, self.grad_clip_norm)
 
     # Validation: sums that add over batches and ranks, so that no example counts twice.
 
@@ -225,11 +230,11 @@ class Method(pl.LightningModule):
         self.sums = {}
         if dist.is_initialized() and dist.get_world_size() > 1:
             # Unsynchronised batch norm leaves other statistics on each rank; rank 0's are the ones that are kept.
-            for buffer in self.kept.buffers():
+            for buffer in self.eval_model.buffers():
                 dist.broadcast(buffer, src=0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.sums = add(self.sums, self.task.measure(self.kept, batch))
+        self.sums = add(self.sums, self.task.measure(self.eval_model, batch))
 
     def on_validation_epoch_end(self) -> None:
         metrics = self.task.summarize(total(self.sums))

@@ -57,7 +57,7 @@ class Recorder(pl.Callback):
         if broken:
             raise QuartetError(
                 f"training diverged: {broken[0]} is {losses[broken[0]]} after {method.samples:,} samples\n"
-                "a smaller optimizer.lr, method.clip=1.0 or trainer.precision=32-true would help"
+                "a smaller optimizer.lr, method.grad_clip_norm=1.0 or trainer.precision=32-true would help"
             )
         if trainer.is_global_zero:
             self.emit("train", row, method)

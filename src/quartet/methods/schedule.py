@@ -22,18 +22,18 @@ def constant(fraction: float, *, warmup: float) -> float:
     return _warmed(fraction, warmup)
 
 
-def linear(fraction: float, *, warmup: float, floor: float) -> float:
-    """A linear warm-up, then a straight line down to `floor`."""
-    return _warmed(fraction, warmup) * (1.0 - (1.0 - floor) * _decayed(fraction, warmup))
+def linear(fraction: float, *, warmup: float, min_lr_ratio: float) -> float:
+    """A linear warm-up, then a straight line down to `min_lr_ratio`."""
+    return _warmed(fraction, warmup) * (1.0 - (1.0 - min_lr_ratio) * _decayed(fraction, warmup))
 
 
-def cosine(fraction: float, *, warmup: float, floor: float) -> float:
-    """A linear warm-up, then half a cosine down to `floor` (Loshchilov and Hutter 2017, without restarts)."""
+def cosine(fraction: float, *, warmup: float, min_lr_ratio: float) -> float:
+    """A linear warm-up, then half a cosine down to `min_lr_ratio` (Loshchilov and Hutter 2017, without restarts)."""
     wave = 0.5 * (1.0 + math.cos(math.pi * _decayed(fraction, warmup)))
-    return _warmed(fraction, warmup) * (floor + (1.0 - floor) * wave)
+    return _warmed(fraction, warmup) * (min_lr_ratio + (1.0 - min_lr_ratio) * wave)
 
 
-def trapezoid(fraction: float, *, warmup: float, cooldown: float, floor: float) -> float:
+def trapezoid(fraction: float, *, warmup: float, cooldown: float, min_lr_ratio: float) -> float:
     """A linear warm-up, a plateau, and a linear cool-down over the last `cooldown` (Zhai et al. 2022)."""
     left = min(1.0, max(0.0, (1.0 - fraction) / cooldown)) if cooldown > 0 else 1.0
-    return _warmed(fraction, warmup) * (floor + (1.0 - floor) * left)
+    return _warmed(fraction, warmup) * (min_lr_ratio + (1.0 - min_lr_ratio) * left)

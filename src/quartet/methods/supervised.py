@@ -18,9 +18,20 @@ class Supervised(Method):
     UNUSED_PARAMETERS = False
 
     def __init__(
-        self, *, optimizer: MakeOptimizer, clip: float | None, accumulate: int, ema: float | None, **shared: Any
+        self,
+        *,
+        optimizer: MakeOptimizer,
+        grad_clip_norm: float | None,
+        accumulate_grad_batches: int,
+        ema_decay: float | None,
+        **shared: Any,
     ) -> None:
-        super().__init__(clip=clip, accumulate=accumulate, ema=ema, **shared)
+        super().__init__(
+            grad_clip_norm=grad_clip_norm,
+            accumulate_grad_batches=accumulate_grad_batches,
+            ema_decay=ema_decay,
+            **shared,
+        )
         self.make_optimizer = optimizer
 
     def configure_optimizers(self) -> Optimizer:
@@ -29,7 +40,7 @@ class Supervised(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         optimizer = self.optimizers()
         self.begin_step([optimizer])  # type: ignore[list-item]
-        told = self.descend(optimizer, batch, partial(self.task.loss, self.model))
+        told = self.backward_and_step(optimizer, batch, partial(self.task.loss, self.model))
         self.end_step(batch, {"loss": told})
 
     def losses(self, batch: Batch) -> list[Tensor]:

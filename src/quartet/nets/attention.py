@@ -17,7 +17,7 @@ from quartet.nets.position import Rotation, rotate
 from quartet.types import QuartetError
 
 # Keys and values of the positions so far, each BHLd.
-Past = tuple[Tensor, Tensor]
+KVCache = tuple[Tensor, Tensor]
 
 
 class SelfAttention(nn.Module):
@@ -30,8 +30,8 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(
-        self, x_BLD: Tensor, *, causal: bool, mask_BL: Tensor | None, rotation: Rotation | None, past: Past | None
-    ) -> tuple[Tensor, Past]:
+        self, x_BLD: Tensor, *, causal: bool, mask_BL: Tensor | None, rotation: Rotation | None, past: KVCache | None
+    ) -> tuple[Tensor, KVCache]:
         qk_BLE, v_BLD = self.qkv(x_BLD).split((2 * x_BLD.shape[2], x_BLD.shape[2]), -1)
         if rotation is None:
             q, k = qk_BLE.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
@@ -49,7 +49,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """x_BTD attends to a memory, whose keys and values `remember` computes once for all steps of decoding.
+    """x_BTD attends to a memory, whose keys and values `precompute_kv` computes once for all steps of decoding.
 
     Heads have D // H features each, so that any width will do.
     """
@@ -64,15 +64,15 @@ class CrossAttention(nn.Module):
         self.kv = nn.Linear(width, 2 * shared, bias=False)
         self.out = nn.Linear(shared, width, bias=False)
 
-    def remember(self, source_BSD: Tensor) -> Past:
+    def precompute_kv(self, source_BSD: Tensor) -> KVCache:
         k, v = self.kv(source_BSD).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         return k, v
 
-    def forward(self, x_BTD: Tensor, past: Past, mask_BS: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, past: KVCache, mask_BS: Tensor) -> Tensor:
         y_BHTd = F.scaled_dot_product_attention(self._queries(x_BTD), *past, mask_BS[:, None, None])
         return self.out(y_BHTd.transpose(1, 2).flatten(2))
 
-    def weights(self, x_BTD: Tensor, past: Past, mask_BS: Tensor) -> Tensor:
+    def weights(self, x_BTD: Tensor, past: KVCache, mask_BS: Tensor) -> Tensor:
         """a_BHTS, the share of each source position: what the fused kernel computes and does not tell."""
         q_BHTd = self._queries(x_BTD)
         scores_BHTS = q_BHTd @ past[0].mT / math.sqrt(q_BHTd.shape[-1])

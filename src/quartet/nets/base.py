@@ -1,6 +1,6 @@
 """A net is a recipe: what a family of architecture is made of, before it is known what it will be asked.
 
-Each family answers three questions (`encode`, `decode`, `paint`); the five models follow from them here.
+Each family answers three questions (`encode`, `decode`, `make_generator`); the five models follow from them here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Net(ABC):
     """The recipe of a family: a frozen, keyword-only dataclass of plain numbers and names, cheap to make and compare.
 
     A family lists in `ROLES` what it can be asked; `FINE` names a real number of the recipe by which a size between two
-    widths can be met. It has a `width` and a `dropout`; `spectral` bounds the layers of a
-    discriminator; if it speaks, `tied` says whether the embedding is the head's matrix too. Here these are only
-    announced: fields of a base would hide them from a reader of the family.
+    widths can be met. It has a `width` and a `dropout`; `spectral` bounds the layers of a discriminator; if it speaks,
+    `tie_embeddings` says whether the embedding is the head's matrix too. Here these are only announced: fields of a
+    base would hide them from a reader of the family.
     """
 
     ROLES: ClassVar[tuple[str, ...]]
@@ -30,18 +30,18 @@ class Net(ABC):
     width: int
     dropout: float
     spectral: bool
-    tied: bool
+    tie_embeddings: bool
 
     @abstractmethod
-    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
-        """From what `inputs` describes (tokens come embedded) to features; as `critic`, to tell real from made."""
+    def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
+        """From what `inputs` describes (tokens come embedded) to features; `discriminating` tells real from made."""
 
     @abstractmethod
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         """From embedded tokens to features, causally; with `memory`, attending to an encoded source."""
 
     @abstractmethod
-    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
+    def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
         """From noise z_BZ to pixels x_BHWC, unbounded."""
 
     def classifier(self, inputs: Pixels | Series, outputs: Classes) -> Classifier:
@@ -60,19 +60,19 @@ class Net(ABC):
         decoder = self.decode(tokens, memory=True)
         return Translator(encoder=self.encode(tokens), decoder=decoder, vocabulary=self._vocabulary(tokens))
 
-    def generator(self, noise: int, pixels: Pixels) -> Generator:
+    def generator(self, latent_dim: int, pixels: Pixels) -> Generator:
         """z_BZ → x_BHWC in [-1, 1]."""
         self._can("generate")
-        return Generator(painter=self.paint(noise, pixels))
+        return Generator(painter=self.make_generator(latent_dim, pixels))
 
     def discriminator(self, pixels: Pixels) -> Discriminator:
         """x_BHWC in [-1, 1] → score_B, a logit."""
         self._can("discriminate")
-        model = Discriminator(encoder=self.encode(pixels, critic=True))
+        model = Discriminator(encoder=self.encode(pixels, discriminating=True))
         return spectrally_normalise(model) if self.spectral else model
 
     def _vocabulary(self, tokens: Tokens) -> Vocabulary:
-        return Vocabulary(tokens=tokens, width=self.width, tied=self.tied, dropout=self.dropout)
+        return Vocabulary(tokens=tokens, width=self.width, tie_embeddings=self.tie_embeddings, dropout=self.dropout)
 
     def _can(self, role: str) -> None:
         if role not in self.ROLES:

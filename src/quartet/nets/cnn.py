@@ -46,14 +46,14 @@ class CNN(Net):
     kernel: int  # side of the kernels, odd
     pool: Literal["max", "average", "stride"]  # how a stage halves the grid; stride: kernels of 4, two apart
     norm: Literal["batch", "group", "layer", "none"]  # on images and series
-    critic_norm: Literal["batch", "group", "layer", "none"]  # the same in a discriminator
+    discriminator_norm: Literal["batch", "group", "layer", "none"]  # the same in a discriminator
     spectral: bool  # whether a discriminator's layers are bounded by spectral norm
     layers: int  # residual blocks in text, of the encoder and of the decoder each in translation
     cycle: int  # dilations in text before they begin again at 1
     gated: bool  # whether blocks in text have gated linear units instead of rectified ones
     heads: int  # of the attention to the source in translation
     dropout: float
-    tied: bool  # whether the embedding is the head's matrix too
+    tie_embeddings: bool  # whether the embedding is the head's matrix too
 
     def __post_init__(self) -> None:
         require(self.kernel % 2 == 1, f"net.kernel={self.kernel}: kernels have a middle, make it odd")
@@ -64,37 +64,39 @@ class CNN(Net):
         unit = 8 if self.width % 8 == 0 else 1
         return [unit * round(self.width * self.growth**i / unit) for i in range(self.stages)]
 
-    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
+    def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
             return TextEncoder(net=self)
         size = (inputs.height, inputs.width) if isinstance(inputs, Pixels) else (inputs.length,)
-        return Tower(net=self, channels=inputs.channels, size=size, critic=critic)
+        return ResNetEncoder(net=self, channels=inputs.channels, size=size, discriminating=discriminating)
 
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         return TextDecoder(net=self, memory=memory)
 
-    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
-        return Painter(net=self, noise=noise, pixels=pixels)
+    def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
+        return CNNGenerator(net=self, latent_dim=latent_dim, pixels=pixels)
 
 
-class Tower(Encoder):
+class ResNetEncoder(Encoder):
     """Pixels_BHWC or series_BLC to features of a grid halved by every stage.
 
     The channels stay last in memory; the convolutions see them moved to dim 1, which is a view.
     """
 
-    def __init__(self, *, net: CNN, channels: int, size: tuple[int, ...], critic: bool) -> None:
+    def __init__(self, *, net: CNN, channels: int, size: tuple[int, ...], discriminating: bool) -> None:
         grid = tuple(side >> net.stages for side in size)
         require(min(grid) >= 1, f"net.stages={net.stages} halve {size} to nothing; make it less")
         super().__init__(width=net.widths()[-1], grid=grid)
-        norm: Norm = net.critic_norm if critic else net.norm
+        norm: Norm = net.discriminator_norm if discriminating else net.norm
         self.layers = nn.Sequential()
         for width in net.widths():
-            self.layers.extend(halving(net, channels, width, rank=len(size), norm=norm, critic=critic))
+            self.layers.extend(halving(net, channels, width, rank=len(size), norm=norm, discriminating=discriminating))
             for _ in range(net.depth):
-                self.layers.append(Residual(width, kernel=net.kernel, rank=len(size), norm=norm, critic=critic))
+                self.layers.append(
+                    Residual(width, kernel=net.kernel, rank=len(size), norm=norm, discriminating=discriminating)
+                )
             channels = width
-        if critic:
+        if discriminating:
             self.layers.apply(start_small)
         if len(size) == 2:
             lay_channels_last(self.layers)
@@ -112,38 +114,38 @@ class Tower(Encoder):
 class Residual(nn.Module):
     """x + two convolutions of it, rectified."""
 
-    def __init__(self, width: int, *, kernel: int, rank: int, norm: Norm, critic: bool) -> None:
+    def __init__(self, width: int, *, kernel: int, rank: int, norm: Norm, discriminating: bool) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             convolution(width, width, kernel=kernel, rank=rank, norm=norm),
             normalisation(norm, width),
-            rectifier(critic),
+            rectifier(discriminating),
             convolution(width, width, kernel=kernel, rank=rank, norm=norm),
             normalisation(norm, width),
         )
-        self.rectify = rectifier(critic)
+        self.rectify = rectifier(discriminating)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rectify(x + self.branch(x))
 
 
-class Painter(nn.Module):
+class CNNGenerator(nn.Module):
     """Noise to a small grid, doubled by every stage, the last time into pixels_BHWC; what is too much is cut off.
 
     No features stand on the full grid (as in InfoGAN's generator, Chen et al. 2016): there they would cost the most.
     """
 
-    def __init__(self, *, net: CNN, noise: int, pixels: Pixels) -> None:
+    def __init__(self, *, net: CNN, latent_dim: int, pixels: Pixels) -> None:
         super().__init__()
         widths = net.widths()[::-1]
         self.size = (pixels.height, pixels.width)
         grid = tuple(math.ceil(side / 2**net.stages) for side in self.size)
-        self.stem = Noise(noise=noise, grid=grid, width=widths[0])
+        self.stem = Noise(latent_dim=latent_dim, grid=grid, width=widths[0])
         self.layers = nn.Sequential()
         for width, narrower in zip(widths, [*widths[1:], pixels.channels], strict=True):
             self.layers.extend((normalisation(net.norm, width), nn.ReLU()))
             for _ in range(net.depth):
-                self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, critic=False))
+                self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, discriminating=False))
             self.layers.append(nn.ConvTranspose2d(width, narrower, 4, 2, 1))
         self.layers.apply(start_small)
         lay_channels_last(self.layers)
@@ -208,8 +210,8 @@ class TextDecoder(Decoder):
         self.blocks = stack(net, memory=memory)
         self.norm = nn.LayerNorm(net.width)
 
-    def remember(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
-        return mask_BS, tuple(block.cross.remember(source_BSD) for block in self.blocks)
+    def precompute_kv(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
+        return mask_BS, tuple(block.cross.precompute_kv(source_BSD) for block in self.blocks)
 
     def forward(self, x_BTD: Tensor, memory: Memory = None, state: State = None) -> tuple[Tensor, State]:
         seen = []
@@ -229,9 +231,9 @@ def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no t
     return nn.ModuleList(TextBlock(net=net, dilation=dilation, memory=memory) for dilation in dilations)
 
 
-def rectifier(critic: bool) -> nn.Module:
+def rectifier(discriminating: bool) -> nn.Module:
     """Leaky in a discriminator, so that a generator it is sure about still gets gradients (Radford et al. 2016)."""
-    return nn.LeakyReLU(0.2) if critic else nn.ReLU()
+    return nn.LeakyReLU(0.2) if discriminating else nn.ReLU()
 
 
 def lay_channels_last(layers: nn.Module) -> None:
@@ -253,10 +255,10 @@ def convolution(inputs: int, outputs: int, *, kernel: int, rank: int, norm: Norm
     return layer
 
 
-def halving(net: CNN, inputs: int, outputs: int, *, rank: int, norm: Norm, critic: bool) -> list[nn.Module]:
+def halving(net: CNN, inputs: int, outputs: int, *, rank: int, norm: Norm, discriminating: bool) -> list[nn.Module]:
     """A convolution to half of the grid, pooled before it is normalised: the same for a quarter of the work."""
     if net.pool == "stride":
         layers = [convolution(inputs, outputs, kernel=4, stride=2, rank=rank, norm=norm)]
     else:
         layers = [convolution(inputs, outputs, kernel=net.kernel, rank=rank, norm=norm), POOL[net.pool, rank](2)]
-    return [*layers, normalisation(norm, outputs), rectifier(critic)]
+    return [*layers, normalisation(norm, outputs), rectifier(discriminating)]

@@ -29,18 +29,18 @@ class MLP(Net):
     dropout: float
     spectral: bool  # whether a discriminator's layers are bounded by spectral norm
 
-    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
+    def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
             raise QuartetError("net: MLP cannot read tokens; take CNN, RNN or Transformer")
         places = inputs.height * inputs.width if isinstance(inputs, Pixels) else inputs.length
-        return Perceptron(net=self, inputs=places * inputs.channels, critic=critic)
+        return Perceptron(net=self, inputs=places * inputs.channels, discriminating=discriminating)
 
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         raise QuartetError("net: MLP cannot write tokens; take CNN, RNN or Transformer")
 
-    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
+    def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
         shape = (pixels.height, pixels.width, pixels.channels)
-        hidden = Perceptron(net=self, inputs=noise, critic=False)
+        hidden = Perceptron(net=self, inputs=latent_dim, discriminating=False)
         head = nn.Linear(self.width, pixels.height * pixels.width * pixels.channels)
         return nn.Sequential(hidden, nn.Flatten(), head, nn.Unflatten(1, shape))
 
@@ -48,15 +48,15 @@ class MLP(Net):
 class Perceptron(Encoder):
     """Everything flattened, then hidden layers: features_B1D, on a grid of one place."""
 
-    def __init__(self, *, net: MLP, inputs: int, critic: bool) -> None:
+    def __init__(self, *, net: MLP, inputs: int, discriminating: bool) -> None:
         super().__init__(width=net.width, grid=(1,))
         widths = (inputs, *[net.width] * net.layers)
-        norm = "none" if critic else net.norm
+        norm = "none" if discriminating else net.norm
         self.layers = nn.Sequential()
         for before, after in pairwise(widths):
             linear = nn.Linear(before, after, bias=norm != "batch")
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-            activation = nn.LeakyReLU(0.2) if critic else nn.ReLU()
+            activation = nn.LeakyReLU(0.2) if discriminating else nn.ReLU()
             self.layers.extend((linear, normalisation(norm, after), activation, nn.Dropout(net.dropout)))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -50,13 +50,13 @@ class Classifier(nn.Module):
 
 
 class Vocabulary(nn.Module):
-    """Token ids to features and features to logits, with one matrix for both if `tied` (Press & Wolf 2017)."""
+    """Token ids to features, features to logits; one matrix for both if `tie_embeddings` (Press & Wolf 2017)."""
 
-    def __init__(self, *, tokens: Tokens, width: int, tied: bool, dropout: float) -> None:
+    def __init__(self, *, tokens: Tokens, width: int, tie_embeddings: bool, dropout: float) -> None:
         super().__init__()
         self.embedding = Embedding(vocabulary=tokens.vocabulary, width=width)
         self.dropout = nn.Dropout(dropout)
-        self.head = None if tied else nn.Linear(width, tokens.vocabulary, bias=False)
+        self.head = None if tie_embeddings else nn.Linear(width, tokens.vocabulary, bias=False)
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=width**-0.5)
 
@@ -92,7 +92,7 @@ class Translator(nn.Module):
     def encode(self, source_BS: Tensor) -> Memory:
         """The memory that `decode` attends to. PAD, at the end of a source, is not seen."""
         mask_BS = source_BS != PAD
-        return self.decoder.remember(self.encoder(self.vocabulary(source_BS), mask_BS), mask_BS)
+        return self.decoder.precompute_kv(self.encoder(self.vocabulary(source_BS), mask_BS), mask_BS)
 
     def decode(self, target_BT: Tensor, memory: Memory, state: State = None) -> tuple[Tensor, State]:
         """logits_BTV of the token after each of the target's, and the state to go on from."""

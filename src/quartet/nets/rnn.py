@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from quartet.nets.attention import CrossAttention
 from quartet.nets.base import Net, require
 from quartet.nets.roles import Decoder, Encoder, Memory, State
-from quartet.nets.stem import Canvas, Noise, Patches
+from quartet.nets.stem import Noise, Patches, Unpatchify
 from quartet.nets.tracing import open_length
 from quartet.types import Pixels, Series, Tokens
 
@@ -39,12 +39,12 @@ class RNN(Net):
     heads: int  # of the attention to the source in translation
     dropout: float
     spectral: bool  # whether a discriminator's linear layers are bounded by spectral norm
-    tied: bool  # whether the embedding is the head's matrix too
+    tie_embeddings: bool  # whether the embedding is the head's matrix too
 
     def __post_init__(self) -> None:
         require(self.width >= 2, f"net.width={self.width}: two directions share the width, make it at least 2")
 
-    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
+    def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
             return RNNEncoder(net=self, stem=nn.Identity(), grid=None)
         patch = (1, inputs.width) if isinstance(inputs, Pixels) else (1, 1)
@@ -54,8 +54,8 @@ class RNN(Net):
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         return RNNDecoder(net=self, memory=memory)
 
-    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
-        return Rows(net=self, noise=noise, pixels=pixels)
+    def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
+        return RNNGenerator(net=self, latent_dim=latent_dim, pixels=pixels)
 
 
 class RNNEncoder(Encoder):
@@ -94,9 +94,9 @@ class RNNDecoder(Decoder):
         self.cross = CrossAttention(width=net.width, heads=net.heads) if memory else None
         self.dropout = nn.Dropout(net.dropout)
 
-    def remember(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
+    def precompute_kv(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
         assert self.cross is not None
-        return mask_BS, self.cross.remember(source_BSD)
+        return mask_BS, self.cross.precompute_kv(source_BSD)
 
     def forward(self, x_BTD: Tensor, memory: Memory = None, state: State = None) -> tuple[Tensor, State]:
         left = []
@@ -111,14 +111,14 @@ class RNNDecoder(Decoder):
         return x_BTD, tuple(left)
 
 
-class Rows(nn.Module):
+class RNNGenerator(nn.Module):
     """An image from noise, row by row: each row's share of the noise is read after the rows above it."""
 
-    def __init__(self, *, net: RNN, noise: int, pixels: Pixels) -> None:
+    def __init__(self, *, net: RNN, latent_dim: int, pixels: Pixels) -> None:
         super().__init__()
-        self.stem = Noise(noise=noise, grid=(pixels.height,), width=net.width)
+        self.stem = Noise(latent_dim=latent_dim, grid=(pixels.height,), width=net.width)
         self.rows = RNNDecoder(net=net, memory=False)
-        self.canvas = Canvas(pixels=pixels, patch=(1, pixels.width), width=net.width)
+        self.canvas = Unpatchify(pixels=pixels, patch=(1, pixels.width), width=net.width)
 
     def forward(self, z_BZ: Tensor) -> Tensor:
         x_BHD, _ = self.rows(self.stem(z_BZ))

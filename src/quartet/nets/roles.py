@@ -35,11 +35,11 @@ class Decoder(nn.Module, ABC):
     """One after the other: (x_BTD, memory, state) → (features_BTD, state), no position seeing a later one.
 
     `state` is what the positions so far left behind (None before the first), so that T steps of length 1 equal one of
-    length T. `memory` comes from `remember` and is None for a decoder that was built without.
+    length T. `memory` comes from `precompute_kv` and is None for a decoder that was built without.
     """
 
     @abstractmethod
-    def remember(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
+    def precompute_kv(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
         """What the decoder needs of the encoded source, computed once for all steps."""
 
     @abstractmethod

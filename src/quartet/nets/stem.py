@@ -17,7 +17,7 @@ from quartet.types import Pixels, Series
 class Embedding(nn.Embedding):
     """Tokens to features of variance one: rows of variance 1/D, times √D (Vaswani et al. 2017, section 3.4).
 
-    The small rows make the same matrix fit as the head's (`tied`); the factor lets them learn as fast as the rest.
+    The small rows make the same matrix fit as the head's (`tie_embeddings`); the factor lets them learn in time.
     """
 
     def __init__(self, *, vocabulary: int, width: int) -> None:
@@ -66,16 +66,16 @@ class Patches(nn.Module):
 class Noise(nn.Module):
     """Noise to features_BGD: one linear map, whose bias is the learned query of each place of the grid."""
 
-    def __init__(self, *, noise: int, grid: tuple[int, ...], width: int) -> None:
+    def __init__(self, *, latent_dim: int, grid: tuple[int, ...], width: int) -> None:
         super().__init__()
         self.shape = (*grid, width)
-        self.project = nn.Linear(noise, math.prod(self.shape))
+        self.project = nn.Linear(latent_dim, math.prod(self.shape))
 
     def forward(self, z_BZ: Tensor) -> Tensor:
         return self.project(z_BZ).unflatten(1, self.shape)
 
 
-class Canvas(nn.Module):
+class Unpatchify(nn.Module):
     """Features_BGD, G = (h, w) patches, to pixels_BHWC: the reverse of `Patches`, the filling cut off."""
 
     def __init__(self, *, pixels: Pixels, patch: tuple[int, int], width: int) -> None:

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from quartet.nets.attention import CrossAttention, Past, SelfAttention
+from quartet.nets.attention import CrossAttention, KVCache, SelfAttention
 from quartet.nets.base import Net, require
 from quartet.nets.position import Position
 from quartet.nets.roles import Decoder, Encoder, Memory, State
-from quartet.nets.stem import Canvas, Noise, Patches
+from quartet.nets.stem import Noise, Patches, Unpatchify
 from quartet.types import Pixels, Series, Tokens
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
@@ -28,12 +28,12 @@ class Transformer(Net):
     """Blocks of attention and a perceptron: over words, over patches of an image, over patches of a series."""
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
-    FINE: ClassVar[str | None] = "hidden"
+    FINE: ClassVar[str | None] = "mlp_ratio"
 
     width: int  # features of each position
     heads: int  # of attention, sharing the width
     layers: int  # blocks; of the encoder and of the decoder each in translation
-    hidden: float  # the perceptron's hidden features, as a multiple of the width
+    mlp_ratio: float  # the perceptron's hidden features, as a multiple of the width
     activation: Literal["gelu", "relu", "silu"]
     position: Literal["none", "sinusoidal", "learned", "rotary"]
     norm: Literal["layer", "rms"]
@@ -41,7 +41,7 @@ class Transformer(Net):
     steps: int  # length of the patches of a series, in steps
     dropout: float
     spectral: bool  # whether a discriminator's linear layers are bounded by spectral norm
-    tied: bool  # whether the embedding is the head's matrix too
+    tie_embeddings: bool  # whether the embedding is the head's matrix too
 
     def __post_init__(self) -> None:
         require(
@@ -49,7 +49,7 @@ class Transformer(Net):
             f"net.width={self.width} with net.heads={self.heads}: the width must be a multiple of the heads",
         )
 
-    def encode(self, inputs: Pixels | Series | Tokens, *, critic: bool = False) -> Encoder:
+    def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
             return TransformerEncoder(net=self, stem=nn.Identity(), grid=None, context=inputs.context)
         patch = (self.patch, self.patch) if isinstance(inputs, Pixels) else (self.steps, 1)
@@ -59,12 +59,12 @@ class Transformer(Net):
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         return TransformerDecoder(net=self, context=tokens.context, memory=memory)
 
-    def paint(self, noise: int, pixels: Pixels) -> nn.Module:
+    def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
         patch = (self.patch, self.patch)
         grid = (math.ceil(pixels.height / self.patch), math.ceil(pixels.width / self.patch))
-        stem = Noise(noise=noise, grid=grid, width=self.width)
+        stem = Noise(latent_dim=latent_dim, grid=grid, width=self.width)
         places = TransformerEncoder(net=self, stem=stem, grid=grid, context=0)
-        return nn.Sequential(places, Canvas(pixels=pixels, patch=patch, width=self.width))
+        return nn.Sequential(places, Unpatchify(pixels=pixels, patch=patch, width=self.width))
 
 
 class Block(nn.Module):
@@ -78,7 +78,7 @@ class Block(nn.Module):
             self.cross_norm = normalisation(net)
             self.cross = CrossAttention(width=net.width, heads=net.heads)
         self.feed_norm = normalisation(net)
-        hidden = max(1, round(net.hidden * net.width))
+        hidden = max(1, round(net.mlp_ratio * net.width))
         self.expand = nn.Linear(net.width, hidden)
         self.contract = nn.Linear(hidden, net.width)
         self.activation = ACTIVATIONS[net.activation]
@@ -87,8 +87,8 @@ class Block(nn.Module):
 
     def forward(
         self, x_BLD: Tensor, *, causal: bool, mask_BL: Tensor | None, rotation: tuple[Tensor, Tensor] | None,
-        past: Past | None = None, memory: Past | None = None, memory_mask_BS: Tensor | None = None,
-    ) -> tuple[Tensor, Past]:  # fmt: skip
+        past: KVCache | None = None, memory: KVCache | None = None, memory_mask_BS: Tensor | None = None,
+    ) -> tuple[Tensor, KVCache]:  # fmt: skip
         y, past = self.attend(self.attend_norm(x_BLD), causal=causal, mask_BL=mask_BL, rotation=rotation, past=past)
         x_BLD = x_BLD + self.dropout(y)
         if memory is not None:
@@ -128,8 +128,8 @@ class TransformerDecoder(Decoder):
         self.blocks = stack(net, memory=memory)
         self.norm = normalisation(net)
 
-    def remember(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
-        return mask_BS, tuple(block.cross.remember(source_BSD) for block in self.blocks)
+    def precompute_kv(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
+        return mask_BS, tuple(block.cross.precompute_kv(source_BSD) for block in self.blocks)
 
     def forward(self, x_BTD: Tensor, memory: Memory = None, state: State = None) -> tuple[Tensor, State]:
         offset = 0 if state is None else state[0][0].shape[2]

@@ -1,11 +1,11 @@
 """The report, pure: metrics and evidence in, one page, tables and figures out."""
 
 from quartet.report.comparing.comparison import analysis
-from quartet.report.comparing.settings import apart
+from quartet.report.comparing.settings import split_by_config
 from quartet.report.figures import figures
 from quartet.report.markdown import markdown
 from quartet.report.page import page
 from quartet.report.run import Run
 from quartet.report.table import results, summary
 
-__all__ = ["Run", "analysis", "apart", "figures", "markdown", "page", "results", "summary"]
+__all__ = ["Run", "analysis", "figures", "markdown", "page", "results", "split_by_config", "summary"]

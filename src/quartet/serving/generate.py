@@ -30,7 +30,7 @@ class Generator(PythonModel):
         self.use(described, {"generate": torch.export.load(folder / "generate.pt2").module()})
 
     def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
-        self.noise, self.net = described["noise"], programs["generate"]
+        self.latent_dim, self.net = described["latent_dim"], programs["generate"]
 
     @torch.inference_mode()
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
@@ -41,7 +41,7 @@ class Generator(PythonModel):
         if seed is None or not 0 <= seed < 2**63:
             refuse(f"seed: {seed} given; 0 to 2^63 - 1 would do")
         draw = torch.Generator().manual_seed(int(seed))
-        z_NZ = torch.randn(asked[0], self.noise, generator=draw)
+        z_NZ = torch.randn(asked[0], self.latent_dim, generator=draw)
         x_NHWC = torch.cat([self.net(part) for part in z_NZ.split(BATCH)])
         return ((x_NHWC + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
 

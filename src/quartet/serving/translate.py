@@ -23,15 +23,15 @@ from torch.utils import _pytree as pytree
 
 PACKAGES = ("torch", "numpy", "pandas", "tokenizers")
 PROGRAMS = ("encode", "decode", "step")
-DEFAULTS = {"beams": 4, "length_penalty": 1.0, "max_ratio": 1.5, "max_extra": 10}
+DEFAULTS = {"num_beams": 4, "length_penalty": 1.0, "max_ratio": 1.5, "max_extra": 10}
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
-RANGES = {"beams": (1, 64), "length_penalty": (0, 10), "max_ratio": (0, 1e6), "max_extra": (0, 1e6)}
+RANGES = {"num_beams": (1, 64), "length_penalty": (0, 10), "max_ratio": (0, 1e6), "max_extra": (0, 1e6)}
 
 
 class Translator(PythonModel):
     """Sentences, one or several → translations.
 
-    Params: `beams` (1: greedy), `length_penalty` (alpha: a hypothesis' log-probability is divided by
+    Params: `num_beams` (1: greedy), `length_penalty` (alpha: a hypothesis' log-probability is divided by
     ((5 + length) / 6)^alpha; Wu et al. 2016); at most `max_ratio` × the source's tokens + `max_extra` tokens, and
     never more than the data's longest sentence has. Unless given, they are as in the evaluation of the run.
     """
@@ -68,7 +68,7 @@ class Translator(PythonModel):
         A hypothesis that ends keeps its place among the beams. The search is over when nothing alive can still beat
         the best, even if all that it adds were certain.
         """
-        beams = int(chosen["beams"])
+        beams = int(chosen["num_beams"])
         limit = min(math.ceil(chosen["max_ratio"] * len(source)) + int(chosen["max_extra"]), self.context)
         memory = rows(self.encode(torch.tensor([source])), torch.zeros(beams, dtype=torch.long))
         text_KT = torch.full((beams, 1), BOS)

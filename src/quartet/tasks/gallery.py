@@ -24,27 +24,27 @@ def to_bytes(x: Tensor) -> Tensor:
     return ((x + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def draw(generator: nn.Module, keys_N: Tensor, *, noise: int, device: torch.device) -> Tensor:
+def draw(generator: nn.Module, keys_N: Tensor, *, latent_dim: int, device: torch.device) -> Tensor:
     """The samples x_NHWC in [-1, 1] of the noise that belongs to the keys."""
-    return paint(generator, normal(keys_N, noise), device=device)
+    return render(generator, normal(keys_N, latent_dim), device=device)
 
 
-def paint(generator: nn.Module, z_NZ: Tensor, *, device: torch.device) -> Tensor:
+def render(generator: nn.Module, z_NZ: Tensor, *, device: torch.device) -> Tensor:
     return generator(z_NZ.to(device, next(generator.parameters()).dtype))
 
 
-def interpolation(generator: nn.Module, *, noise: int, rows: int, columns: int, device: torch.device) -> Tensor:
+def interpolation(generator: nn.Module, *, latent_dim: int, rows: int, columns: int, device: torch.device) -> Tensor:
     """Walks between pairs of samples, bytes (rows, columns, H, W, C).
 
     Along great circles, as noise of many dimensions lies near a sphere (White 2016).
     """
-    z_NZ = normal(torch.arange(2 * rows), noise)
+    z_NZ = normal(torch.arange(2 * rows), latent_dim)
     start_R1Z, end_R1Z = z_NZ[:rows, None], z_NZ[rows:, None]
     cosine_R11 = torch.cosine_similarity(start_R1Z, end_R1Z, dim=-1)[..., None].clamp(-1 + 1e-9, 1 - 1e-9)
     angle_R11 = cosine_R11.acos()
     t_C1 = torch.linspace(0, 1, columns, dtype=torch.float64)[:, None]
     z_RCZ = (((1 - t_C1) * angle_R11).sin() * start_R1Z + (t_C1 * angle_R11).sin() * end_R1Z) / angle_R11.sin()
-    return to_bytes(paint(generator, z_RCZ.flatten(0, 1), device=device)).unflatten(0, (rows, columns)).cpu()
+    return to_bytes(render(generator, z_RCZ.flatten(0, 1), device=device)).unflatten(0, (rows, columns)).cpu()
 
 
 def first(batches: Iterable[Batch], examples: int) -> Iterator[Batch]:

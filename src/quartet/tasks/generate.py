@@ -30,7 +30,7 @@ class Generate(Task):
     same samples are judged at each validation, and in whatever batches or ranks the images come.
 
     Args:
-        noise: size of the generator's input.
+        latent_dim: size of the generator's input.
         judge: a trained classifier of the same images: `features(x_BHWC in 0..255)` and `forward` to logits_BK.
         samples: about how many images, and as many samples, a validation judges: a fixed choice by their content.
         test_samples: how many samples an evaluation judges.
@@ -42,13 +42,13 @@ class Generate(Task):
     MONITOR = "fid"
     MODE = "min"
 
-    def __init__(self, *, noise: int, judge: nn.Module, samples: int, test_samples: int) -> None:
-        if noise < 1 or samples < 2 or test_samples < SHOWN:
+    def __init__(self, *, latent_dim: int, judge: nn.Module, samples: int, test_samples: int) -> None:
+        if latent_dim < 1 or samples < 2 or test_samples < SHOWN:
             raise QuartetError(
-                f"task: noise={noise}, samples={samples}, test_samples={test_samples}: "
-                f"noise is at least 1, samples 2, test_samples {SHOWN}"
+                f"task: latent_dim={latent_dim}, samples={samples}, test_samples={test_samples}: "
+                f"latent_dim is at least 1, samples 2, test_samples {SHOWN}"
             )
-        self.noise, self.samples, self.test_samples = noise, samples, test_samples
+        self.latent_dim, self.samples, self.test_samples = latent_dim, samples, test_samples
         self.judge = Judge(model=judge)
         self.share = 1.0  # of the images that a validation judges
         self.untrained: Callable[[], nn.Module] | None = None
@@ -62,18 +62,20 @@ class Generate(Task):
         def untrained() -> nn.Module:
             with torch.random.fork_rng(devices=[]):
                 torch.set_rng_state(state)
-                return net.generator(self.noise, data.inputs)
+                return net.generator(self.latent_dim, data.inputs)
 
         self.untrained = untrained
-        return net.generator(self.noise, data.inputs)
+        return net.generator(self.latent_dim, data.inputs)
 
-    def build_rival(self, net: Any, data: Any) -> nn.Module:
+    def build_discriminator(self, net: Any, data: Any) -> nn.Module:
         """The discriminator."""
         return net.discriminator(data.inputs)
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """Both players' non-saturating losses; the method trains them one at a time, by `quartet.tasks.adversarial`."""
-        fake_BHWC = draw(model.generator, content_keys(batch["x"]), noise=self.noise, device=batch["x"].device)
+        fake_BHWC = draw(
+            model.generator, content_keys(batch["x"]), latent_dim=self.latent_dim, device=batch["x"].device
+        )
         real_B, fake_B = model.discriminator(to_unit(batch["x"])), model.discriminator(fake_BHWC)
         told = discriminator_loss(real_B, fake_B, kind="non_saturating", label_smoothing=0.0)
         return told + generator_loss(fake_B, kind="non_saturating")
@@ -114,7 +116,7 @@ class Generate(Task):
         device: torch.device,
     ) -> Sums:
         """The same over the samples that belong to the keys, and what the discriminator takes for generated."""
-        fake_BHWC = draw(generator, keys_B, noise=self.noise, device=device)
+        fake_BHWC = draw(generator, keys_B, latent_dim=self.latent_dim, device=device)
         judged = self.judge.sums(to_bytes(fake_BHWC), counts_B=counts_B)
         told = told_apart(discriminator, fake_BHWC, counts_B=counts_B, real=False) if discriminator else {}
         return {f"fake_{name}": value for name, value in (judged | told).items()}
@@ -218,7 +220,7 @@ class Generate(Task):
         The figure tells a generator that learned images by heart: the median distance of samples to their nearest
         training image, divided by that of the split's images, which nobody copied. Far below 1 are copies.
         """
-        samples = to_bytes(draw(generator, torch.arange(SHOWN), noise=self.noise, device=device))
+        samples = to_bytes(draw(generator, torch.arange(SHOWN), latent_dim=self.latent_dim, device=device))
         shown = images_of(data, split, at_most=SHOWN, what="show", device=device, progress=None)
         reals = torch.cat([batch["x"] for batch in shown])
         train = images_of(
@@ -230,7 +232,9 @@ class Generate(Task):
             "reals": reals,
             "neighbours_x": samples[:NEIGHBOURS],
             "neighbours": found[:NEIGHBOURS],
-            "interpolation": interpolation(generator, noise=self.noise, rows=ROWS, columns=COLUMNS, device=device),
+            "interpolation": interpolation(
+                generator, latent_dim=self.latent_dim, rows=ROWS, columns=COLUMNS, device=device
+            ),
         }
         return (distance_N[:SHOWN].median() / distance_N[SHOWN:].median()).item(), images
 

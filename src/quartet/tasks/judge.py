@@ -40,7 +40,7 @@ class Judge:
                 "train a classifier of such images and name it in task.judge, or resize the data"
             )
 
-    def opinion(self, x_BHWC: Tensor) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self, x_BHWC: Tensor) -> tuple[Tensor, Tensor]:
         """features_BD and logits_BK, never in half precision: a distance must not depend on the trainer."""
         self.model.to(x_BHWC.device)
         with torch.autocast(x_BHWC.device.type, enabled=False):
@@ -51,7 +51,7 @@ class Judge:
     def sums(self, x_BHWC: Tensor, *, counts_B: Tensor, y_B: Tensor | None = None) -> Sums:
         """Number, features and their products, classes found, and right answers if labels are given; of the images that
         `counts_B` is 1 for, not of those that it is 0 for."""
-        features_BD, logits_BK = self.opinion(x_BHWC)
+        features_BD, logits_BK = self.features_and_logits(x_BHWC)
         counts_B = counts_B.to(features_BD.device, torch.float64)
         predicted_B = logits_BK.argmax(1)
         # 0 and 1 are their own squares: products of weighted features are weighted products.

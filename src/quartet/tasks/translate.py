@@ -27,7 +27,7 @@ class Translate(Task):
 
     Args:
         label_smoothing: the share of each target that is spread over the vocabulary in training (Szegedy et al. 2016).
-        beam: hypotheses per sentence.
+        num_beams: hypotheses per sentence.
         length_penalty: exponent alpha of Wu et al. 2016, 0 for none: higher favours longer translations.
         max_ratio, max_extra: a translation holds at most max_ratio × the source's tokens + max_extra tokens.
         sentences: how many are searched side by side.
@@ -44,7 +44,7 @@ class Translate(Task):
         self,
         *,
         label_smoothing: float,
-        beam: int,
+        num_beams: int,
         length_penalty: float,
         max_ratio: float,
         max_extra: int,
@@ -52,19 +52,19 @@ class Translate(Task):
         samples: int,
         seed: int,
     ) -> None:
-        if beam < 1 or length_penalty < 0 or sentences < 1:
+        if num_beams < 1 or length_penalty < 0 or sentences < 1:
             raise QuartetError(
-                f"task: beam={beam}, length_penalty={length_penalty}, sentences={sentences}: "
-                "beam and sentences are at least 1, length_penalty at least 0"
+                f"task: num_beams={num_beams}, length_penalty={length_penalty}, sentences={sentences}: "
+                "num_beams and sentences are at least 1, length_penalty at least 0"
             )
-        self.label_smoothing, self.beam, self.length_penalty = label_smoothing, beam, length_penalty
+        self.label_smoothing, self.num_beams, self.length_penalty = label_smoothing, num_beams, length_penalty
         self.max_ratio, self.max_extra, self.sentences = max_ratio, max_extra, sentences
         self.samples, self.seed = samples, seed
 
     @property
     def decoding(self) -> dict[str, float]:
         return {
-            "beams": self.beam,
+            "num_beams": self.num_beams,
             "length_penalty": self.length_penalty,
             "max_ratio": self.max_ratio,
             "max_extra": self.max_extra,
@@ -124,7 +124,7 @@ class Translate(Task):
         sources = [source for source, _ in pairs]
         found = {
             name: self.translate(model, sources, beam=beam, device=device, what=f"{name} search", progress=progress)
-            for name, beam in (("greedy", 0), ("beam", self.beam))
+            for name, beam in (("greedy", 0), ("beam", self.num_beams))
         }
         return self.report(model, data, pairs, found, self.summarize(sums), order[: self.samples], device=device)
 
@@ -186,7 +186,12 @@ class Translate(Task):
             {"source": decode(pairs[i][0][:-1]), "reference": references[i]} | {name: texts[name][i] for name in texts}
             for i in shown
         ]
-        search = {"beam": self.beam, "length_penalty": self.length_penalty, "sentences": len(pairs), "seed": self.seed}
+        search = {
+            "beam": self.num_beams,
+            "length_penalty": self.length_penalty,
+            "sentences": len(pairs),
+            "seed": self.seed,
+        }
         evidence = {"translations": translations, "attention": labels, "search": search}
         evidence |= {"bleu_signature": beam.bleu_signature, "chrf_signature": beam.chrf_signature}
         return Evidence(metrics, arrays, evidence)

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int)
     one = roles.add_parser("translate", parents=[shared], help="sentences in the other language")
     one.add_argument("sentences", nargs="*", help="none, or -, for lines of standard input")
-    one.add_argument("--beams", type=int, help="hypotheses searched side by side; 1 is greedy")
+    one.add_argument("--num-beams", type=int, help="hypotheses searched side by side; 1 is greedy")
     one.add_argument("--length-penalty", type=float, help="higher favours longer translations")
     one = roles.add_parser("generate", parents=[shared], help="a grid of new images")
     one.add_argument("out", type=typed_path, help="the .png to write")

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("run", metavar="X", type=typed_source, help="what you have of the run")
     made.add_argument("--config", action="store_true", help="print the whole resolved configuration too")
     made.add_argument(
-        "--diff", action="store_true", help="print what the work tree changed alone, as git apply takes it"
+        "--diff", action="store_true", help="print what the work config changed alone, as git apply takes it"
     )
     made.add_argument("--json", action="store_true", help="everything, as JSON")
     made.add_argument("--repeat", action="store_true", help="run it again, and compare to the bit")
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
         return
     facts = lineage(run)
     if chosen.json:
-        print(json.dumps({**facts, "tree": run.tree or None}, indent=1, ensure_ascii=False))
+        print(json.dumps({**facts, "tree": run.config or None}, indent=1, ensure_ascii=False))
         return
     print(text(facts))
     if chosen.config and facts["configuration"]["path"]:

@@ -63,8 +63,8 @@ def register(tracker: Tracker, runs: Sequence[Run]) -> list[str]:
         try:
             candidate = best(cells)
             with tracker.registry() as registry:
-                learn(registry, candidate.name, cells)
-                lines.append(enter(registry, candidate))
+                refresh_metrics(registry, candidate.name, cells)
+                lines.append(register_candidate(registry, candidate))
         except QuartetError as error:
             lines.append(f"quartet-{task}, {data}: not registered: {error}")
     return lines
@@ -89,7 +89,7 @@ def best(cells: Sequence[Cell]) -> Candidate:
     return Candidate(cell, run, values)
 
 
-def learn(registry: Registry, name: str, cells: Sequence[Cell]) -> None:
+def refresh_metrics(registry: Registry, name: str, cells: Sequence[Cell]) -> None:
     """Tell versions the values of seeds that were trained since: one seed alone bounds no difference."""
     for version in registry.versions(name):
         for cell in cells:
@@ -99,7 +99,7 @@ def learn(registry: Registry, name: str, cells: Sequence[Cell]) -> None:
                     registry.tag(version, {VALUES: json.dumps(values)})
 
 
-def enter(registry: Registry, candidate: Candidate) -> str:
+def register_candidate(registry: Registry, candidate: Candidate) -> str:
     """Register the candidate unless it is there, let it try for champion of its data, and say what came of it."""
     name, run = candidate.name, candidate.run["mlflow_run_id"]
     versions = {version.number: version for version in registry.versions(name)}
@@ -114,7 +114,7 @@ def enter(registry: Registry, candidate: Candidate) -> str:
     label = f"{name} {version} ({candidate.cell['experiment']}, seed {candidate.run.seed})"
     if present is not None and present.number == version.number:
         return f"{label}: {champion}, as before; {written(candidate.metric, candidate.values)}"
-    won, said = duel(candidate, present)
+    won, said = beats_champion(candidate, present)
     taken = [champion, "champion"][: 1 + leads] if won else [challenger, "challenger"][: 1 + leads]
     for one in taken:
         registry.set_alias(version, one)
@@ -126,7 +126,7 @@ def enter(registry: Registry, candidate: Candidate) -> str:
     return line
 
 
-def duel(candidate: Candidate, present: Version | None) -> tuple[bool, str]:
+def beats_champion(candidate: Candidate, present: Version | None) -> tuple[bool, str]:
     """Whether the candidate replaces the champion `present` of its data, and why, in words."""
     new = written(candidate.metric, candidate.values)
     if present is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from quartet.report import Run, analysis, apart, markdown, page, results, summary
+from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
 from quartet_app.config.params import read_params
@@ -43,7 +43,7 @@ def compare_folders(folders: list[Path], *, out: Path, show: bool, register: boo
 
     `show` writes nothing. `register` also registers the best model of each task and data set in MLflow.
     """
-    runs = apart(evaluated(folders)) if folders else evaluated(table())
+    runs = split_by_config(evaluated(folders)) if folders else evaluated(table())
     lines = []
     if not show:
         compare(runs, out=out)

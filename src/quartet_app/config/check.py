@@ -1,4 +1,4 @@
-"""Whether a resolved tree can run, said before anything heavy is imported.
+"""Whether a resolved config can run, said before anything heavy is imported.
 
 Constructors are read from their source, so that a new net, task or data set is checked without a word here.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from quartet.budget import Budget
+from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.config.annotations import describe, fits
 from quartet_app.config.options import options, target
@@ -51,31 +52,31 @@ RESERVED = ("_target_", "_partial_", "_recursive_", "_convert_")
 PAIRS_GROUP = 8  # pairs are batched in groups of this many of like length
 
 
-def check(tree: Config) -> None:
-    """Raise QuartetError, in one or two lines that name the key, for the first thing in `tree` that cannot work."""
-    _check_chosen(tree)
+def check(config: Config) -> None:
+    """Raise QuartetError, in one or two lines that name the key, for the first thing in `config` that cannot work."""
+    _check_chosen(config)
     for prefix, kinds in SETTINGS.items():
-        _check_settings(tree[prefix] if prefix else tree, kinds, PARTS[prefix], prefix=prefix)
+        _check_settings(config[prefix] if prefix else config, kinds, PARTS[prefix], prefix=prefix)
     for key in (*TARGETS, "data.source", "data.loading"):
-        _check_target(_select(tree, key), key)
-    check_ranges(tree)
+        _check_target(_select(config, key), key)
+    check_ranges(config)
     for key in ("budget", "validate_every"):
-        Budget.parse(tree[key], key=key)
-    _check_roles(tree)
-    _check_heads(tree)
-    _check_kind(tree)
-    _check_method(tree)
-    _check_precision(tree)
-    _check_penalty(tree)
-    _check_shares(tree)
-    if all(tree["match"].values()):
+        Budget.parse(config[key], key=key)
+    _check_roles(config)
+    _check_heads(config)
+    _check_kind(config)
+    _check_method(config)
+    _check_precision(config)
+    _check_penalty(config)
+    _check_shares(config)
+    if all(config["match"].values()):
         raise QuartetError("match: parameters and flops are both given, but a net has one width; give one of them")
 
 
-def _check_chosen(tree: Config) -> None:
+def _check_chosen(config: Config) -> None:
     for key in PARTS[""]:
-        if not isinstance(tree.get(key), dict):
-            given = "not chosen" if tree.get(key) is None else f"{tree[key]!r} is no choice"
+        if not isinstance(config.get(key), dict):
+            given = "not chosen" if config.get(key) is None else f"{config[key]!r} is no choice"
             raise QuartetError(f"{key}: {given}; add {key}=<name>, one of {', '.join(options(key))}")
 
 
@@ -115,6 +116,8 @@ def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
     if name not in takes.parameters:
         if takes.open:
             return
+        if new := new_name(path):
+            raise QuartetError(f"{path}: renamed; it is {new} now")
         hint = did_you_mean(name, takes.parameters, prefix=f"{key}.")
         hint += f"; if the experiment set it for another net, add ~{path}" if key == "net" else ""
         raise QuartetError(f"{path}: {takes.name} takes no such key; {hint}")
@@ -129,12 +132,12 @@ def _check_type(value: Any, annotation: ast.expr | None, module: Any, path: str)
         raise QuartetError(f"{path}: given {_shown(value)}, needs {describe(annotation, module)}")
 
 
-def _check_roles(tree: Config) -> None:
+def _check_roles(config: Config) -> None:
     """The net, and the discriminator where there is one, can do what they are asked."""
-    task = signature(tree["task"]["_target_"])
-    asked = [("net", tree["net"], task.constants.get("ROLE") if task else None)]
-    if "discriminator" in tree["method"]:
-        asked.append(("method.discriminator", tree["method"]["discriminator"], "discriminate"))
+    task = signature(config["task"]["_target_"])
+    asked = [("net", config["net"], task.constants.get("ROLE") if task else None)]
+    if "discriminator" in config["method"]:
+        asked.append(("method.discriminator", config["method"]["discriminator"], "discriminate"))
     for key, net, role in asked:
         made = signature(net["_target_"])
         roles = made.constants.get("ROLES", ()) if made else ()
@@ -142,14 +145,14 @@ def _check_roles(tree: Config) -> None:
             able = [name for name in options("net") if role in _constant("net", name, "ROLES")]
             group = "net" if key == "net" else f"net@{key}"
             raise QuartetError(
-                f"{key}: {_class_name(net)} cannot {role}, as task {_class_name(tree['task'])} asks"
+                f"{key}: {_class_name(net)} cannot {role}, as task {_class_name(config['task'])} asks"
                 f" (it can {', '.join(roles) or 'nothing'}); choose {group}= one of {', '.join(able) or 'none here'}"
             )
 
 
-def _check_heads(tree: Config) -> None:
+def _check_heads(config: Config) -> None:
     """Heads of attention to oneself share the width."""
-    net = tree["net"]
+    net = config["net"]
     width, heads = net.get("width"), net.get("heads")
     if "position" in net and isinstance(width, int) and isinstance(heads, int) and width % heads:
         near = [n for n in (width - width % heads, width - width % heads + heads) if n > 0]
@@ -158,54 +161,56 @@ def _check_heads(tree: Config) -> None:
         )
 
 
-def _check_kind(tree: Config) -> None:
+def _check_kind(config: Config) -> None:
     """The task works on this kind of data."""
-    kind, accepts = _kind(tree), _constant_of(tree["task"], "ACCEPTS")
+    kind, accepts = _kind(config), _constant_of(config["task"], "ACCEPTS")
     if kind is not None and accepts and kind not in accepts:
         able = [name for name in options("task") if kind in _constant("task", name, "ACCEPTS")]
         raise QuartetError(
-            f"data: {tree['data']['name']} holds {kind}, task {_class_name(tree['task'])} needs {' or '.join(accepts)};"
-            f" choose other data, or task= one of {', '.join(able) or 'none here'}"
+            f"data: {config['data']['name']} holds {kind}, "
+            f"task {_class_name(config['task'])} needs {' or '.join(accepts)}; "
+            f"choose other data, or task= one of {', '.join(able) or 'none here'}"
         )
 
 
-def _check_method(tree: Config) -> None:
+def _check_method(config: Config) -> None:
     """The task is trained by this method."""
-    needs, given = _constant_of(tree["task"], "METHOD"), _class_name(tree["method"]).lower()
+    needs, given = _constant_of(config["task"], "METHOD"), _class_name(config["method"]).lower()
     if needs and given != needs:
         raise QuartetError(
-            f"method: task {_class_name(tree['task'])} is trained by method={needs}, given {given}; add method={needs}"
+            f"method: task {_class_name(config['task'])} is trained by method={needs}, given {given}; "
+            f"add method={needs}"
         )
 
 
-def _check_precision(tree: Config) -> None:
-    trainer = tree["trainer"]
+def _check_precision(config: Config) -> None:
+    trainer = config["trainer"]
     if trainer["accelerator"] == "cpu" and trainer["precision"] == "16-mixed":
         raise QuartetError(
             "trainer.precision: 16-mixed needs a GPU, given trainer.accelerator=cpu; take 32-true or bf16-mixed there"
         )
 
 
-def _check_penalty(tree: Config) -> None:
+def _check_penalty(config: Config) -> None:
     """The penalty is a gradient of a gradient, which batch norm over several processes does not give."""
-    method, trainer = tree["method"], tree["trainer"]
-    critic = {**tree["net"], **(method.get("discriminator") or {})}
+    method, trainer = config["method"], config["trainer"]
+    critic = {**config["net"], **(method.get("discriminator") or {})}
     shared = trainer["devices"] > 1 and trainer["sync_batch_norm"]
-    if method.get("r1") and shared and critic.get("critic_norm") == "batch":
+    if method.get("r1") and shared and critic.get("discriminator_norm") == "batch":
         raise QuartetError(
             f"method.r1: given {method['r1']}, but its gradient does not pass a batch norm that devices share; "
-            "take trainer.sync_batch_norm=false or method.discriminator.critic_norm=group"
+            "take trainer.sync_batch_norm=false or method.discriminator.discriminator_norm=group"
         )
 
 
-def _check_shares(tree: Config) -> None:
+def _check_shares(config: Config) -> None:
     """Devices and their micro-batches share a batch without a remainder."""
-    trainer, accumulate = tree["trainer"], tree["method"].get("accumulate", 1)
+    trainer, accumulate = config["trainer"], config["method"].get("accumulate_grad_batches", 1)
     shares = trainer["devices"] * accumulate
-    if _kind(tree) == "pairs":
+    if _kind(config) == "pairs":
         size, key, what = PAIRS_GROUP, "trainer.devices", f"groups of {PAIRS_GROUP} pairs"
     else:
-        size, key = tree["data"]["loading"].get("batch_size"), "data.loading.batch_size"
+        size, key = config["data"]["loading"].get("batch_size"), "data.loading.batch_size"
         what = f"a batch of {size}"
     if not isinstance(size, int) or size % shares == 0:
         return
@@ -213,12 +218,12 @@ def _check_shares(tree: Config) -> None:
     remedy = "make these divide 8" if what.startswith("groups") else f"take {' or '.join(map(str, near))}"
     raise QuartetError(
         f"{key}: {what} cannot be shared by {trainer['devices']} devices × {accumulate}"
-        f" micro-batches (method.accumulate); {remedy}"
+        f" micro-batches (method.accumulate_grad_batches); {remedy}"
     )
 
 
-def _kind(tree: Config) -> str | None:
-    kind = _constant_of(tree["data"]["source"], "KIND")
+def _kind(config: Config) -> str | None:
+    kind = _constant_of(config["data"]["source"], "KIND")
     return None if kind is None else str(kind)
 
 
@@ -237,8 +242,8 @@ def _class_name(node: Config) -> str:
     return str(node["_target_"]).rpartition(".")[2]
 
 
-def _select(tree: Config, key: str) -> Any:
-    node: Any = tree
+def _select(config: Config, key: str) -> Any:
+    node: Any = config
     for part in key.split("."):
         node = node.get(part) if isinstance(node, dict) else None
     return node

@@ -14,6 +14,7 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError
 
+from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.near import did_you_mean
 
@@ -70,6 +71,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     full_key, key, parent = str(error.full_key or error.key), str(error.key), error.parent_node
     known = [str(name) for name in parent] if isinstance(parent, Mapping) else []
     known = [name for name in known if name not in ("hydra", "_target_", "_partial_")]
+    if new := new_name(full_key):
+        return f"{full_key}: renamed; it is {new} now"
     before = full_key.removesuffix(key)
     if not known:
         return f"{full_key}: no such key; {before.rstrip('.')} holds no keys"

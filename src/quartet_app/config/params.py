@@ -28,7 +28,7 @@ class Params:
     overrides: dict[str, list[str]]
 
     def words(self, experiment: str) -> list[str]:
-        """The command line that makes this experiment's tree. What a sweep found for it is taken up where conf/tuned/
+        """The command line that makes this experiment's config. What a sweep found for it is taken up where conf/tuned/
         has it; an override `~tuned` leaves it out."""
         own = self.overrides.get(experiment, [])
         found = experiment in options("tuned") and not any(word.startswith(("tuned=", "~tuned")) for word in own)
@@ -56,18 +56,18 @@ def read_params(path: Path) -> Params:
 
 
 def experiment_config(table: Params, experiment: str, source: str) -> Config:
-    """The resolved, checked tree of one experiment of the table; QuartetError that names its place in `source`."""
+    """The resolved, checked config of one experiment of the table; QuartetError that names its place in `source`."""
     try:
-        tree = compose(table.words(experiment))
-        check(tree)
+        config = compose(table.words(experiment))
+        check(config)
     except QuartetError as error:
         where = f"overrides.{experiment}" if experiment in table.overrides else f"experiment {experiment}"
         raise QuartetError(f"{source}: {where}: {error}") from error
-    if tree["experiment"] != experiment:
+    if config["experiment"] != experiment:
         raise QuartetError(
-            f"conf/experiment/{experiment}.yaml: experiment: given {tree['experiment']}, needs {experiment}"
+            f"conf/experiment/{experiment}.yaml: experiment: given {config['experiment']}, needs {experiment}"
         )
-    return tree
+    return config
 
 
 def _words(given: Any, experiment: str, path: Path) -> list[str]:

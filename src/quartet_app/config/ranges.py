@@ -18,19 +18,30 @@ SHARE: Range = ("in [0, 1]", lambda value: 0 <= value <= 1)
 RANGES: dict[str, Range] = {
     **dict.fromkeys(
         (
-            *("batch_size", "accumulate", "devices", "threads", "log_every", "patience", "context", "noise"),
+            *(
+                "batch_size",
+                "accumulate_grad_batches",
+                "devices",
+                "threads",
+                "log_every",
+                "patience",
+                "context",
+                "latent_dim",
+            ),
             *("width", "layers", "heads", "stages", "kernel", "cycle", "patch", "steps"),
-            *("discriminator_steps", "r1_every", "beam", "sentences", "tokens"),
+            *("n_critic", "r1_every", "num_beams", "sentences", "tokens"),
         ),
         AT_LEAST_ONE,
     ),
-    **dict.fromkeys(("lr", "clip", "eps", "growth", "hidden", "max_ratio", "parameters", "flops"), POSITIVE),
+    **dict.fromkeys(
+        ("lr", "grad_clip_norm", "eps", "growth", "mlp_ratio", "max_ratio", "parameters", "flops"), POSITIVE
+    ),
     **dict.fromkeys(
         (
             "seed",
             "depth",
             "weight_decay",
-            "head_start",
+            "discriminator_warmup_steps",
             "r1",
             "tolerance",
             "temperature",
@@ -39,15 +50,15 @@ RANGES: dict[str, Range] = {
         ),
         NOT_NEGATIVE,
     ),
-    **dict.fromkeys(("dropout", "label_smoothing", "ema", "momentum", "betas", "warmup"), FRACTION),
-    **dict.fromkeys(("floor", "cooldown", "top_p"), SHARE),
+    **dict.fromkeys(("dropout", "label_smoothing", "ema_decay", "momentum", "betas", "warmup"), FRACTION),
+    **dict.fromkeys(("min_lr_ratio", "cooldown", "top_p"), SHARE),
     "vocabulary": ("from 1 to 65536", lambda value: 1 <= value <= 65536),  # prepared tokens are 16-bit numbers
 }
 
 
-def check_ranges(tree: dict[str, Any]) -> None:
-    """Raise QuartetError for the first number in `tree` that is out of its range."""
-    for path, node in _mappings(tree):
+def check_ranges(config: dict[str, Any]) -> None:
+    """Raise QuartetError for the first number in `config` that is out of its range."""
+    for path, node in _mappings(config):
         for name, value in node.items():
             _check_range(value, name, f"{path}{name}")
 

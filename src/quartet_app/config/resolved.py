@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from quartet.renamed import upgraded
 from quartet.types import QuartetError
 from quartet_app.config.errors import explain
 
@@ -50,6 +51,11 @@ def load_config(path: Path) -> Config:
     if not isinstance(found, dict):
         raise QuartetError(f"{path}: a resolved configuration is a mapping, this is a {type(found).__name__}")
     return {str(key): value for key, value in found.items()}
+
+
+def load_run_config(folder: Path) -> Config:
+    """Read the configuration of a run in `folder`, old or new, by the names that its keys have now."""
+    return upgraded(load_config(folder / "config.yaml"))
 
 
 def override_config(config: Config, overrides: Iterable[str]) -> Config:

@@ -18,22 +18,22 @@ Tree = dict[str, Any]
 FEW = {"train": 8, "val": 64}  # examples, and twice as many, of which it is seen how memory grows
 
 
-def activations(tree: Tree, folder: Path, *, gpu: bool) -> float:
+def activations(config: Tree, folder: Path, *, gpu: bool) -> float:
     """Bytes of what one process makes and drops again beside what is `fixed`, where that is most: in a micro-batch's
     passes, in a validation batch, or, on the CPU, where operations are counted before training, on a whole batch."""
     from quartet_app.run.build import build_data, build_method
 
-    data = build_data(tree, folder)
-    devices, accumulate = tree["trainer"]["devices"], tree["method"].get("accumulate", 1)
+    data = build_data(config, folder)
+    devices, accumulate = config["trainer"]["devices"], config["method"].get("accumulate_grad_batches", 1)
     first = next(iter(data.batches("val")))  # where it is the only one, it need not be full
     held = first["target"][:, 1:].numel() if data.kind == "pairs" else int(first["samples"])
     whole = held if data.batches("val").per_epoch == 1 else data.evaluation_batch_size
     size = {"train": data.batch_size, "val": whole}
     few = {split: max(1, min(FEW[split], size[split] // (2 * devices * accumulate))) for split in size}
-    batches = {split: [_few(tree, folder, split, times * few[split]) for times in (1, 2)] for split in size}
-    method = build_method(tree, data)
-    wide = 2 if tree["trainer"]["precision"] == "64-true" else 1
-    under = partial(_autocast, tree["trainer"]["precision"])
+    batches = {split: [_few(config, folder, split, times * few[split]) for times in (1, 2)] for split in size}
+    method = build_method(config, data)
+    wide = 2 if config["trainer"]["precision"] == "64-true" else 1
+    under = partial(_autocast, config["trainer"]["precision"])
     found = [
         wide * _extended(partial(_train, method, under), batches["train"], size["train"] / devices / accumulate),
         wide * _extended(partial(_validate, method, under), batches["val"], size["val"] / devices),
@@ -45,20 +45,20 @@ def activations(tree: Tree, folder: Path, *, gpu: bool) -> float:
     return max(found)
 
 
-def _few(tree: Tree, folder: Path, split: str, count: int) -> tuple[dict[str, Any], int]:
+def _few(config: Tree, folder: Path, split: str, count: int) -> tuple[dict[str, Any], int]:
     """A batch of so many examples, and its size in the unit of batch sizes: of pairs, the target tokens."""
     import torch
 
     from quartet_app.run.build import build_data
 
-    data = build_data(tree, folder)
+    data = build_data(config, folder)
     if data.kind == "pairs":
-        whole = next(iter(data.batches(split, seed=tree["seed"])))
+        whole = next(iter(data.batches(split, seed=config["seed"])))
         batch = {key: value[:count] if torch.is_tensor(value) else value for key, value in whole.items()}
         return {**batch, "samples": len(batch["target"])}, batch["target"][:, 1:].numel()
-    loading = {**tree["data"]["loading"], "batch_size": count, "evaluation_batch_size": count}
-    small = build_data({**tree, "data": {**tree["data"], "loading": loading}}, folder)
-    return next(iter(small.batches(split, seed=tree["seed"]))), count
+    loading = {**config["data"]["loading"], "batch_size": count, "evaluation_batch_size": count}
+    small = build_data({**config, "data": {**config["data"], "loading": loading}}, folder)
+    return next(iter(small.batches(split, seed=config["seed"]))), count
 
 
 def _extended(measure: Callable[[dict[str, Any]], float], two: list[tuple[dict[str, Any], int]], size: float) -> float:
@@ -99,9 +99,9 @@ def _train(method: Method, under: Callable[[], Any], batch: dict[str, Any]) -> f
 def _validate(method: Method, under: Callable[[], Any], batch: dict[str, Any]) -> float:
     def measure() -> None:
         with under():
-            method.task.measure(method.kept, batch)
+            method.task.measure(method.eval_model, batch)
 
-    method.kept.eval()
+    method.eval_model.eval()
     peak = _peak(method, measure)
     method.model.train()
     return peak

@@ -64,26 +64,26 @@ class Forecast:
         return {**asdict(self), "flops": self.flops}
 
 
-def forecast(tree: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) -> Forecast:
-    """The row of a checked `tree`, trained with each of `seeds`; refusals end in its `impossible`."""
+def forecast(config: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) -> Forecast:
+    """The row of a checked `config`, trained with each of `seeds`; refusals end in its `impossible`."""
     from hydra.errors import InstantiationException
 
     from quartet_app.config.errors import explain
     from quartet_app.run.worker import find_accelerator
 
-    place = names(tree)
-    row = Forecast(tree["experiment"], net=place["net"], task=place["task"], data=place["data"])
-    row.devices = tree["trainer"]["devices"]
-    row.elsewhere = tree["launcher"].get("address") is not None
+    place = names(config)
+    row = Forecast(config["experiment"], net=place["net"], task=place["task"], data=place["data"])
+    row.devices = config["trainer"]["devices"]
+    row.elsewhere = config["launcher"].get("address") is not None
     if row.elsewhere:
         row.notes.append("on a cluster, whose machines are taken for ones like this")
     reasons = []
     try:
-        with data_of(tree, row, prepare=prepare) as (folder, real):
-            solved = not any(tree["match"].values())
-            row.seeds = [run_status({**tree, "seed": seed}, None, solved=solved) for seed in seeds]
+        with data_of(config, row, prepare=prepare) as (folder, real):
+            solved = not any(config["match"].values())
+            row.seeds = [run_status({**config, "seed": seed}, None, solved=solved) for seed in seeds]
             try:
-                row.accelerator = find_accelerator({**tree["trainer"], **({"devices": 1} if row.elsewhere else {})})
+                row.accelerator = find_accelerator({**config["trainer"], **({"devices": 1} if row.elsewhere else {})})
             except QuartetError as error:  # a net can be counted without the GPUs that it is to be trained on
                 row.accelerator, measure = "gpu", False
                 if row.elsewhere:
@@ -91,7 +91,7 @@ def forecast(tree: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) 
                 else:
                     reasons.append(str(error))
             if folder is not None:
-                fill(row, tree, folder, seeds, real=real, measure=measure)
+                fill(row, config, folder, seeds, real=real, measure=measure)
     except (QuartetError, InstantiationException) as error:
         reasons.append(explain(error))
     row.impossible = "\n".join(reasons) or None
@@ -99,7 +99,7 @@ def forecast(tree: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) 
 
 
 @contextmanager
-def data_of(tree: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path | None, bool]]:
+def data_of(config: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path | None, bool]]:
     """The prepared data, or a stand-in for what its source foresees, or None; and whether it is the real one."""
     from hydra.utils import instantiate
 
@@ -107,22 +107,22 @@ def data_of(tree: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path 
     from quartet_app.data.prepared import ensure, find
     from quartet_app.data.stand_in import stand_in
 
-    folder = ensure(tree["data"]) if prepare else find(tree["data"])
+    folder = ensure(config["data"]) if prepare else find(config["data"])
     if folder is not None:
         row.data_bytes = sum(read_manifest(folder)["files"].values())
         row.data_words = f"prepared in {folder}"
         yield folder, True
         return
-    row.data_words = origin(tree["data"])
+    row.data_words = origin(config["data"])
     with tempfile.TemporaryDirectory() as scratch:
-        blank = Path(scratch) / tree["data"]["name"]
-        known = stand_in(instantiate(tree["data"]["source"]), blank)
+        blank = Path(scratch) / config["data"]["name"]
+        known = stand_in(instantiate(config["data"]["source"]), blank)
         foreseen = "computed from the shape that its source foresees" if known else "all else is known once it is"
         row.notes.append(f"data {row.data_words} ({foreseen}; --prepare prepares it)")
         yield (blank if known else None), False
 
 
-def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real: bool, measure: bool) -> None:
+def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, real: bool, measure: bool) -> None:
     """All that depends on the data, the cheap first: where a run is refused, what was known by then stays."""
     from quartet_app.estimate import memory
     from quartet_app.estimate.activations import activations
@@ -130,7 +130,7 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
     from quartet_app.run.match import matched, operations
 
     memory.resident()  # looked at before anything is built here
-    solved = matched(tree, folder)
+    solved = matched(config, folder)
     row.seeds = [run_status({**solved, "seed": seed}, folder if real else None) for seed in seeds]
     weights = players(solved, folder)
     row.parameters = int(sum(weights.values()))
@@ -150,13 +150,17 @@ def fill(row: Forecast, tree: Tree, folder: Path, seeds: Sequence[int], *, real:
         clock(row, solved, folder, data, real=real)
 
 
-def players(tree: Tree, folder: Path) -> dict[str, float]:
+def players(config: Tree, folder: Path) -> dict[str, float]:
     """Parameters of the net and, in adversarial training, of the discriminator."""
     from quartet_app.run.match import parameters
 
-    rival = tree["method"].get("discriminator")
-    found = {"net": parameters(tree, folder, "build", tree["net"])}
-    return found if rival is None else {**found, "discriminator": parameters(tree, folder, "build_rival", rival)}
+    discriminator = config["method"].get("discriminator")
+    found = {"net": parameters(config, folder, "build", config["net"])}
+    return (
+        found
+        if discriminator is None
+        else {**found, "discriminator": parameters(config, folder, "build_discriminator", discriminator)}
+    )
 
 
 def fits(row: Forecast) -> bool:
@@ -177,19 +181,20 @@ def fits(row: Forecast) -> bool:
         row.notes.append(f"memory: {needed}; the cluster's have to have it, and no more is counted here")
         return False
     raise QuartetError(
-        f"memory: {needed}; take a smaller net.width or data.loading.batch_size, or a larger method.accumulate"
+        f"memory: {needed}; take a smaller net.width or data.loading.batch_size, "
+        "or a larger method.accumulate_grad_batches"
     )
 
 
-def spend(row: Forecast, tree: Tree, data: DataModule, speed: float | None) -> None:
+def spend(row: Forecast, config: Tree, data: DataModule, speed: float | None) -> None:
     """The budget in samples, whole batches of them, and validations; those that count seconds need the speed."""
-    per_epoch = data.batches("train", seed=tree["seed"]).per_epoch
+    per_epoch = data.batches("train", seed=config["seed"]).per_epoch
     pairs = data.kind == "pairs"  # of which a batch holds as many as fit
     batch = data.examples["train"] / per_epoch if pairs else data.batch_size
     one = Spent(1, 0, data.examples["train"], row.flops_per_sample or 0.0, 1 / speed if speed else 0.0)
     shares = {}
     for key in ("budget", "validate_every"):
-        budget = Budget.parse(tree[key], key=key)
+        budget = Budget.parse(config[key], key=key)
         used = batch and 1 / (budget.amount * batch) if budget.unit == "steps" else budget.used(one)
         if not used:
             note = f"{key}={budget}: how many samples that is, this machine's speed decides"
@@ -201,16 +206,16 @@ def spend(row: Forecast, tree: Tree, data: DataModule, speed: float | None) -> N
     row.validations = max(1, ceil(shares["budget"] / shares["validate_every"] - 1e-9))
 
 
-def clock(row: Forecast, tree: Tree, folder: Path, data: DataModule, *, real: bool) -> None:
+def clock(row: Forecast, config: Tree, folder: Path, data: DataModule, *, real: bool) -> None:
     """The time that one seed takes: as earlier runs did, or as this machine does now; validations as it does now."""
     from quartet_app.estimate import rehearsal
 
-    before = rehearsal.earlier(tree, data.digest) if real else None
-    pace = rehearsal.rehearse(tree, folder, seconds=rehearsal.BRIEF if before else rehearsal.SECONDS)
+    before = rehearsal.earlier(config, data.digest) if real else None
+    pace = rehearsal.rehearse(config, folder, seconds=rehearsal.BRIEF if before else rehearsal.SECONDS)
     speed, row.pace = before or (pace.samples_per_second, pace.words)
-    if tree["trainer"]["compile"]:
+    if config["trainer"]["compile"]:
         row.notes.append("measured without trainer.compile, which takes a minute or two and makes up for it later")
-    spend(row, tree, data, speed)
+    spend(row, config, data, speed)
     if row.samples is not None and row.validations is not None:
         row.train_seconds = row.samples / speed
         row.seconds = row.train_seconds + row.validations * pace.validation

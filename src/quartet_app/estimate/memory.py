@@ -43,18 +43,18 @@ class Memory:
         return self.tensors + CUDA_CONTEXT if gpu else processes * (self.tensors + self.program) + self.data
 
 
-def fixed(tree: Tree, *, weights: dict[str, float], data: float) -> Memory:
+def fixed(config: Tree, *, weights: dict[str, float], data: float) -> Memory:
     """What does not depend on the batch. `weights`: how many each player has, `net` and perhaps `discriminator`."""
-    method, size = tree["method"], 8 if tree["trainer"]["precision"] == "64-true" else 4
+    method, size = config["method"], 8 if config["trainer"]["precision"] == "64-true" else 4
     count = sum(weights.values())
-    rival = method.get("discriminator_optimizer", tree["optimizer"])
-    optimizers = {"net": tree["optimizer"], "discriminator": rival}
+    discriminator = method.get("discriminator_optimizer", config["optimizer"])
+    optimizers = {"net": config["optimizer"], "discriminator": discriminator}
     kept = sum(number * per_weight(optimizers[player]) for player, number in weights.items())
     return Memory(
         weights=size * count,
         gradients=size * count,
         optimizer=size * kept,
-        average=size * count * (method.get("ema") is not None),
+        average=size * count * (method.get("ema_decay") is not None),
         data=data,
         program=resident(),
     )

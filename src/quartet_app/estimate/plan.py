@@ -44,21 +44,21 @@ def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast
     """
     rows: list[Forecast] = []
     if words:
-        tree = config_of(words)
-        return [forecast(tree, [tree["seed"]], measure=measure, prepare=prepare)]
+        config = config_of(words)
+        return [forecast(config, [config["seed"]], measure=measure, prepare=prepare)]
     params = read_params(Path("params.yaml"))
-    trees: dict[str, Any] = {}
+    configs: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for experiment in params.experiments:
         try:
-            trees[experiment] = experiment_config(params, experiment, "params.yaml")
+            configs[experiment] = experiment_config(params, experiment, "params.yaml")
         except QuartetError as error:
             refused[experiment] = str(error)
     for experiment in params.experiments:
         if experiment in refused:
             rows.append(Forecast(experiment, impossible=refused[experiment]))
         else:
-            rows.append(forecast(trees[experiment], params.seeds, measure=measure, prepare=prepare))
+            rows.append(forecast(configs[experiment], params.seeds, measure=measure, prepare=prepare))
     return rows
 
 

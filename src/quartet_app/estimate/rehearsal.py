@@ -32,8 +32,8 @@ class Pace:
     words: str
 
 
-def rehearse(tree: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
-    """Train the matched `tree` for a moment, in this process, as one of its devices would; validate a few batches.
+def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
+    """Train the matched `config` for a moment, in this process, as one of its devices would; validate a few batches.
 
     Devices share the work; that they wait for each other is not in it. Compiling is left out: it takes longer.
     """
@@ -59,8 +59,8 @@ def rehearse(tree: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
         def on_validation_batch_end(self, *_: Any) -> None:
             self.validated.append(time.perf_counter())
 
-    devices, share = tree["trainer"]["devices"], together(tree)
-    small = one_of(tree, seconds, kind=build_data(tree, folder).kind)
+    devices, share = config["trainer"]["devices"], together(config)
+    small = one_of(config, seconds, kind=build_data(config, folder).kind)
     use_machine(small["trainer"])
     data = build_data(small, folder)
     data.clock = method = build_method(small, data)
@@ -81,46 +81,46 @@ def rehearse(tree: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
     )
 
 
-def one_of(tree: Tree, seconds: float, *, kind: str) -> Tree:
+def one_of(config: Tree, seconds: float, *, kind: str) -> Tree:
     """The run that one of the tree's devices would have, for so many seconds, without learning anything: rates that
     rise within seconds would diverge."""
-    trainer, loading = tree["trainer"], dict(tree["data"]["loading"])
+    trainer, loading = config["trainer"], dict(config["data"]["loading"])
     devices = trainer["devices"]
     if kind != "pairs":  # whose batches are of so many tokens; too few hold no sentence
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
     share = threads(trainer["threads"], workers=devices)
     alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}
-    method = dict(tree["method"])
+    method = dict(config["method"])
     if "discriminator_optimizer" in method:
         method["discriminator_optimizer"] = {**method["discriminator_optimizer"], "lr": 1e-9}
     return {
-        **tree,
+        **config,
         "budget": f"{seconds:f} seconds",
         "validate_every": f"{seconds:f} seconds",
         "trainer": {**trainer, **alone},
         "method": method,
-        "optimizer": {**tree["optimizer"], "lr": 1e-9},
-        "data": {**tree["data"], "loading": loading},
+        "optimizer": {**config["optimizer"], "lr": 1e-9},
+        "data": {**config["data"], "loading": loading},
     }
 
 
-def together(tree: Tree) -> int:
+def together(config: Tree) -> int:
     """How many devices can work at once: processes on CPUs share the cores of this machine."""
     import torch
 
-    trainer = tree["trainer"]
-    if tree["launcher"].get("address") is not None:
+    trainer = config["trainer"]
+    if config["launcher"].get("address") is not None:
         return int(trainer["devices"])
     gpu = trainer["accelerator"] != "cpu" and torch.cuda.is_available()
     return int(trainer["devices"] if gpu else min(trainer["devices"], cores()))
 
 
-def earlier(tree: Tree, digest: str) -> tuple[float, str] | None:
+def earlier(config: Tree, digest: str) -> tuple[float, str] | None:
     """Samples a second of the newest earlier run of the same net, task, method and data on as many devices of the
     same kind, each with as many threads, and where it is; None where there is none that was longer than a rehearsal."""
     from quartet_app.run.worker import device_name
 
-    devices, trainer = tree["trainer"]["devices"], tree["trainer"]
+    devices, trainer = config["trainer"]["devices"], config["trainer"]
     asked = (digest, devices, device_name(), threads(trainer["threads"], workers=devices))
     for path in sorted(runs(), key=lambda path: path.stat().st_mtime, reverse=True):
         facts = read_json(path)
@@ -128,8 +128,8 @@ def earlier(tree: Tree, digest: str) -> tuple[float, str] | None:
         if (facts.get("data_digest"), facts.get("devices"), facts.get("device"), used) != asked:
             continue
         before = load_config(path.with_name("config.yaml"))
-        alike = all(before.get(key) == tree[key] for key in SAME)
-        loaded = before["data"]["loading"] == tree["data"]["loading"]
+        alike = all(before.get(key) == config[key] for key in SAME)
+        loaded = before["data"]["loading"] == config["data"]["loading"]
         way = all(before["trainer"].get(key) == trainer[key] for key in WAY)
         if alike and loaded and way and facts["train_seconds"] >= SECONDS:
             return facts["samples_seen"] / facts["train_seconds"], f"as in {path.parent}"

@@ -52,7 +52,7 @@ def language(chosen: argparse.Namespace) -> None:
 def translate(chosen: argparse.Namespace) -> None:
     predictor, _ = load(chosen)
     for sentence in lines() if chosen.sentences in ([], ["-"]) else chosen.sentences:
-        params = given(chosen, "beams", "length_penalty")
+        params = given(chosen, "num_beams", "length_penalty")
         found = predictor.predict(None, sentence, params)[0] if sentence.strip() else ""
         if chosen.json:
             say({"source": sentence, "translation": found})

@@ -87,7 +87,7 @@ def rebuild(described: dict[str, Any], weights: Path) -> Any:
             raise ValueError(f"dtype and shape are not {form}, those of its inputs")
         model: nn.Module = net.classifier(inputs, Classes(names=tuple(described["classes"])))
     elif described["role"] == "generate":
-        model = net.generator(described["noise"], inputs)
+        model = net.generator(described["latent_dim"], inputs)
     else:
         assert isinstance(inputs, Tokens)
         model = net.language_model(inputs) if described["role"] == "language" else net.translator(inputs)

@@ -23,7 +23,7 @@ Facts = dict[str, Any]
 
 def lineage(run: RunRecord) -> Facts:
     """All that is known of `run`; None for what is not."""
-    facts, tree = run.facts, run.tree
+    facts, config = run.facts, run.config
     return {
         "asked": run.asked,
         "name": run.name,
@@ -32,7 +32,7 @@ def lineage(run: RunRecord) -> Facts:
         "code": code(run),
         "command": facts.get("command"),
         "configuration": {
-            "path": relative_to_cwd(run.folder / "config.yaml") if run.folder and tree else None,
+            "path": relative_to_cwd(run.folder / "config.yaml") if run.folder and config else None,
             "hash": facts.get("config_hash"),
             **{word: facts.get(word) for word in ("net", "task", "method")},
         },
@@ -41,7 +41,7 @@ def lineage(run: RunRecord) -> Facts:
         "trained_on": facts.get("trained_on"),
         "environment": facts.get("environment"),
         "sweep": sweep(run),
-        "tuned_from": tree.get("tuned_from") or (run.tracked.tags.get("tuned_from") if run.tracked else None),
+        "tuned_from": config.get("tuned_from") or (run.tracked.tags.get("tuned_from") if run.tracked else None),
         "result": result(run),
         "mlflow": {"run": facts.get("mlflow_run_id") or None, "store": run.store.uri},
         "made": {**made(run), **tracked(run)},
@@ -49,7 +49,7 @@ def lineage(run: RunRecord) -> Facts:
 
 
 def code(run: RunRecord) -> Facts:
-    """The sources: the commit, what the work tree changed in it, and whether it is the code at hand."""
+    """The sources: the commit, what the work config changed in it, and whether it is the code at hand."""
     path = run.folder / "work_tree.diff" if run.folder else None
     diff = path.read_bytes() if path and path.exists() else b""
     digest = run.facts.get("code_digest")
@@ -71,7 +71,7 @@ def data(run: RunRecord) -> Facts:
     manifest = read_json(folder / "manifest.json")
     same = manifest.get("digest") == facts.get("data_digest") if manifest else None
     told = {key: kept.get(key) or (manifest.get(key) if same else None) for key in ("origin", "licence")}
-    source = run.tree.get("data", {}).get("source") or kept.get("recipe")
+    source = run.config.get("data", {}).get("source") or kept.get("recipe")
     return {"name": facts.get("data"), "digest": facts.get("data_digest"), **told, "source": source,
             "folder": folder.as_posix() if manifest else None, "same": same}  # fmt: skip
 

@@ -38,19 +38,19 @@ def repeat(run: RunRecord, *, anyway: bool, as_json: bool) -> int:
     run's.
     """
     refuse_impossible(run)
-    tree = tree_of(run)
-    data = other_data(run, tree)
+    config = tree_of(run)
+    data = other_data(run, config)
     doubts = [doubt for doubt in (other_configuration(run), other_code(run), data) if doubt]
     if doubts and not anyway:
         raise QuartetError("\n".join([*doubts, "or --anyway, to see what comes out nevertheless"]))
-    check(tree)
+    check(config)
     folder = fresh(run)
     around = differences(run.facts.get("environment") or {}, environment())
     commit = differences({"commit": run.facts.get("git_commit")}, {"commit": git_commit()})
     with shown(as_json):
         for line in [f"repeating {run.name} ({run.asked}) in {folder}", *doubts, *commit, *around]:
             print(line, flush=True)
-        train_again(run, tree, folder.absolute())
+        train_again(run, config, folder.absolute())
     comparison = compare_runs(run, folder)
     machine = differences(run.facts.get("trained_on") or {}, comparison.trained_on)
     if comparison.same:
@@ -70,7 +70,7 @@ def repeat(run: RunRecord, *, anyway: bool, as_json: bool) -> int:
 
 def refuse_impossible(run: RunRecord) -> None:
     facts = run.facts
-    if not run.ended or not run.tree or run.folder is None:
+    if not run.ended or not run.config or run.folder is None:
         raise QuartetError(f"{run.name} has not ended, or its files are gone: there is nothing to compare with")
     if not (run.folder / "model.safetensors").exists() and not facts.get("weights_sha256"):
         raise QuartetError(
@@ -90,18 +90,18 @@ def refuse_impossible(run: RunRecord) -> None:
 
 def tree_of(run: RunRecord) -> Config:
     """The run's own configuration, tracked nowhere, on what it was trained on."""
-    tree = copy.deepcopy(run.tree)
-    tree |= {"out": None, "tracking": UNTRACKED, "tuned_from": tree.get("tuned_from")}
+    config = copy.deepcopy(run.config)
+    config |= {"out": None, "tracking": UNTRACKED, "tuned_from": config.get("tuned_from")}
     trained_on = run.facts.get("trained_on") or {}
-    tree["trainer"] |= {key: trained_on[key] for key in ("threads", "accelerator") if key in trained_on}
+    config["trainer"] |= {key: trained_on[key] for key in ("threads", "accelerator") if key in trained_on}
     if run.facts.get("sweep") or run.facts.get("stopped_early"):
-        tree["launcher"] = {"_target_": "quartet_app.run.launch.Local"}
-    return tree
+        config["launcher"] = {"_target_": "quartet_app.run.launch.Local"}
+    return config
 
 
 def other_configuration(run: RunRecord) -> str:
     """What is wrong where config.yaml is not the one that the run had; "" where it is."""
-    then, now = run.facts["config_hash"], config_hash(run.tree)
+    then, now = run.facts["config_hash"], config_hash(run.config)
     if now == then:
         return ""
     return f"{run.folder}/config.yaml was changed after training: its hash is {now[:12]}, the run's {then[:12]}"
@@ -128,11 +128,11 @@ def other_code(run: RunRecord) -> str:
     return f"{said}. To have it:\n" + "\n".join(f"  {word}" for word in words)
 
 
-def other_data(run: RunRecord, tree: Config) -> str:
+def other_data(run: RunRecord, config: Config) -> str:
     from quartet_app.data.prepared import ensure
 
     with contextlib.chdir(run.table):
-        folder = ensure(tree["data"])
+        folder = ensure(config["data"])
         digest = json.loads((folder / "manifest.json").read_text())["digest"]
     if digest == run.facts["data_digest"]:
         return ""
@@ -151,7 +151,7 @@ def fresh(run: RunRecord) -> Path:
     raise QuartetError(f"{REPEATS} is full: delete what is not needed")
 
 
-def train_again(run: RunRecord, tree: Config, folder: Path) -> None:
+def train_again(run: RunRecord, config: Config, folder: Path) -> None:
     """Train in the empty `folder`, an absolute path, as seen from the run's table; where that fails, nothing is left
     of it."""
     from hydra_plugins.quartet_ray_sweeper._report import connected
@@ -162,7 +162,7 @@ def train_again(run: RunRecord, tree: Config, folder: Path) -> None:
         ends = connected(EndAt(run.facts["samples_seen"]), None)
     try:
         with ends, contextlib.chdir(run.table):
-            train(tree, place=folder)
+            train(config, place=folder)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, QuartetError) or not isinstance(error, Exception):

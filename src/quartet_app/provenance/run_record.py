@@ -31,7 +31,7 @@ class RunRecord:
     tracked: TrackedRun | None = None
 
     @cached_property
-    def tree(self) -> Config:
+    def config(self) -> Config:
         """The resolved configuration; {} where it is lost."""
         path = self.folder and self.folder / "config.yaml"
         return load_config(path) if path and path.exists() else {}
@@ -46,8 +46,8 @@ class RunRecord:
         written = (
             {**read_json(self.folder / "state.json"), **read_json(self.folder / "run.json")} if self.folder else {}
         )
-        if not self.ended and self.tree:
-            known |= {**names(self.tree), "config_hash": config_hash(self.tree)}
+        if not self.ended and self.config:
+            known |= {**names(self.config), "config_hash": config_hash(self.config)}
         status = "FINISHED" if self.ended else "RUNNING"
         return {"status": status, **known, **{key: value for key, value in written.items() if value is not None}}
 
@@ -79,7 +79,7 @@ class RunRecord:
     @property
     def store(self) -> Lookup:
         """The MLflow store that the run was tracked in."""
-        return Lookup(self.facts.get("tracking_uri") or self.tree.get("tracking", {}).get("uri"))
+        return Lookup(self.facts.get("tracking_uri") or self.config.get("tracking", {}).get("uri"))
 
 
 def list_local_runs() -> list[RunRecord]:

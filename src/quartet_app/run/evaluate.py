@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quartet.types import Evidence, QuartetError
-from quartet_app.config.resolved import load_config
+from quartet_app.config.resolved import load_run_config
 from quartet_app.progress import Steps
 
 
@@ -25,21 +25,21 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
     missing = [name for name in ("config.yaml", "model.safetensors", "run.json") if not (folder / name).exists()]
     if missing:
         raise QuartetError(f"{folder} holds no finished run: it lacks {missing[0]}\ntrain it first: quartet train")
-    tree = load_config(folder / "config.yaml")
+    config = load_run_config(folder)
     facts = json.loads((folder / "run.json").read_text())
-    data = build_data(tree, ensure(tree["data"]))
+    data = build_data(config, ensure(config["data"]))
     if data.digest != facts["data_digest"]:
         raise QuartetError(
             f"{folder} was trained on data {facts['data_digest'][:12]}, what is prepared is {data.digest[:12]}"
         )
-    task = build_task(tree)
-    model = load_model(folder, tree, task, data)
+    task = build_task(config)
+    model = load_model(folder, config, task, data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with Steps(title=f"{facts['experiment']} (seed {facts['seed']})") as progress:
         evidence = task.evaluate(model.to(device), data, split="test", device=device, progress=progress)
     write_evidence(evidence, facts, out)
     metrics = {f"test/{name}": value for name, value in evidence.metrics.items()}
-    track(tree, facts, metrics, folder=folder, out=out)
+    track(config, facts, metrics, folder=folder, out=out)
     print(f"{facts['experiment']} (seed {facts['seed']}): " + ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
     return metrics
 
@@ -68,7 +68,7 @@ def write_confusion(confusion: Any, classes: list[str], path: Path) -> None:
                 writer.writerows([(actual, predicted)] * int(count))
 
 
-def track(tree: dict[str, Any], facts: dict[str, Any], metrics: dict[str, float], *, folder: Path, out: Path) -> None:
+def track(config: dict[str, Any], facts: dict[str, Any], metrics: dict[str, float], *, folder: Path, out: Path) -> None:
     """Add the test metrics, figures and evidence to the run that training opened."""
     from hydra.utils import instantiate
 
@@ -78,7 +78,7 @@ def track(tree: dict[str, Any], facts: dict[str, Any], metrics: dict[str, float]
     run_id = facts["mlflow_run_id"]
     if not run_id:
         return
-    tracker = instantiate(tree["tracking"])
+    tracker = instantiate(config["tracking"])
     tracker.metrics(run_id, metrics, step=facts["samples_at_best"])
     for name in ("metrics.json", "evidence.json"):
         tracker.artifact(run_id, out / name, folder="evaluate")

@@ -32,7 +32,7 @@ def launch(run: Run, trial: Trial | None) -> None:
     from hydra.utils import instantiate
 
     start = trial.checkpoint if trial is not None else None
-    if trial is not None and run.tree["trainer"]["devices"] > 1:
+    if trial is not None and run.config["trainer"]["devices"] > 1:
         from quartet_app.run.ray_train import fit_in_trial
 
         fit_in_trial(run, trial)
@@ -40,9 +40,9 @@ def launch(run: Run, trial: Trial | None) -> None:
         try:
             alone(run, start=start)
         finally:
-            tidy(compiled=run.tree["trainer"]["compile"])
+            tidy(compiled=run.config["trainer"]["compile"])
     else:
-        launcher: Launcher = instantiate(run.tree["launcher"])
+        launcher: Launcher = instantiate(run.config["launcher"])
         launcher.launch(run)
 
 
@@ -70,7 +70,7 @@ class Local:
     """This process, or several on this machine."""
 
     def launch(self, run: Run) -> None:
-        devices = run.tree["trainer"]["devices"]
+        devices = run.config["trainer"]["devices"]
         if devices == 1:
             alone(run)
         else:

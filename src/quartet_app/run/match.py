@@ -25,48 +25,51 @@ CLOSE = 0.005  # nearer than this by its width alone, a net keeps its fine setti
 WIDEST = 1 << 13
 FEW = 8  # examples for which operations are counted where all are of one length
 SPACING = 256  # how far apart the widths that a family can have may lie
-SIZED_BY = ("match", "net", "task", "method", "data")  # the parts of a tree that the solution depends on
+SIZED_BY = ("match", "net", "task", "method", "data")  # the parts of a config that the solution depends on
 TRIED = 3  # widths on either side for which the fine setting is looked for
 FINE_RANGE = 2.5  # the factor by which the fine setting may change
 
 
-def matched(tree: Tree, folder: Path) -> Tree:
-    """`tree` with nets of the size that `match` asks for, on the data prepared in `folder`; itself where nothing is
+def matched(config: Tree, folder: Path) -> Tree:
+    """`config` with nets of the size that `match` asks for, on the data prepared in `folder`; itself where nothing is
     asked. QuartetError where no width gives that size."""
-    if all(value is None for value in tree["match"].values()):
-        return tree
-    sized_by = [str(folder.resolve()), (folder / "manifest.json").read_text(), *(tree[part] for part in SIZED_BY)]
+    if all(value is None for value in config["match"].values()):
+        return config
+    sized_by = [str(folder.resolve()), (folder / "manifest.json").read_text(), *(config[part] for part in SIZED_BY)]
     if (known := json.dumps(sized_by)) not in _solutions:  # a hundred nets are built, and a sweep's trials are alike
-        _solutions[known] = _matched(tree, folder)
-    return {**tree, **copy.deepcopy(_solutions[known])}
+        _solutions[known] = _matched(config, folder)
+    return {**config, **copy.deepcopy(_solutions[known])}
 
 
 _solutions: dict[str, Tree] = {}
 
 
-def _matched(tree: Tree, folder: Path) -> Tree:
-    """The parts of `tree` that matching changes."""
-    key, wish = next((key, float(value)) for key, value in tree["match"].items() if value is not None)
-    rival = tree["method"].get("discriminator")
+def _matched(config: Tree, folder: Path) -> Tree:
+    """The parts of `config` that matching changes."""
+    key, target = next((key, float(value)) for key, value in config["match"].items() if value is not None)
+    discriminator = config["method"].get("discriminator")
     if key == "flops":
-        if rival is not None:
+        if discriminator is not None:
             raise QuartetError("match.flops: two players have no one width; give match.parameters, which they share")
-        return {"net": solve(tree["net"], partial(operations, tree, folder), wish, "match.flops")}
-    net, critic = (partial(parameters, tree, folder, build) for build in ("build", "build_rival"))
-    if rival is None:
-        return {"net": solve(tree["net"], net, wish, "match.parameters")}
-    players = solve(tree["net"], net, wish / 2, "match.parameters"), solve(rival, critic, wish / 2, "match.parameters")
-    return {"net": players[0], "method": {**tree["method"], "discriminator": players[1]}}
+        return {"net": solve(config["net"], partial(operations, config, folder), target, "match.flops")}
+    net, critic = (partial(parameters, config, folder, build) for build in ("build", "build_discriminator"))
+    if discriminator is None:
+        return {"net": solve(config["net"], net, target, "match.parameters")}
+    players = (
+        solve(config["net"], net, target / 2, "match.parameters"),
+        solve(discriminator, critic, target / 2, "match.parameters"),
+    )
+    return {"net": players[0], "method": {**config["method"], "discriminator": players[1]}}
 
 
-def sizes(tree: Tree) -> str:
+def sizes(config: Tree) -> str:
     """What matching has set, as a person would type it."""
-    nets = {"net": tree["net"], "method.discriminator": tree["method"].get("discriminator") or {}}
-    keys = ("width", "growth", "hidden")
+    nets = {"net": config["net"], "method.discriminator": config["method"].get("discriminator") or {}}
+    keys = ("width", "growth", "mlp_ratio")
     return " ".join(f"{name}.{key}={net[key]}" for name, net in nets.items() for key in keys if key in net)
 
 
-def parameters(tree: Tree, folder: Path, build: str, net: Tree) -> float:
+def parameters(config: Tree, folder: Path, build: str, net: Tree) -> float:
     """Parameters of the model that the task makes of `net` by its method `build`; without memory, on torch's meta
     device."""
     import torch
@@ -74,28 +77,28 @@ def parameters(tree: Tree, folder: Path, build: str, net: Tree) -> float:
 
     from quartet_app.run.build import build_data, build_task
 
-    task, data = build_task(tree), build_data(tree, folder)
+    task, data = build_task(config), build_data(config, folder)
     net = {**net, **({"spectral": False} if "spectral" in net else {})}  # costs much to build and has no parameters
     with torch.device("meta"):
         model = getattr(task, build)(instantiate(net), data)
     return float(sum(parameter.numel() for parameter in model.parameters()))
 
 
-def operations(tree: Tree, folder: Path, net: Tree) -> float:
+def operations(config: Tree, folder: Path, net: Tree) -> float:
     """Operations of training `net` on one sample, as the run itself will count them."""
     from quartet_app.run.build import build_data, build_method
 
-    loading = dict(tree["data"]["loading"])
+    loading = dict(config["data"]["loading"])
     if json.loads((folder / "manifest.json").read_text())["kind"] != "pairs":  # whose lengths, and padding, differ
         loading["batch_size"] = FEW
-    tree = {**tree, "net": net, "data": {**tree["data"], "loading": loading}}
-    data = build_data(tree, folder)
-    method = build_method(tree, data)
+    config = {**config, "net": net, "data": {**config["data"], "loading": loading}}
+    data = build_data(config, folder)
+    method = build_method(config, data)
     return method.count_flops(data.typical_batch())
 
 
-def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tree:
-    """`net` at the width at which its `size` comes nearest to `wish`; QuartetError if that is not within TOLERANCE.
+def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> Tree:
+    """`net` at the width at which its `size` comes nearest to `target`; QuartetError if that is not within TOLERANCE.
 
     One that is near enough stays as it is, so that a run that is repeated is not sized anew.
     """
@@ -106,48 +109,48 @@ def solve(net: Tree, size: Callable[[Tree], float], wish: float, key: str) -> Tr
     knob: str = getattr(get_class(net["_target_"]), "FINE", None) or ""
 
     @cache
-    def off(width: int, fine: float | None = None) -> float | None:
-        """How far from the wish, as a logarithm; None where the family cannot have that width."""
+    def log_error(width: int, fine: float | None = None) -> float | None:
+        """How far from the target, as a logarithm; None where the family cannot have that width."""
         try:
-            return log(size({**net, "width": width, **({} if fine is None else {knob: fine})}) / wish)
+            return log(size({**net, "width": width, **({} if fine is None else {knob: fine})}) / target)
         except (QuartetError, InstantiationException):
             return None
 
-    there = off(net["width"])
+    there = log_error(net["width"])
     if there is not None and abs(there) <= TOLERANCE:
         return net
-    widths = around(off)
+    widths = candidate_widths(log_error)
     if not widths:
         size(net)  # refuses, if it is not the width that is impossible
-        raise QuartetError(f"{key}: given {wish:g}, which no width of {name} comes near")
+        raise QuartetError(f"{key}: given {target:g}, which no width of {name} comes near")
     sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
-    found = min(sizes, key=lambda one: abs(off(*one) or 0.0))
-    if knob and abs(off(*found) or 0.0) > CLOSE:
+    found = min(sizes, key=lambda one: abs(log_error(*one) or 0.0))
+    if knob and abs(log_error(*found) or 0.0) > CLOSE:
         usual = float(net[knob])
-        fines = [(width, fine) for width in widths for fine in finely(partial(off, width), usual)]
-        near = [one for one in fines if (far := off(*one)) is not None and abs(far) <= TOLERANCE]
+        fines = [(width, fine) for width in widths for fine in refine(partial(log_error, width), usual)]
+        near = [one for one in fines if (far := log_error(*one)) is not None and abs(far) <= TOLERANCE]
         found = min(near, key=lambda one: abs(log(one[1] / usual)), default=found)
-    if abs(off(*found) or 0.0) > TOLERANCE:
-        able = " or ".join(f"{exp(off(width) or 0.0) * wish:.6g}" for width in widths)
+    if abs(log_error(*found) or 0.0) > TOLERANCE:
+        able = " or ".join(f"{exp(log_error(width) or 0.0) * target:.6g}" for width in widths)
         raise QuartetError(
-            f"{key}: given {wish:g}, but {name} can have {able}\n"
+            f"{key}: given {target:g}, but {name} can have {able}\n"
             "give one of these, or change another of its settings, as net.layers"
         )
     width, fine = found
     return {**net, "width": width, **({} if fine is None else {knob: fine})}
 
 
-def around(off: Callable[[int], float | None]) -> list[int]:
-    """The TRIED possible widths on either side of where `off` changes its sign."""
+def candidate_widths(log_error: Callable[[int], float | None]) -> list[int]:
+    """The TRIED possible widths on either side of where `log_error` changes its sign."""
 
     def possible(start: int, step: int) -> int | None:
         """The first possible width from `start` on, upwards or downwards."""
         widths = range(max(start, 0), start + step * SPACING, step)
-        return next((width for width in widths if width > 0 and off(width) is not None), None)
+        return next((width for width in widths if width > 0 and log_error(width) is not None), None)
 
     def enough(width: int) -> bool:
         reached = possible(width, 1)
-        return reached is None or (off(reached) or 0.0) >= 0
+        return reached is None or (log_error(reached) or 0.0) >= 0
 
     low, high = 0, 1
     while not enough(high) and high < WIDEST:
@@ -166,13 +169,15 @@ def around(off: Callable[[int], float | None]) -> list[int]:
     return sorted(widths)
 
 
-def finely(off: Callable[[float], float | None], usual: float) -> list[float]:
-    """Values of the fine setting, to four digits, just below and above where `off` changes its sign: sizes are whole
-    numbers of features, so that it jumps there."""
+def refine(log_error: Callable[[float], float | None], usual: float) -> list[float]:
+    """Return values of the fine setting, to four digits, just below and above where `log_error` changes its sign.
+
+    Sizes are whole numbers of features, so that it jumps there.
+    """
     low, high = usual / FINE_RANGE, usual * FINE_RANGE
-    if off(low) is None or off(high) is None or (off(low) or 0.0) * (off(high) or 0.0) > 0:
+    if log_error(low) is None or log_error(high) is None or (log_error(low) or 0.0) * (log_error(high) or 0.0) > 0:
         return []
     while high / low > 1.002:
         middle = (low * high) ** 0.5
-        low, high = (low, middle) if (off(middle) or 0.0) >= 0 else (middle, high)
+        low, high = (low, middle) if (log_error(middle) or 0.0) >= 0 else (middle, high)
     return [round(low, 4), round(high, 4)]

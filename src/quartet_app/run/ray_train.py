@@ -22,7 +22,7 @@ from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
-    from hydra_plugins.quartet_ray_sweeper._cluster import Room
+    from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest
     from quartet_app.run.run_folder import Run
 
 SECONDS_BETWEEN_LOOKS = 5.0  # for room
@@ -43,12 +43,12 @@ class Cluster:
         self.address, self.cpus, self.gpus, self.retries = address, cpus, gpus, retries
 
     def launch(self, run: Run) -> None:
-        from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running
+        from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, alive, offered, ray_running
 
-        devices = run.tree["trainer"]["devices"]
+        devices = run.config["trainer"]["devices"]
         with as_quartet_error(), ray_running(address=self.address, dashboard=False, key="launcher.address") as ray:
             asked = {"cpus": 0.0, "gpus": 0.0, "workers": devices, "worker_cpus": self.cpus, "worker_gpus": self.gpus}
-            room = Room.of(asked, alive(ray))
+            room = ResourceRequest.of(asked, alive(ray))
             if not room.at_once(alive(ray)):
                 raise QuartetError(
                     f"trainer.devices: {room.described()} asked for, Ray has {offered(alive(ray))}\n"
@@ -59,7 +59,7 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def warn_when_resources_short(ray: Any, room: Room) -> Iterator[None]:
+def warn_when_resources_short(ray: Any, room: ResourceRequest) -> Iterator[None]:
     """Says when the machines that are left cannot hold the workers any more: Ray Train waits for more in silence."""
     from hydra_plugins.quartet_ray_sweeper._cluster import alive, offered
 
@@ -139,7 +139,7 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
                 loop,
                 train_loop_config=given,
                 scaling_config=ScalingConfig(
-                    num_workers=run.tree["trainer"]["devices"],
+                    num_workers=run.config["trainer"]["devices"],
                     use_gpu=worker.get("GPU", 0) > 0,
                     resources_per_worker={kind: amount for kind, amount in worker.items() if amount},
                 ),

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from quartet.report import Run
-from quartet_app.config.resolved import load_config
+from quartet_app.config.resolved import load_run_config
 
 
 def load_run(folder: Path, evaluated: Path) -> Run:
@@ -16,7 +16,7 @@ def load_run(folder: Path, evaluated: Path) -> Run:
 
     record = json.loads((folder / "run.json").read_text())
     record["metrics"] = json.loads((evaluated / "metrics.json").read_text())
-    record["config"] = load_config(folder / "config.yaml")
+    record["config"] = load_run_config(folder)
     with np.load(evaluated / "evidence.npz") as archive:
         arrays = dict(archive)
     texts = json.loads((evaluated / "evidence.json").read_text())

@@ -26,21 +26,24 @@ RUNS = Path("runs")
 
 DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
 # What a finished run hands on, and evaluation and prediction read.
-HANDED_ON = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
+EXPORTED = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One resolved tree with its prepared data. `place` is its folder where that is not to be named by its fingerprint:
-    a sweep's trial has one of its own, whatever another trial was given."""
+    """A run: one resolved configuration with its prepared data.
 
-    tree: dict[str, Any]
+    `place` is its folder where that is not to be named by its fingerprint: a sweep's trial has one of its own, whatever
+    another trial was given.
+    """
+
+    config: dict[str, Any]
     data: Path
     place: Path | None = None
 
     @cached_property
     def config_hash(self) -> str:
-        return resolved.config_hash(self.tree)
+        return resolved.config_hash(self.config)
 
     @cached_property
     def data_digest(self) -> str:
@@ -52,7 +55,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return f"{self.tree['experiment']}-{self.tree['seed']}"
+        return f"{self.config['experiment']}-{self.config['seed']}"
 
     @property
     def folder(self) -> Path:
@@ -93,7 +96,7 @@ class Run:
             for child in children:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
-        save_config(self.tree, self.folder / "config.yaml")
+        save_config(self.config, self.folder / "config.yaml")
         sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
         (self.folder / "work_tree.diff").write_bytes(sources.diff)
         self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, code_digest=code_digest())
@@ -125,10 +128,10 @@ class Run:
         finally:
             lock.release()
 
-    def hand_on(self, target: Path) -> None:
+    def export_results(self, target: Path) -> None:
         """Copy what a finished run is, without its checkpoints for resuming, to `target`."""
         target.mkdir(parents=True, exist_ok=True)
-        for name in HANDED_ON:
+        for name in EXPORTED:
             shutil.copyfile(self.folder / name, target / name)
 
 
@@ -154,11 +157,11 @@ def code_digest() -> str:
 
 
 def git_commit() -> str:
-    """The commit of the sources, `-dirty` where the work tree differs from it, `unknown` outside a repository."""
+    """The commit of the sources, `-dirty` where the work config differs from it, `unknown` outside a repository."""
     return work_tree.look(REPOSITORY).commit
 
 
-def names(tree: Config) -> dict[str, Any]:
+def names(config: Config) -> dict[str, Any]:
     """A run's place in the table: net × task × method × data, and its seed."""
-    classes = {word: tree[word]["_target_"].rsplit(".", 1)[1].lower() for word in ("net", "task", "method")}
-    return {"experiment": tree["experiment"], **classes, "data": tree["data"]["name"], "seed": tree["seed"]}
+    classes = {word: config[word]["_target_"].rsplit(".", 1)[1].lower() for word in ("net", "task", "method")}
+    return {"experiment": config["experiment"], **classes, "data": config["data"]["name"], "seed": config["seed"]}

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from quartet_app.run.run_folder import Run
 
 
-def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | None = None) -> float:
-    """Train the resolved `tree`; returns the validation metric by which its checkpoint was chosen.
+def train(config: dict[str, Any], *, trial: Trial | None = None, place: Path | None = None) -> float:
+    """Train the resolved `config`; returns the validation metric by which its checkpoint was chosen.
 
     The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
-    its last checkpoint; a finished one is trained again. The folder `tree["out"]`, if any, receives a copy of it.
+    its last checkpoint; a finished one is trained again. The folder `config["out"]`, if any, receives a copy of it.
     `place` is the run's own folder where it is not to be named by its fingerprint.
     """
     from quartet_app.data.prepared import ensure
     from quartet_app.run.match import matched, sizes
     from quartet_app.run.run_folder import Run
 
-    out = tree["out"] and Path(tree["out"])
-    data = ensure(tree["data"])
-    asked, tree = tree, matched(tree, data)
-    if tree is not asked:
-        print(f"{tree['experiment']}: {sizes(tree)}, for the size that match asks for", flush=True)
-    run = Run(tree, data, place=trial.folder if trial is not None else place)
+    out = config["out"] and Path(config["out"])
+    data = ensure(config["data"])
+    asked, config = config, matched(config, data)
+    if config is not asked:
+        print(f"{config['experiment']}: {sizes(config)}, for the size that match asks for", flush=True)
+    run = Run(config, data, place=trial.folder if trial is not None else place)
     if out is not None:
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:
@@ -48,7 +48,7 @@ def train(tree: dict[str, Any], *, trial: Trial | None = None, place: Path | Non
         with tracked(run, trial) as tracker:
             fit(run, tracker, trial)
             if out is not None:
-                run.hand_on(out)
+                run.export_results(out)
         run.close()
     return report(run, out or run.folder)
 
@@ -57,10 +57,10 @@ def check_note(run: Run) -> None:
     """A DVC stage depends on the note of its data's digest; own files that changed since would make the note untrue."""
     from quartet_app.data.prepared import TABLE
 
-    note = TABLE / f"{run.tree['experiment']}.json"
+    note = TABLE / f"{run.config['experiment']}.json"
     if note.exists() and json.loads(note.read_text())["digest"] != run.data_digest:
         raise QuartetError(
-            f"{note}: the files of {run.tree['data']['name']} changed since they were prepared\n"
+            f"{note}: the files of {run.config['data']['name']} changed since they were prepared\n"
             "dvc repro --force --single-item prepare, then dvc repro"
         )
 
@@ -77,7 +77,7 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
     launch(run, trial)
     result = json.loads((run.folder / "result.json").read_text())
     facts = {
-        **names(run.tree),
+        **names(run.config),
         **result,
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
@@ -87,7 +87,7 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
         "environment": environment(),
         "code_digest": run.state["code_digest"],
         "weights_sha256": sha256(run.folder / "model.safetensors"),
-        "tuning_trials": tuning_trials(run.tree),
+        "tuning_trials": tuning_trials(run.config),
         **origin(run, trial),
     }
     write_text(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
@@ -133,13 +133,13 @@ def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
 
     from quartet import description
     from quartet.export import export
-    from quartet.methods.adversarial import Players
+    from quartet.methods.adversarial import GAN
     from quartet_app.run.build import build_data, build_task, load_model
 
-    model = load_model(run.folder, run.tree, build_task(run.tree), build_data(run.tree, run.data))
+    model = load_model(run.folder, run.config, build_task(run.config), build_data(run.config, run.data))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export(model.generator if isinstance(model, Players) else model, description.read(run.folder), folder)
+        export(model.generator if isinstance(model, GAN) else model, description.read(run.folder), folder)
         shutil.copyfile(run.folder / "model.safetensors", folder / "model.safetensors")
         tracker.model(run_id, folder)
 
@@ -155,22 +155,22 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     from quartet_app.run.run_folder import names
 
     sweep = trial.facts if trial is not None else {}
-    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.tree["tracking"] else {}
-    tracker = instantiate({**run.tree["tracking"], **at})
+    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.config["tracking"] else {}
+    tracker = instantiate({**run.config["tracking"], **at})
     tags = {
-        **{name: str(value) for name, value in names(run.tree).items()},
+        **{name: str(value) for name, value in names(run.config).items()},
         "fingerprint": run.fingerprint,
         "config_hash": run.config_hash,
         "data_digest": run.data_digest,
         "git_commit": run.state["git_commit"],
         "code_digest": run.state["code_digest"],
-        **({"tuned_from": run.tree["tuned_from"]} if run.tree.get("tuned_from") else {}),
+        **({"tuned_from": run.config["tuned_from"]} if run.config.get("tuned_from") else {}),
         **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
     }
-    dataset = {"name": run.tree["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
+    dataset = {"name": run.config["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
     run_id = tracker.start(
         name=run.name if trial is None else f"{run.name}-trial-{trial.number}",
-        params=run.tree,
+        params=run.config,
         tags=tags,
         dataset=dataset,
         resume=run.state.get("mlflow_run_id"),

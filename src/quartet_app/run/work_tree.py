@@ -1,7 +1,7 @@
-"""What the sources were when a run began: the commit, and all in which the work tree differs from it, as a diff.
+"""What the sources were when a run began: the commit, and all in which the work config differs from it, as a diff.
 
 The diff holds tracked files, and untracked ones of the rooms whose code or configuration a run may use; nothing that
-git ignores. `git apply` takes it, in a work tree of the commit.
+git ignores. `git apply` takes it, in a work config of the commit.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class WorkTree:
 
 
 def look(folder: Path) -> WorkTree:
-    """The work tree in `folder` as it is now."""
+    """The work config in `folder` as it is now."""
     try:
         commit = _git(folder, "rev-parse", "HEAD").decode().strip()
         diff = _difference(folder, commit)
@@ -84,7 +84,7 @@ def _difference(folder: Path, commit: str) -> bytes:
 
 def _header(folder: Path, commit: str, large: Sequence[str]) -> bytes:
     """Lines that `git apply` passes over."""
-    lines = [f"# What the work tree changed in commit {commit}; there, `git apply` brings it back."]
+    lines = [f"# What the work config changed in commit {commit}; there, `git apply` brings it back."]
     lines += [f"{LEFT_OUT}{path}, {_size(folder / path)} bytes, SHA-256 {_sha256(folder / path)}" for path in large]
     return ("\n".join(lines) + "\n").encode()
 

@@ -1,4 +1,4 @@
-"""One worker of a run: reads the resolved tree from the run's folder, never composes, fits.
+"""One worker of a run: reads the resolved config from the run's folder, never composes, fits.
 
     python -m quartet_app.run.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
@@ -46,20 +46,20 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     from hydra_plugins.quartet_ray_sweeper import report
     from quartet.methods.reporting import Reporting
 
-    tree = load_config(folder / "config.yaml")
-    found = resolved.config_hash(tree)
+    config = load_config(folder / "config.yaml")
+    found = resolved.config_hash(config)
     if found != config_hash:
         raise QuartetError(f"{folder}/config.yaml has hash {found[:12]}, the driver composed {config_hash[:12]}")
-    use_machine(tree["trainer"])
+    use_machine(config["trainer"])
     rank = int(os.environ.get("RANK", "0"))
-    data = build_data(tree, data_folder)
-    method = build_method(tree, data)
+    data = build_data(config, data_folder)
+    method = build_method(config, data)
     data.clock = method
     method.count_flops(data.typical_batch())
-    metrics = attach(folder, tree) if rank == 0 else None
+    metrics = attach(folder, config) if rank == 0 else None
     last = folder / "checkpoints" / "last.ckpt"
     reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)
-    trainer = build_trainer(tree, method, folder, metrics, reporting, ray=ray)
+    trainer = build_trainer(config, method, folder, metrics, reporting, ray=ray)
     last = start or last
     try:
         if not finished(last, method):
@@ -80,7 +80,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
             ),
         }
         leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
-        described = describe_model(tree, method.task, data)
+        described = describe_model(config, method.task, data)
         (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -95,7 +95,7 @@ def finished(last: Path, method: Method) -> bool:
 
 
 def build_trainer(
-    tree: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None, reporting: Reporting, *, ray: bool
+    config: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None, reporting: Reporting, *, ray: bool
 ) -> pl.Trainer:
     """The trainer of this worker, with its checkpoints: the best by the task's monitor, the last to resume from."""
     import pytorch_lightning as pl
@@ -108,7 +108,7 @@ def build_trainer(
     from quartet.nets import synchronise_batch_norm
 
     quiet()
-    options = tree["trainer"]
+    options = config["trainer"]
     # Ray shows each worker its own GPU alone.
     accelerator = find_accelerator({**options, "devices": 1} if ray else options)
     # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
@@ -130,7 +130,7 @@ def build_trainer(
     # One of its own: Lightning's `save_last` writes only where there is a new best.
     last = ModelCheckpoint(filename="last", monitor=None, **kept)
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
-    display = Display(title=f"{tree['experiment']} (seed {tree['seed']})") if shown else None
+    display = Display(title=f"{config['experiment']} (seed {config['seed']})") if shown else None
     recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
     callbacks: list[pl.Callback] = [recorder, best, last, reporting]
     if launched:
@@ -232,12 +232,12 @@ def keep_memory() -> None:
             mallopt(option, value)
 
 
-def attach(folder: Path, tree: dict[str, Any]) -> Metrics:
+def attach(folder: Path, config: dict[str, Any]) -> Metrics:
     """Where metrics go beside the files: to the run that the driver opened, named in the folder's state."""
     from hydra.utils import instantiate
 
     state = json.loads((folder / "state.json").read_text())
-    tracker = instantiate({**tree["tracking"], **({"uri": state["tracking_uri"]} if state["tracking_uri"] else {})})
+    tracker = instantiate({**config["tracking"], **({"uri": state["tracking_uri"]} if state["tracking_uri"] else {})})
     return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
 
 
@@ -248,7 +248,7 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
     chosen = load_checkpoint(best)
     prefix = "model." if method.average is None else "average."
     weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
-    kept = method.kept.cpu()
+    kept = method.eval_model.cpu()
     kept.load_state_dict(weights)
     save_model(kept, str(folder / "model.safetensors"))
     row = min(method.history["val"], key=lambda row: abs(row["samples"] - chosen["quartet"]["samples"]))

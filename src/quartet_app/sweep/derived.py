@@ -48,10 +48,10 @@ def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None
     params = OverridesParser.create(config_loader=loader).parse_overrides(lines(own.get("params") or {}))
     refuse_metric({**own, **_sweeper_options(overrides)}, given)
     refuse_shapes([*params, *overrides], scheduler=_scheduler(overrides, file))
-    trees = _trees([*params, *overrides])
-    mode = _mode(trees)
-    time, max_time = _clock(trees)
-    devices = max(tree["trainer"]["devices"] for tree in trees)
+    configs = _trees([*params, *overrides])
+    mode = _mode(configs)
+    time, max_time = _clock(configs)
+    devices = max(config["trainer"]["devices"] for config in configs)
     added = {
         "hydra.sweeper.mode": mode,
         "hydra.sweeper.time": time,
@@ -61,16 +61,16 @@ def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None
         "hydra.sweeper.observer": "{_target_: quartet_app.sweep.observer.StudyRun, tuned: null}",
         "tracking.model": "false",  # exported for every trial it would cost more than some trials do
     }
-    if "tracking" in given or not all("model" in tree["tracking"] for tree in trees):
+    if "tracking" in given or not all("model" in config["tracking"] for config in configs):
         del added["tracking.model"]
     return [f"{key}={value}" for key, value in added.items() if key not in given]
 
 
-def _mode(trees: Sequence[Config]) -> str:
+def _mode(configs: Sequence[Config]) -> str:
     """Which way the objective goes; QuartetError where the runs have several."""
-    goals = {_goal(tree): tree for tree in trees}
+    goals = {_goal(config): config for config in configs}
     if len(goals) > 1:
-        listed = "; ".join(f"{tree['experiment']}: {monitor} ({mode})" for (monitor, mode), tree in goals.items())
+        listed = "; ".join(f"{config['experiment']}: {monitor} ({mode})" for (monitor, mode), config in goals.items())
         raise QuartetError(
             f"a sweep looks for the best by one objective, these have several: {listed}\n"
             "sweep each by itself, or leave hydra/sweeper=ray out for a plain multirun"
@@ -115,24 +115,24 @@ def _trees(overrides: Sequence[Override]) -> list[Config]:
                 deciding.add(key)
     first = {key: lines[0] for key, lines in swept.items()}
     points = [first] + [{**first, key: line} for key in swept if key in deciding for line in swept[key][1:]]
-    trees = [compose([*plain, *point.values()]) for point in points]
-    for tree in trees:
-        check(tree)
-        refuse_solved(overrides, tree)
-    return trees
+    configs = [compose([*plain, *point.values()]) for point in points]
+    for config in configs:
+        check(config)
+        refuse_solved(overrides, config)
+    return configs
 
 
-def _goal(tree: Config) -> tuple[str, str]:
-    constants = getattr(signature(tree["task"]["_target_"]), "constants", {})
+def _goal(config: Config) -> tuple[str, str]:
+    constants = getattr(signature(config["task"]["_target_"]), "constants", {})
     return constants.get("MONITOR", ""), constants.get("MODE", "min")
 
 
-def _clock(trees: Sequence[Config]) -> tuple[str, float]:
+def _clock(configs: Sequence[Config]) -> tuple[str, float]:
     """By what trials are held against each other under way, and where the longest ends: samples, or what the budget
     counts where nets of one budget see different numbers of them. Prepares the data."""
     from quartet_app.data.prepared import ensure
 
-    budgets = [Budget.parse(tree["budget"]) for tree in trees]
+    budgets = [Budget.parse(config["budget"]) for config in configs]
     units = {budget.unit if budget.unit in ("flops", "seconds") else "samples": budget for budget in budgets}
     if len(units) > 1:
         raise QuartetError(
@@ -141,19 +141,19 @@ def _clock(trees: Sequence[Config]) -> tuple[str, float]:
         )
     (unit,) = units
     if unit == "samples":
-        return unit, max(map(samples, trees))
-    for tree in trees:
-        ensure(tree["data"])  # here, and not in each trial
+        return unit, max(map(samples, configs))
+    for config in configs:
+        ensure(config["data"])  # here, and not in each trial
     return unit, max(budget.amount for budget in budgets)
 
 
-def samples(tree: Config) -> int:
+def samples(config: Config) -> int:
     """A budget of samples, steps or epochs in samples. Prepares the data; texts are opened to count what an epoch or a
     step has of them."""
     from quartet_app.data.prepared import ensure
 
-    folder = ensure(tree["data"])
-    budget, loading = Budget.parse(tree["budget"]), tree["data"]["loading"]
+    folder = ensure(config["data"])
+    budget, loading = Budget.parse(config["budget"]), config["data"]["loading"]
     manifest = json.loads((folder / "manifest.json").read_text())
     if budget.unit == "samples":
         return round(budget.amount)
@@ -162,8 +162,8 @@ def samples(tree: Config) -> int:
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
     from quartet_app.run.build import build_data
 
-    data = build_data(tree, folder)
-    batches, examples = data.batches("train", seed=tree["seed"]), data.examples["train"]
+    data = build_data(config, folder)
+    batches, examples = data.batches("train", seed=config["seed"]), data.examples["train"]
     epoch = Spent(samples=examples, steps=batches.per_epoch, samples_per_epoch=examples, flops_per_sample=0.0)
     return round(examples / budget.used(epoch))
 

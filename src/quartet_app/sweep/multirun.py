@@ -88,9 +88,9 @@ def check_sweep(overrides: Sequence[str]) -> list[str]:
         more = derived.derived_overrides(parsed, loader)
     elif not any(one.key_or_group == derived.SWEEPER for one in parsed):
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
-            tree = compose([one for one in job if not one.startswith("hydra")])
-            check(tree)
-            derived.refuse_solved(parsed, tree)
+            config = compose([one for one in job if not one.startswith("hydra")])
+            check(config)
+            derived.refuse_solved(parsed, config)
     return more + [defer_override(one, parsed) for one in parsed]
 
 

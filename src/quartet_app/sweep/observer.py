@@ -62,21 +62,21 @@ class StudyRun:
     def end(self, study: Study, error: BaseException | None) -> list[str]:
         status: Status = "FAILED"
         try:
-            lines = self.told(study)
+            lines = self.publish(study)
             if error is None or isinstance(error, KeyboardInterrupt | SystemExit):
                 status = "FINISHED" if error is None else "KILLED"
         finally:
             self.tracker.finish(self.run, status)
         return lines
 
-    def told(self, study: Study) -> list[str]:
+    def publish(self, study: Study) -> list[str]:
         """All that is known of the sweep, in MLflow and in the winner's file; returns where that is."""
         lines = []
         for trial in study.trials:
-            self.settle(trial)
+            self.close_lost_trial(trial)
         best = study.best[0] if study.best else None
         if best is not None:
-            self.crown(study, best)
+            self.tag_best(study, best)
         if best is not None and not study.count("running") and kept(best, "run.json"):
             path, before = write_tuned(study, best, self.tuned)
             lines.append(
@@ -89,13 +89,13 @@ class StudyRun:
             lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")
         return lines
 
-    def settle(self, trial: Record) -> None:
+    def close_lost_trial(self, trial: Record) -> None:
         """A trial whose process was lost could not say how it ended."""
         state = trial_state(trial)
         if state.get("status") == "RUNNING" and state.get("mlflow_run_id"):
             self.tracker.finish(state["mlflow_run_id"], STATUS[trial.status])  # type: ignore[arg-type]
 
-    def crown(self, study: Study, best: Record) -> None:
+    def tag_best(self, study: Study, best: Record) -> None:
         """Tag the winner, and no other that an earlier attempt had tagged."""
         for trial in study.trials:
             run = trial_state(trial).get("mlflow_run_id")

@@ -29,9 +29,9 @@ def refuse_deletions(overrides: Sequence[Override]) -> None:
             )
 
 
-def refuse_solved(overrides: Sequence[Override], tree: Config) -> None:
+def refuse_solved(overrides: Sequence[Override], config: Config) -> None:
     """A width that `match` solves for is none to sweep: all of the runs would be the same."""
-    wished = next((f"match.{key}" for key, value in tree["match"].items() if value is not None), None)
+    wished = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
     for one in overrides:
         if wished and one.is_sweep_override() and one.key_or_group in ("net.width", "method.discriminator.width"):
             raise QuartetError(

@@ -43,7 +43,7 @@ FOR_THE_SWEEP = ("override /experiment", "override /hydra")  # how these begin i
 def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
     """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path, and what the
     file that was there says of itself, "" for none."""
-    tree = load_config(Path(best.folder) / "config.yaml")
+    config = load_config(Path(best.folder) / "config.yaml")
     given = OverridesParser.create().parse_overrides(best.overrides)
     chosen: dict[str, Any] = {}
     nested = OmegaConf.create({})
@@ -66,13 +66,13 @@ def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
         "@package _global_",
         f"The best of a sweep: {reached(study, best)}.",
         f"study:   {study.folder.name}, {len(study.trials)} trials ({counts}); this is trial {best.number}",
-        f"command: quartet train experiment={tree['experiment']} tuned={tree['experiment']}",
+        f"command: quartet train experiment={config['experiment']} tuned={config['experiment']}",
     ]
     text = "".join(f"# {line}\n" for line in header)
     text += "defaults:\n" + "".join(f"  - {key}: {option}\n" for key, option in chosen.items()) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if nested else ""
     text += OmegaConf.to_yaml({"tuned_from": relative_to_cwd(Path(best.folder))})
-    path = folder / f"{tree['experiment']}.yaml"
+    path = folder / f"{config['experiment']}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     before = path.read_text(encoding="utf-8").splitlines()[1:3] if path.exists() else []
     write_text(path, text)

@@ -59,7 +59,7 @@ def at_once(waiting: Sequence[TableRun], count: int) -> int:
 def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Submit]:
     """Submits cells to a Ray cluster, or a Ray of this machine alone, as tasks, each with its devices; refuses one for
     which no machine has room."""
-    from hydra_plugins.quartet_ray_sweeper._cluster import Room, alive, offered, ray_running
+    from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, alive, offered, ray_running
     from quartet_app.run.ray_train import as_quartet_error
 
     with as_quartet_error(), ray_running(address=address, dashboard=False, key="--ray") as ray:
@@ -71,7 +71,7 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Submit]:
 
         def submit(cell: TableRun) -> Future[float]:
             own = {"cpus": cell.devices * cpus, "gpus": cell.devices if cell.accelerator in gpu else 0}
-            room = Room(**own, workers=0, worker_cpus=0, worker_gpus=0)
+            room = ResourceRequest(**own, workers=0, worker_cpus=0, worker_gpus=0)
             if not room.at_once(machines):
                 raise QuartetError(
                     f"{cell.name}: {room.described()} asked for, Ray has {offered(machines)}\n"

@@ -135,7 +135,7 @@ def test_a_model_by_its_uri_and_a_result_folder(trained: Path, say: Say, tmp_pat
         (["language", "x", "--temperature", "-1"], "temperature: -1.0 given"),
         (["language", "x", "--tokens", "0"], "tokens: 0 given"),
         (["translate", "cat " * 300], "give one sentence at a time"),
-        (["translate", "x", "--beams", "0"], "beams: 0 given"),
+        (["translate", "x", "--num-beams", "0"], "beams: 0 given"),
         (["generate", "--count", "0", "new.png"], "images asked for"),
         (["generate", "new.jpg"], "give the name of a .png"),
         (["generate", "no/such/folder/new.png"], "in a folder that is there"),

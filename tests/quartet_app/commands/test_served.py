@@ -54,8 +54,8 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ({"inputs": [""]}, "has 0 tokens"),
         ({"inputs": [None]}, "[None] given; texts, one or more, would do"),
         ({"inputs": ["cat " * 300]}, "give one sentence at a time"),
-        ({"inputs": ["x"], "params": {"beams": 0}}, "beams: 0 given; 1 to 64 would do"),
-        ({"inputs": ["x"], "params": {"beams": 1000}}, "beams: 1000 given"),
+        ({"inputs": ["x"], "params": {"num_beams": 0}}, "beams: 0 given; 1 to 64 would do"),
+        ({"inputs": ["x"], "params": {"num_beams": 1000}}, "beams: 1000 given"),
         ({"inputs": ["x"], "params": {"max_ratio": float("inf")}}, "max_ratio: inf given"),
     ],
     "generate": [

@@ -37,7 +37,7 @@ class Child(Base):
 class Recipe:
     ROLES: ClassVar[tuple[str, ...]] = ("classify",)
     width: int
-    tied: bool = False
+    tie_embeddings: bool = False
 
 class Open:
     def __init__(self, **anything: Any) -> None: ...
@@ -103,7 +103,7 @@ def test_signatures_follow_facades_bases_and_short_words() -> None:
     assert describe(mode.annotation, mode.module) == "one of fast, slow"
     recipe = signature("toy.Recipe")
     assert recipe is not None
-    assert list(recipe.parameters) == ["width", "tied"]
+    assert list(recipe.parameters) == ["width", "tie_embeddings"]
     curve, free, bare = (signature(f"toy.things.{name}") for name in ("curve", "Open", "Bare"))
     assert curve is not None
     assert list(curve.parameters) == ["fraction", "floor"]
@@ -135,11 +135,15 @@ def trees() -> dict[str, Config]:
                 "trainer.devices=2",
                 "trainer.sync_batch_norm=true",
                 "method.r1=1",
-                "method.discriminator.critic_norm=batch",
+                "method.discriminator.discriminator_norm=batch",
             ],
             "method.r1: given 1",
         ),
-        ("cnn", ["trainer.devices=2", "data.loading.batch_size=30", "method.accumulate=8"], "take 16 or 32"),
+        (
+            "cnn",
+            ["trainer.devices=2", "data.loading.batch_size=30", "method.accumulate_grad_batches=8"],
+            "take 16 or 32",
+        ),
         ("transformer", ["trainer.devices=3"], "groups of 8 pairs cannot be shared by 3 devices"),
         ("gan", ["method.stop.rule=never"], "method.stop.rule: given 'never', needs one of none, half_fooled"),
         ("gan", ["method.stop=3"], "method.stop: given 3"),
@@ -151,7 +155,7 @@ def trees() -> dict[str, Config]:
         ("cnn", ["trainer.threads=0"], "trainer.threads: given 0"),
         ("transformer", ["optimizer.betas=[0.9,2]"], "optimizer.betas: given [0.9, 2], needs numbers in [0, 1)"),
         ("cnn", ["budget=0 steps"], "budget='0 steps'"),
-        ("cnn", ["schedule.floor=2"], "schedule.floor: given 2"),
+        ("cnn", ["schedule.min_lr_ratio=2"], "schedule.min_lr_ratio: given 2"),
         ("cnn", ["tracking={a: 1}"], "tracking"),
     ],
 )
@@ -185,8 +189,8 @@ def test_refusals_name_key_value_and_remedy(
         (["trainer.precision=8"], ["trainer.precision: given 8, needs one of 32-true, bf16-mixed"]),
         (["trainer.devices=true"], ["trainer.devices: given true, needs a whole number"]),
         (["trainer.devices=0"], ["trainer.devices: given 0"]),
-        (["method.clip=tight"], ["method.clip: given 'tight', needs a number or null"]),
-        (["method.ema=1.5"], ["method.ema: given 1.5, needs a number in [0, 1)"]),
+        (["method.grad_clip_norm=tight"], ["method.grad_clip_norm: given 'tight', needs a number or null"]),
+        (["method.ema_decay=1.5"], ["method.ema_decay: given 1.5, needs a number in [0, 1)"]),
         (["budget=5"], ["budget=", "a unit"]),
         (["budget=soon"], ["budget='soon'", "epochs"]),
         (["validate_every=3 parsecs"], ["validate_every='3 parsecs'", "samples"]),

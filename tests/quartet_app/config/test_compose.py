@@ -78,10 +78,10 @@ def test_what_a_sweep_found_is_taken_up(tmp_path: Path) -> None:
 
 
 def test_overrides_given_as_a_mapping_keep_their_types(tmp_path: Path) -> None:
-    overrides = "{cnn: {budget: 3 epochs, optimizer: sgd, optimizer.nesterov: false, method.ema: null}}"
+    overrides = "{cnn: {budget: 3 epochs, optimizer: sgd, optimizer.nesterov: false, method.ema_decay: null}}"
     write_table(write(tmp_path, overrides=overrides), tmp_path / "build")
     tree = load_config(tmp_path / "build" / "cnn.yaml")
-    assert (tree["budget"], tree["method"]["ema"]) == ("3 epochs", None)
+    assert (tree["budget"], tree["method"]["ema_decay"]) == ("3 epochs", None)
     assert (tree["optimizer"]["_target_"], tree["optimizer"]["nesterov"]) == ("torch.optim.SGD", False)
 
 

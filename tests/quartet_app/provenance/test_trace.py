@@ -167,7 +167,7 @@ def test_where_only_mlflow_is_left(project: Path, here: Path, capsys: pytest.Cap
     for way in (kept["mlflow_run_id"], kept["fingerprint"][:8], "quartet-classify@champion", "cnn-0"):
         found = find_run(way)
         assert found.facts["fingerprint"] == kept["fingerprint"], way
-        assert found.tree["net"]["width"] == 8
+        assert found.config["net"]["width"] == 8
     assert again(kept["mlflow_run_id"]) == 0
     assert "same to the bit" in capsys.readouterr().out
 

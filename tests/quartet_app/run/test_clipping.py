@@ -19,7 +19,7 @@ from quartet_app.run.build import build_data, build_method
 @pytest.mark.parametrize("fused", ["true", "false"])
 def test_a_scaled_loss_is_clipped_unscaled(fused: str, small: Callable[..., list[str]], here: Path) -> None:
     sgd = ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.weight_decay=0"]
-    words = [*sgd, "optimizer.lr=1.0", f"optimizer.fused={fused}", "schedule=constant", "method.clip=0.01"]
+    words = [*sgd, "optimizer.lr=1.0", f"optimizer.fused={fused}", "schedule=constant", "method.grad_clip_norm=0.01"]
     tree = compose(["net=mlp", *(word for word in small("cnn", *words, steps=2) if not word.startswith("net."))])
     data = build_data(tree, ensure(tree["data"]))
     method = build_method(tree, data)

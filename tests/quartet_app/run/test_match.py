@@ -14,7 +14,7 @@ from quartet_app.config.composing import compose
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.data.prepared import ensure
 from quartet_app.run.build import build_data, build_method, build_model, build_task
-from quartet_app.run.match import FEW, TOLERANCE, around, matched, operations, solve
+from quartet_app.run.match import FEW, TOLERANCE, candidate_widths, matched, operations, solve
 
 SIZES = {"cnn": 3e4, "rnn": 1.5e5, "transformer": 2.5e5}  # of experiments: parameters
 
@@ -24,14 +24,14 @@ SIZES = {"cnn": 3e4, "rnn": 1.5e5, "transformer": 2.5e5}  # of experiments: para
 def test_every_family_has_the_parameters_asked_for_in_every_task(
     experiment: str, net: str, small: Callable[..., list[str]], here: Path
 ) -> None:
-    wish = SIZES[experiment]
+    target = SIZES[experiment]
     chosen = [word for word in small(experiment) if not word.startswith("net.")]
     dropped = ["~net.dropout", "+net.dropout=0.0"] if experiment != "cnn" else []
-    tree = compose([*chosen, f"net={net}", *dropped, f"match.parameters={wish}"])
+    tree = compose([*chosen, f"net={net}", *dropped, f"match.parameters={target}"])
     found = matched(tree, ensure(tree["data"]))
     assert found["net"]["width"] != tree["net"]["width"]
     assert {**found["net"], **sizing(tree)} == tree["net"]  # nothing else has changed
-    assert parameters(found) == pytest.approx(wish, rel=TOLERANCE)
+    assert parameters(found) == pytest.approx(target, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("net", ["cnn", "rnn", "transformer"])
@@ -46,7 +46,7 @@ def test_operations_of_few_examples_are_those_of_a_whole_batch(
 
 
 def sizing(tree: Config) -> Config:
-    return {key: tree["net"][key] for key in ("width", "growth", "hidden") if key in tree["net"]}
+    return {key: tree["net"][key] for key in ("width", "growth", "mlp_ratio") if key in tree["net"]}
 
 
 def parameters(tree: Config) -> int:
@@ -92,14 +92,14 @@ def test_what_cannot_be_met_is_refused_with_what_can(small: Callable[..., list[s
 
 
 def test_the_widths_tried_are_possible_and_lie_around_the_wish() -> None:
-    def off(width: int) -> float | None:
+    def log_error(width: int) -> float | None:
         return None if width % 16 else width / 100 - 1
 
-    assert around(off) == [64, 80, 96, 112, 128, 144]
+    assert candidate_widths(log_error) == [64, 80, 96, 112, 128, 144]
 
 
 def test_the_fine_setting_closes_the_gap_between_two_widths() -> None:
-    net = {"_target_": "quartet.nets.Transformer", "width": 8, "hidden": 4.0}
-    found = solve(net, lambda one: float(one["width"] * round(100 * one["hidden"])), 9_000, "match.parameters")
-    assert found["width"] * 100 * found["hidden"] == pytest.approx(9_000, rel=TOLERANCE)
-    assert found["hidden"] != 4.0
+    net = {"_target_": "quartet.nets.Transformer", "width": 8, "mlp_ratio": 4.0}
+    found = solve(net, lambda one: float(one["width"] * round(100 * one["mlp_ratio"])), 9_000, "match.parameters")
+    assert found["width"] * 100 * found["mlp_ratio"] == pytest.approx(9_000, rel=TOLERANCE)
+    assert found["mlp_ratio"] != 4.0

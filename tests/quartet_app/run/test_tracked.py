@@ -58,7 +58,7 @@ def test_a_finished_run_and_its_model(small: Small, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failed_run_is_said_to_have_failed(small: Small, tmp_path: Path) -> None:
-    bad = small("cnn", "tracking=mlflow", "optimizer=sgd", "optimizer.lr=1e30", "method.clip=null")
+    bad = small("cnn", "tracking=mlflow", "optimizer=sgd", "optimizer.lr=1e30", "method.grad_clip_norm=null")
     assert command("train", *bad, cwd=tmp_path, check=False).returncode == 2
     assert the_run(tmp_path).info.status == "FAILED"
 

@@ -32,9 +32,17 @@ def test_every_shipped_experiment_runs(experiment: str, small: Small, here: Path
 @pytest.mark.parametrize(
     ("experiment", "words"),
     [
-        ("cnn", ["trainer.precision=bf16-mixed", "method.ema=null"]),
-        ("gan", ["trainer.precision=bf16-mixed", "method.accumulate=2", "method.clip=0.5", "method.r1=1.0"]),
-        ("gan", ["method.head_start=2", "method.discriminator_steps=2", "method.loss=least_squares"]),
+        ("cnn", ["trainer.precision=bf16-mixed", "method.ema_decay=null"]),
+        (
+            "gan",
+            [
+                "trainer.precision=bf16-mixed",
+                "method.accumulate_grad_batches=2",
+                "method.grad_clip_norm=0.5",
+                "method.r1=1.0",
+            ],
+        ),
+        ("gan", ["method.discriminator_warmup_steps=2", "method.n_critic=2", "method.loss=least_squares"]),
         pytest.param("cnn", ["trainer.compile=true"], marks=pytest.mark.slow),
         pytest.param("gan", ["trainer.compile=true"], marks=pytest.mark.slow),
     ],
@@ -119,7 +127,7 @@ def test_a_finished_run_is_kept_until_it_has_been_trained_again(
 @pytest.mark.parametrize(
     ("experiment", "extra"),
     [
-        ("cnn", ["net.norm=batch", "trainer.sync_batch_norm=true", "method.accumulate=2"]),
+        ("cnn", ["net.norm=batch", "trainer.sync_batch_norm=true", "method.accumulate_grad_batches=2"]),
         ("gan", ["net.norm=batch", "trainer.sync_batch_norm=true"]),
         pytest.param("rnn", [], marks=pytest.mark.slow),
         pytest.param("transformer", [], marks=pytest.mark.slow),
@@ -174,7 +182,10 @@ def test_trains_without_dvc_mlflow_and_ray(small: Small, tmp_path: Path) -> None
 
 def test_divergence_says_what_to_do(small: Small, tmp_path: Path) -> None:
     refused = command(
-        "train", *small("cnn", "optimizer=sgd", "optimizer.lr=1e30", "method.clip=null"), cwd=tmp_path, check=False
+        "train",
+        *small("cnn", "optimizer=sgd", "optimizer.lr=1e30", "method.grad_clip_norm=null"),
+        cwd=tmp_path,
+        check=False,
     )
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr

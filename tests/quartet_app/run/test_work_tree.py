@@ -9,7 +9,7 @@ import pytest
 import yaml
 from running import ROOT
 
-from quartet_app.run.run_folder import HANDED_ON
+from quartet_app.run.run_folder import EXPORTED
 from quartet_app.run.work_tree import FILE_LIMIT, changed, left_out, look
 
 
@@ -91,4 +91,4 @@ def test_a_project_below_its_repository(repository: Path) -> None:
 def test_dvc_knows_all_that_a_run_hands_on() -> None:
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train"]
     outs = [*stage["outs"], *(path for plot in stage["plots"] for path in plot)]
-    assert {Path(path).name for path in outs} == set(HANDED_ON)
+    assert {Path(path).name for path in outs} == set(EXPORTED)

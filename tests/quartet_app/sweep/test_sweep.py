@@ -82,7 +82,8 @@ def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.Monk
     (here / "7" / "run.json").write_text(
         json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
     )
-    tried = ["net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.clip=null", "budget='3 epochs'",
+    tried = ["net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.grad_clip_norm=null",
+             "budget='3 epochs'",
              "seed=4", "trainer.devices=2"]  # fmt: skip
     path, before = write(*tried)
     try:
@@ -96,7 +97,7 @@ def test_the_winners_file_composes_what_won(here: Path, monkeypatch: pytest.Monk
         again = compose(["experiment=cnn", "tuned=cnn"])
         assert again["net"] == won["net"]
         assert again["optimizer"] == compose(["experiment=cnn", "optimizer=sgd", "optimizer.lr=0.2"])["optimizer"]
-        assert again["method"]["clip"] is None
+        assert again["method"]["grad_clip_norm"] is None
     finally:
         path.unlink()
     for part in ("net", "optimizer", "method", "data", "task"):
@@ -429,13 +430,13 @@ def test_workers_that_no_machine_is_left_for_are_waited_for_aloud(
 ) -> None:
     from types import SimpleNamespace as Namespace
 
-    from hydra_plugins.quartet_ray_sweeper._cluster import Room
+    from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest
     from quartet_app.run.ray_train import warn_when_resources_short
 
     monkeypatch.setattr("quartet_app.run.ray_train.SECONDS_BETWEEN_LOOKS", 0.01)
     machines = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in (4.0, 1.0)]
     ray = Namespace(nodes=lambda: machines)
-    with warn_when_resources_short(ray, Room(cpus=0, gpus=0, workers=2, worker_cpus=2, worker_gpus=0)):
+    with warn_when_resources_short(ray, ResourceRequest(cpus=0, gpus=0, workers=2, worker_cpus=2, worker_gpus=0)):
         time.sleep(0.1)
         assert capsys.readouterr().out == ""
         machines[0] = {**machines[0], "Alive": False}

@@ -13,7 +13,7 @@ from quartet.data.loading.augment import Augment
 from quartet.data.loading.examples import Examples
 from quartet.data.loading.files import SPLITS
 from quartet.data.loading.sentences import Sentences
-from quartet.data.loading.streams import Batch, Clock, Evaluation, Leg, Reader, Training
+from quartet.data.loading.streams import Batch, Clock, Evaluation, Reader, Training, TrainSegment
 from quartet.data.loading.tokenizer import Tokenizer
 from quartet.data.loading.windows import Windows
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
@@ -136,11 +136,11 @@ class DataModule(pl.LightningDataModule):
         """Training batches of an epoch, the last one counted whole."""
         return self.batches("train", seed=self.seed).per_epoch
 
-    def train_dataloader(self) -> Leg:
+    def train_dataloader(self) -> TrainSegment:
         training = self.batches("train", **self._place(), seed=self.seed)
         assert isinstance(training, Training)
         assert self.clock is not None, "training needs a clock"
-        return Leg(training, self.clock)
+        return TrainSegment(training, self.clock)
 
     def val_dataloader(self) -> Training | Evaluation:
         return self.batches("val", **self._place())

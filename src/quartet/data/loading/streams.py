@@ -115,11 +115,11 @@ class Clock(Protocol):
     steps: int
     samples: int
 
-    def leg_ends(self, *, samples: int, steps: int, batch: int) -> bool:
+    def should_validate(self, *, samples: int, steps: int, batch: int) -> bool:
         """Whether to pause after so many samples and steps, the newest step being of `batch` samples."""
 
 
-class Leg:
+class TrainSegment:
     """Training from where the clock stands to its next pause: one epoch to Lightning, and a place to resume from."""
 
     def __init__(self, training: Training, clock: Clock) -> None:
@@ -130,7 +130,7 @@ class Leg:
         while not over:
             batch = self._training.batch(steps)
             steps, samples = steps + 1, samples + batch["samples"]
-            over = self._clock.leg_ends(samples=samples, steps=steps, batch=batch["samples"])
+            over = self._clock.should_validate(samples=samples, steps=steps, batch=batch["samples"])
             yield batch
 
 

@@ -65,7 +65,7 @@ def mixed(cells: Sequence[Cell]) -> str:
 
 
 def label(cell: Cell, cells: Sequence[Cell]) -> str:
-    """A cell's family where that tells it apart, else its experiment."""
+    """A cell's family where that tells it split_by_config, else its experiment."""
     families = [other.family for other in cells]
     alone = families.count(cell.family) == 1 and cell.family in FAMILY_NAMES
     return FAMILY_NAMES[cell.family] if alone else str(cell["experiment"])

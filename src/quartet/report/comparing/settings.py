@@ -39,7 +39,7 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
 
 
-def apart(runs: Sequence[Run]) -> list[Run]:
+def split_by_config(runs: Sequence[Run]) -> list[Run]:
     """The runs, where those of one experiment differ in more than the seed each by a name that says in what: `cnn
     optimizer.lr=0.2`. Under one name they would be taken for repetitions of each other."""
     groups: dict[str, list[Run]] = {}
