@@ -14,9 +14,9 @@ import pytest
 from sweeper.conftest import events, logged, statuses
 from sweeper.test_sweep import wait_until
 
-from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, settle_environment
+from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, set_ray_environment
 from hydra_plugins.quartet_ray_sweeper._journal import Journal
-from hydra_plugins.quartet_ray_sweeper._watch import Watch
+from hydra_plugins.quartet_ray_sweeper._watch import SweepCallback
 
 
 def test_room_is_counted_machine_by_machine() -> None:
@@ -25,44 +25,44 @@ def test_room_is_counted_machine_by_machine() -> None:
 
     def room(**asked: Any) -> ResourceRequest:
         options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
-        return ResourceRequest.of({**options, **asked}, nodes(2, 2))
+        return ResourceRequest.from_options({**options, **asked}, nodes(2, 2))
 
-    assert room().at_once(nodes(2, 2)) == 4
-    assert room(cpus=1.5).at_once(nodes(2, 2)) == 2  # halves of two machines make no whole
-    assert room(cpus=0.5).at_once(nodes(1)) == 2
-    assert room(workers=3).at_once(nodes(2, 2)) == 1  # workers may be parted
-    assert room(workers=2, worker_cpus=2).at_once(nodes(2, 1)) == 0
+    assert room().max_concurrent(nodes(2, 2)) == 4
+    assert room(cpus=1.5).max_concurrent(nodes(2, 2)) == 2  # halves of two machines make no whole
+    assert room(cpus=0.5).max_concurrent(nodes(1)) == 2
+    assert room(workers=3).max_concurrent(nodes(2, 2)) == 1  # workers may be parted
+    assert room(workers=2, worker_cpus=2).max_concurrent(nodes(2, 1)) == 0
 
 
 def test_a_gpu_is_taken_where_there_are_any() -> None:
     nodes = [{"Resources": {"CPU": 16, "GPU": 8}}]
     options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
-    assert ResourceRequest.of(options, nodes).at_once(nodes) == 8
-    assert ResourceRequest.of({**options, "gpus": 0.5}, nodes).at_once(nodes) == 16
-    assert ResourceRequest.of({**options, "workers": 4}, nodes).at_once(nodes) == 2
+    assert ResourceRequest.from_options(options, nodes).max_concurrent(nodes) == 8
+    assert ResourceRequest.from_options({**options, "gpus": 0.5}, nodes).max_concurrent(nodes) == 16
+    assert ResourceRequest.from_options({**options, "workers": 4}, nodes).max_concurrent(nodes) == 2
 
 
 def test_a_sweep_that_others_leave_no_room_says_so_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    said: list[str] = []
-    display = Namespace(tick=lambda: None, say=said.append)
-    monkeypatch.setattr("hydra_plugins.quartet_ray_sweeper._watch.PATIENCE", 0.05)
-    watch = Watch(
-        Journal(tmp_path), display, clock="time", max_time=None, lacking=str, ended=str, workers=False, fail_fast=False,
-        metrics=["objective"],
+    printed: list[str] = []
+    display = Namespace(tick=lambda: None, print_line=printed.append)
+    monkeypatch.setattr("hydra_plugins.quartet_ray_sweeper._watch.MAX_WAIT_SECONDS", 0.05)
+    watch = SweepCallback(
+        Journal(tmp_path), display, clock="time", max_time=None, shortage=str, dead_process=str, workers=False,
+        fail_fast=False, metrics=["objective"],
     )  # fmt: skip
     running, waiting = Namespace(status="RUNNING"), Namespace(status="PENDING")
     for trials in ([running, waiting], [waiting], [running, waiting], [waiting]):
         watch.on_step_end(0, trials)
         time.sleep(0.1)
-    assert said == []  # while one runs, the next waits for it
+    assert printed == []  # while one runs, the next waits for it
     for _ in range(3):
         watch.on_step_end(0, [waiting])
-    assert said == ["no trial could start for 0.05 s: the machines are taken; waiting"]
+    assert printed == ["no trial could start for 0.05 s: the machines are taken; waiting"]
 
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
-    settle_environment(address="two machines")
+    set_ray_environment(address="two machines")
     from ray.cluster_utils import Cluster
 
     head = getattr(request, "param", {"num_cpus": 1})

@@ -9,7 +9,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 
-from hydra_plugins.quartet_ray_sweeper._cluster import ray_running
+from hydra_plugins.quartet_ray_sweeper import ray_running
 from hydra_plugins.quartet_ray_sweeper.sweeper import RaySweeper
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hydra_plugins.quartet_ray_sweeper import Trial, report, trial
-from hydra_plugins.quartet_ray_sweeper._job import Ended, Job, Report
+from hydra_plugins.quartet_ray_sweeper._report import Job, JobOutcome, Report
 
 
 def job(function: Callable[[], Any], folder: Path) -> Job:
@@ -38,8 +38,8 @@ def test_a_job_reports_waits_and_returns(tmp_path: Path) -> None:
     time.sleep(0.05)
     assert steps == [0]  # it waits for the decision
     assert one.next() == Report({"objective": 1.0}, tmp_path / "last")
-    assert one.next() == Ended(value="done")
-    assert one.end() == Ended()
+    assert one.next() == JobOutcome(value="done")
+    assert one.end() == JobOutcome()
     assert (tmp_path / "trial.log").read_text() == "said\n"
 
 
@@ -53,7 +53,7 @@ def test_a_job_that_is_told_to_end_is_waited_for(tmp_path: Path) -> None:
 
     one = job(work, tmp_path)
     one.next()
-    assert one.end() == Ended(value="ended early")
+    assert one.end() == JobOutcome(value="ended early")
     assert (tmp_path / "cleaned").exists()
 
 
@@ -67,7 +67,7 @@ def test_a_job_that_does_not_listen_is_ended(tmp_path: Path) -> None:
 
     one = job(work, tmp_path)
     one.next()
-    assert one.end() == Ended()
+    assert one.end() == JobOutcome()
     assert (tmp_path / "cleaned").exists()
 
 
@@ -77,11 +77,11 @@ def test_a_failure_is_told_with_its_traceback(tmp_path: Path, error: BaseExcepti
         raise error
 
     ended = job(work, tmp_path).next()
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, JobOutcome)
     assert ended.error is error
     assert "in work" in ended.trace
     assert "in work" in (tmp_path / "trial.log").read_text()
 
 
 def test_a_job_that_was_never_started_ends_at_once(tmp_path: Path) -> None:
-    assert job(lambda: None, tmp_path).end() == Ended()
+    assert job(lambda: None, tmp_path).end() == JobOutcome()

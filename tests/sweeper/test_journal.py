@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hydra_plugins.quartet_ray_sweeper._journal import Journal, forget, refuse_another, same, settle
-from hydra_plugins.quartet_ray_sweeper._space import Refused
+from hydra_plugins.quartet_ray_sweeper._journal import (
+    Journal,
+    delete_sweep,
+    holds_same_sweep,
+    refuse_other_sweep,
+    write_sweep_file,
+)
+from hydra_plugins.quartet_ray_sweeper._space import SweeperError
 
 
 def test_what_happened_is_read_back(tmp_path: Path) -> None:
@@ -38,16 +44,16 @@ def test_half_a_line_is_no_harm(tmp_path: Path) -> None:
 
 def test_another_sweep_is_refused_with_the_difference(tmp_path: Path) -> None:
     asked = {"space": {"lr": "interval(0,1)"}, "base": {"seed": 0, "net": {"width": 8}, "place": Path("here")}}
-    refuse_another(tmp_path, asked)
-    settle(tmp_path, asked)
-    refuse_another(tmp_path, asked)
-    assert same(tmp_path, asked)
-    with pytest.raises(Refused) as refusal:
-        refuse_another(tmp_path, {"space": {"lr": "interval(0,2)"}, "base": {"seed": 0, "net": {"width": 16}}})
+    refuse_other_sweep(tmp_path, asked)
+    write_sweep_file(tmp_path, asked)
+    refuse_other_sweep(tmp_path, asked)
+    assert holds_same_sweep(tmp_path, asked)
+    with pytest.raises(SweeperError) as refusal:
+        refuse_other_sweep(tmp_path, {"space": {"lr": "interval(0,2)"}, "base": {"seed": 0, "net": {"width": 16}}})
     for words in ("hydra.sweep.dir", "space.lr: interval(0,1) → interval(0,2)", "base.net.width: 8 → 16"):
         assert words in str(refusal.value)
     assert "seed" not in str(refusal.value)
-    assert same(tmp_path, asked)
+    assert holds_same_sweep(tmp_path, asked)
 
 
 def test_a_sweep_that_is_forgotten_takes_its_trials_along_and_nothing_else(tmp_path: Path) -> None:
@@ -56,7 +62,7 @@ def test_a_sweep_that_is_forgotten_takes_its_trials_along_and_nothing_else(tmp_p
         (tmp_path / folder).mkdir(parents=True)
         journal.start(number, values={}, overrides=[], folder=str(tmp_path / folder))
     (tmp_path / "sweep" / "notes.txt").touch()
-    assert Journal(tmp_path / "sweep", anew=True).records == {}
-    forget(tmp_path / "sweep")
+    assert Journal(tmp_path / "sweep", fresh=True).records == {}
+    delete_sweep(tmp_path / "sweep")
     assert {path.name for path in (tmp_path / "sweep").rglob("*")} == {"net", "notes.txt"}
     assert (tmp_path / "elsewhere" / "2").exists()

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from hydra_plugins.quartet_ray_sweeper._schedule import Population, asha, build, mutations, pbt
-from hydra_plugins.quartet_ray_sweeper._search import domains
-from hydra_plugins.quartet_ray_sweeper._space import Refused, parse
-from hydra_plugins.quartet_ray_sweeper._study import for_schedulers
-from hydra_plugins.quartet_ray_sweeper._trials import KVCache
+from hydra_plugins.quartet_ray_sweeper._overrides import parse
+from hydra_plugins.quartet_ray_sweeper._schedule import RecomposingPBT, RecordedTrial, asha, build, mutations, pbt
+from hydra_plugins.quartet_ray_sweeper._search import tune_domains
+from hydra_plugins.quartet_ray_sweeper._space import SweeperError
+from hydra_plugins.quartet_ray_sweeper._state import replace_non_finite
 
 NAN = float("nan")
 
@@ -24,10 +24,10 @@ def test_a_trial_that_diverges_is_stopped(mode: str, good: list[float], bad: flo
     scheduler.set_search_properties("score", mode)
 
     def told(number: int, score: float) -> str:
-        trial = KVCache(str(number))
-        scheduler.on_trial_add(KVCache, trial)
-        result = for_schedulers({"score": score, "time": 1.0}, {"score": mode})
-        return str(scheduler.on_trial_result(KVCache, trial, {**result, "training_iteration": 1}))
+        trial = RecordedTrial(str(number))
+        scheduler.on_trial_add(RecordedTrial, trial)
+        result = replace_non_finite({"score": score, "time": 1.0}, {"score": mode})
+        return str(scheduler.on_trial_result(RecordedTrial, trial, {**result, "training_iteration": 1}))
 
     for number, score in enumerate(good):
         assert told(number, score) == TrialScheduler.CONTINUE
@@ -36,7 +36,7 @@ def test_a_trial_that_diverges_is_stopped(mode: str, good: list[float], bad: flo
 
 
 def test_what_is_not_sought_is_told_as_it_is() -> None:
-    told = for_schedulers({"score": 1.0, "loss": NAN}, {"score": "max"})
+    told = replace_non_finite({"score": 1.0, "loss": NAN}, {"score": "max"})
     assert told["score"] == 1.0
     assert told["loss"] != told["loss"]
 
@@ -44,7 +44,7 @@ def test_what_is_not_sought_is_told_as_it_is() -> None:
 def test_values_that_do_not_go_together_are_left_as_the_better_trial_has_them() -> None:
     space = parse(["lr=interval(0, 1)", "db/net=a,b"], params={}, when={}, config_loader=None)
     scheduler = pbt(time="time", max_time=9.0, interval=0.2, quantile=0.25, resample=0.25)
-    scheduler._hyperparam_mutations = mutations(space, domains(space))
+    scheduler._hyperparam_mutations = mutations(space, tune_domains(space))
     assert list(scheduler._hyperparam_mutations) == ["lr", "db/net"]
     better = {"lr": 0.5, "db/net": "a"}
     composed: list[dict[str, Any]] = []
@@ -63,7 +63,7 @@ def test_values_that_do_not_go_together_are_left_as_the_better_trial_has_them() 
 
 def test_population_based_training_needs_each_parameter_always() -> None:
     space = parse(["net=a,b"], params={}, when={"net=b": {"heads": "1,2"}}, config_loader=None)
-    config = {"_target_": f"{Population.__module__}.pbt", "time": "time", "max_time": 9.0, "interval": 0.2,
+    config = {"_target_": f"{RecomposingPBT.__module__}.pbt", "time": "time", "max_time": 9.0, "interval": 0.2,
               "quantile": 0.25, "resample": 0.25}  # fmt: skip
-    with pytest.raises(Refused, match=r"hydra\.sweeper\.when: heads: population-based training"):
+    with pytest.raises(SweeperError, match=r"hydra\.sweeper\.when: heads: population-based training"):
         build(config, metrics=["score"], searcher=None, space=space)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hydra_plugins.quartet_ray_sweeper._space import Refused, Space, parse
+from hydra_plugins.quartet_ray_sweeper._overrides import parse
+from hydra_plugins.quartet_ray_sweeper._space import Space, SweeperError
 
 
 def space(*arguments: str, params: dict[str, Any] | None = None, when: dict[str, Any] | None = None) -> Space:
@@ -132,7 +133,7 @@ def test_probes_meet_every_value_and_both_ends() -> None:
     ],
 )
 def test_what_cannot_be_swept_is_named(arguments: list[str], when: dict[str, Any], said: tuple[str, ...]) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(SweeperError) as refusal:
         space(*arguments, when=when)
     for words in said:
         assert words in str(refusal.value)

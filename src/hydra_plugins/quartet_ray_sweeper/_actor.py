@@ -1,4 +1,4 @@
-"""A trial as Tune sees it: an actor that runs one job after another, each composed elsewhere."""
+"""Run a sweep's trials in Ray actors: Tune creates `TrialActor`s, each of which runs one job after another."""
 
 from __future__ import annotations
 
@@ -14,91 +14,99 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from ray import cloudpickle, tune
 
-from hydra_plugins.quartet_ray_sweeper._job import Ended, Job
-from hydra_plugins.quartet_ray_sweeper._report import Trial
+from hydra_plugins.quartet_ray_sweeper._report import Job, JobOutcome, Trial
 from hydra_plugins.quartet_ray_sweeper._schedule import TICK, TICKS
-from hydra_plugins.quartet_ray_sweeper._study import Study, for_schedulers, return_counts
+from hydra_plugins.quartet_ray_sweeper._state import Sweep, replace_non_finite, return_is_metric
 
 CONFIG, CHECKPOINT, LOG = "config", "checkpoint", "trial.log"
 RETURN, ERROR, REPORTED = "job_return", "job_error", "reported"
 
 
 class TrialActor(tune.Trainable):
-    """Runs the job of its configuration; the same process runs the next trial's when this one has ended."""
+    """Run the job of a trial's configuration. Tune reuses the process for the next trial."""
 
-    def setup(self, config: dict[str, Any], sweep: bytes = b"") -> None:
-        if not hasattr(self, "sweep"):
-            self.sweep: dict[str, Any] = cloudpickle.loads(sweep)
+    def setup(self, config: dict[str, Any], shared: bytes = b"") -> None:
+        """Prepare the trial of `config`. `shared`, from `pack_shared`, is loaded once a process."""
+        if not hasattr(self, "shared"):
+            self.shared: dict[str, Any] = cloudpickle.loads(shared)
             setup_globals()
-            Singleton.set_state(self.sweep["singletons"])
-            os.chdir(self.sweep["cwd"])
+            Singleton.set_state(self.shared["singletons"])
+            os.chdir(self.shared["cwd"])
         self.job: Job | None = None
         self.start_from: Path | None = None
-        # What schedulers look for in the result of a trial that ended before it reported.
-        self.last: dict[str, Any] = {self.sweep["time"]: 0.0, **dict.fromkeys(self.sweep["sought"], nan)}
+        # Schedulers need these keys, even in the result of a trial that ended before its first report.
+        self.last: dict[str, Any] = {self.shared["time"]: 0.0, **dict.fromkeys(self.shared["metric_modes"], nan)}
         self.hydra_config = cloudpickle.loads(config[CONFIG])
 
     def step(self) -> dict[str, Any]:
+        """Run the job up to its next report or its end; return Tune's result."""
         if self.job is None:
             self.job = self.make_job()
-        said = self.job.next()
-        if isinstance(said, Ended):
-            return {**self.last, **self.ended(said), "done": True}
-        clock, end = said.metrics.get(self.sweep["time"]), self.sweep["max_time"]
+        message = self.job.next()
+        if isinstance(message, JobOutcome):
+            return {**self.last, **self.final_result(message), "done": True}
+        clock, end = message.metrics.get(self.shared["time"]), self.shared["max_time"]
         ticks = {TICK: round(TICKS * clock / end, 6)} if clock is not None and end else {}
-        self.last = {**for_schedulers(said.metrics, self.sweep["sought"]), **ticks, REPORTED: dict(said.metrics)}
+        self.last = {
+            **replace_non_finite(message.metrics, self.shared["metric_modes"]),
+            **ticks,
+            REPORTED: dict(message.metrics),
+        }
         return self.last
 
     def make_job(self) -> Job:
+        """Return the trial's job, which runs the task as Hydra does."""
         config = self.hydra_config
         folder = Path(config.hydra.runtime.output_dir)
         trial = Trial(
             number=config.hydra.job.num,
             folder=folder,
             checkpoint=self.start_from,
-            facts=self.sweep["facts"],
-            worker=self.sweep["worker"],
-            retries=self.sweep["retries"],
+            facts=self.shared["facts"],
+            worker=self.shared["worker"],
+            retries=self.shared["retries"],
         )
 
         def function() -> JobReturn:
             return run_job(
-                task_function=self.sweep["task_function"],
+                task_function=self.shared["task_function"],
                 config=config,
                 job_dir_key="hydra.sweep.dir",
                 job_subdir_key="hydra.sweep.subdir",
-                hydra_context=self.sweep["hydra_context"],
+                hydra_context=self.shared["hydra_context"],
                 configure_logging=True,
             )
 
         return Job(function, trial=trial, log=folder / LOG)
 
-    def ended(self, said: Ended) -> dict[str, Any]:
-        """The result that ends the trial. A failure is told, not raised: Tune would take it for a lost process."""
-        job, error = said.value, self.failure(said)
+    def final_result(self, outcome: JobOutcome) -> dict[str, Any]:
+        """Return the result that ends the trial. It holds a failure as text: Tune would take an exception for a lost
+        process."""
+        job, error = outcome.value, self.log_failure(outcome)
         if error is not None:
             return {ERROR: f"{type(error).__name__}: {error}"}
         value = job.return_value if isinstance(job, JobReturn) else None
-        metrics = list(self.sweep["sought"])
-        counts = return_counts(metrics, self.last.get(REPORTED, ()))
+        metrics = list(self.shared["metric_modes"])
+        counts = return_is_metric(metrics, self.last.get(REPORTED, ()))
         number = {metrics[0]: float(value)} if counts and isinstance(value, Real) else {}
         try:
             returned = cloudpickle.dumps(job)
-        except Exception:  # what a task returns need not travel
+        except Exception:  # a task may return a value that does not pickle
             returned = b""
         return {**number, RETURN: returned}
 
-    def failure(self, said: Ended) -> BaseException | None:
-        """What the job failed with, its traceback logged."""
-        job = said.value
+    def log_failure(self, outcome: JobOutcome) -> BaseException | None:
+        """Return the job's error, None without one, and write its traceback to the trial's log."""
+        job = outcome.value
         if not (isinstance(job, JobReturn) and job.status is JobStatus.FAILED):
-            return said.error
+            return outcome.error
         error: BaseException = job._return_value
         with (Path(self.hydra_config.hydra.runtime.output_dir) / LOG).open("a", encoding="utf-8") as log:
             log.write("".join(traceback.format_exception(error)))
         return error
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Copy the job's last checkpoint for Tune; leave the file `none` where there is no checkpoint."""
         last = self.job.checkpoint if self.job is not None else None
         if last is not None and last.exists():
             shutil.copyfile(last, Path(checkpoint_dir) / CHECKPOINT)
@@ -106,28 +114,31 @@ class TrialActor(tune.Trainable):
             (Path(checkpoint_dir) / "none").touch()
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
-        given = Path(checkpoint_dir) / CHECKPOINT
-        if given.exists():
+        """Copy Tune's checkpoint to the trial's folder, for the job to start from."""
+        source = Path(checkpoint_dir) / CHECKPOINT
+        if source.exists():
             folder = Path(self.hydra_config.hydra.runtime.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             self.start_from = folder / CHECKPOINT
-            shutil.copyfile(given, self.start_from)
+            shutil.copyfile(source, self.start_from)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """End the current job and prepare another trial in this process."""
         self.cleanup()
         self.setup(new_config)
         return True
 
     def cleanup(self) -> None:
+        """End the current job and wait for it."""
         if self.job is not None:
-            self.failure(self.job.end())
+            self.log_failure(self.job.end())
             self.job = None
 
 
-def pack(
-    *, task_function: Any, hydra_context: Any, facts: dict[str, str], worker: dict[str, float], study: Study
+def pack_shared(
+    *, task_function: Any, hydra_context: Any, facts: dict[str, str], worker: dict[str, float], sweep: Sweep
 ) -> bytes:
-    """What all trials of a sweep share."""
+    """Return the pickled values that all trials of a sweep share."""
     return cloudpickle.dumps(
         {
             "task_function": task_function,
@@ -135,10 +146,10 @@ def pack(
             "singletons": Singleton.get_state(),
             "facts": facts,
             "worker": worker,
-            "retries": study.options["retries"],
-            "time": study.clock,
-            "max_time": study.max_time,
-            "sought": study.sought,
+            "retries": sweep.options["retries"],
+            "time": sweep.clock,
+            "max_time": sweep.max_time,
+            "metric_modes": sweep.metric_modes,
             "cwd": os.getcwd(),
         }
     )

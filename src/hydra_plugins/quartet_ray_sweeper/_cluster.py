@@ -1,105 +1,116 @@
-"""Ray for the length of a sweep, and whether its trials have room there."""
+"""Start or join Ray for a sweep, and count how many trials fit on its machines."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import inf
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra_plugins.quartet_ray_sweeper._space import Refused
+from hydra_plugins.quartet_ray_sweeper._space import SweeperError
 
-# What a person has set wins.
+# Defaults; a variable that is set already wins.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal keeps what they would
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal records the same
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a task may report nothing
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the journal, again
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the journal records the same
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1e9",  # said by `Room`, sooner
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1e9",  # `SweepCallback` warns sooner
 }
-REACH_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
+SECONDS_BETWEEN_COUNTS = 5.0  # of the machines
+CLEANUP_SECONDS = 120.0  # for trials to clean up at the end of a sweep
 LOCALHOST = "127.0.0.1"
-LOOPBACK = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"
-}  # whatever the system: a Ray of this machine alone listens to it alone
+# A Ray of this machine alone listens on the loopback address alone, on every system.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
-def settle_environment(*, address: str | None) -> None:
-    """What Ray reads while it is imported."""
+def set_ray_environment(*, address: str | None) -> None:
+    """Set the environment variables that Ray reads at its import; leave those that are set already."""
     for key, value in {**ENVIRONMENT, **(LOOPBACK if address is None else {})}.items():
         os.environ.setdefault(key, value)
 
 
 @contextmanager
 def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweeper.address") -> Iterator[Any]:
-    """Ray on this machine until the end of the block, or a running cluster's, or what the process has already.
-    SIGTERM, which a scheduler sends, is Ctrl-C in it.
+    """Run the block with Ray: the process's own, a running cluster at `address`, or a new one on this machine.
 
-    Raises `Refused`, naming the option `key`, where no cluster answers at `address`.
+    Inside the block SIGTERM, which cluster schedulers send, acts as Ctrl-C. Raises `SweeperError`, naming the option
+    `key`, where no cluster answers at `address`.
     """
-    settle_environment(address=address)
-    path = os.pathsep.join(dict.fromkeys([part for part in sys.path if part] + [os.environ.get("PYTHONPATH", "")]))
+    set_ray_environment(address=address)
     import ray
 
     if ray.is_initialized():
         yield ray
         return
-    terminated = signal.getsignal(signal.SIGTERM)
-    common: dict[str, Any] = {"include_dashboard": dashboard, "log_to_driver": False, "logging_level": logging.ERROR}
-    variables = {"PYTHONPATH": path, **{key: os.environ[key] for key in ENVIRONMENT}}
-    before, stack = os.environ.get("PYTHONPATH"), ExitStack()
-    try:
-        if address is None:
-            os.environ["PYTHONPATH"] = path  # what Ray starts inherits it: quicker than an environment of its own
-            folder = stack.enter_context(TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
-            ray.init("local", _node_ip_address=LOCALHOST, dashboard_host=LOCALHOST, _temp_dir=folder, **common)
-        else:
-            common.pop("include_dashboard")
-            reach(address)
-            ray.init(address, runtime_env={"env_vars": variables}, **common)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise Refused(f"{key}: {address}: {str(error).strip().splitlines()[0]}") from error
-    finally:
-        os.environ.pop("PYTHONPATH", None)
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
-    with stack:
-        mine = threading.current_thread() is threading.main_thread()  # only it may ask for signals
-        if mine:  # after Ray, whose own way ends the process in the middle of things
+    previous_handler = signal.getsignal(signal.SIGTERM)
+    with ExitStack() as stack:
+        try:
+            _init_ray(ray, address, stack, include_dashboard=dashboard)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise SweeperError(f"{key}: {address}: {str(error).strip().splitlines()[0]}") from error
+        in_main_thread = threading.current_thread() is threading.main_thread()  # only it may set handlers
+        if in_main_thread:  # after ray.init, whose own handler ends the process at once
             signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             yield ray
         finally:
             ray.shutdown()
-            if mine:
-                signal.signal(signal.SIGTERM, terminated)
+            if in_main_thread:
+                signal.signal(signal.SIGTERM, previous_handler)
 
 
-def reach(address: str) -> None:
-    """Raise OSError where nothing listens at host:port; Ray itself tries for minutes. Other forms are Ray's matter."""
+def _init_ray(ray: Any, address: str | None, stack: ExitStack, *, include_dashboard: bool) -> None:
+    """Start Ray on this machine, in a folder that `stack` deletes, or join the cluster at `address`."""
+    before = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join(dict.fromkeys([part for part in sys.path if part] + [before or ""]))
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            os.environ["PYTHONPATH"] = path  # Ray's processes inherit it, which is quicker than a runtime environment
+            folder = stack.enter_context(TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
+            addresses = {"_node_ip_address": LOCALHOST, "dashboard_host": LOCALHOST}
+            ray.init("local", _temp_dir=folder, include_dashboard=include_dashboard, **addresses, **common)
+        else:
+            check_reachable(address)
+            variables = {"PYTHONPATH": path, **{name: os.environ[name] for name in ENVIRONMENT}}
+            ray.init(address, runtime_env={"env_vars": variables}, **common)
+    finally:
+        os.environ.pop("PYTHONPATH", None)
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def check_reachable(address: str) -> None:
+    """Raise OSError where nothing listens at host:port, since Ray tries for minutes. Leave other forms of address to
+    Ray."""
     host, colon, port = address.rpartition(":")
     if colon and "/" not in address and port.isdigit():
         try:
-            socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except OSError as error:
             raise ConnectionError(f"no Ray cluster answers there ({error})") from error
 
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """What a trial takes: its own process, and those that it starts by itself through Ray Train."""
+    """CPUs and GPUs of a trial: of its own process, and of the workers that it starts by Ray Train."""
 
     cpus: float
     gpus: float
@@ -108,13 +119,14 @@ class ResourceRequest:
     worker_gpus: float
 
     @classmethod
-    def of(cls, options: dict[str, Any], nodes: list[dict[str, Any]]) -> ResourceRequest:
-        """With what was not said filled in: a GPU for each process that trains, where there are GPUs."""
+    def from_options(cls, options: dict[str, Any], nodes: list[dict[str, Any]]) -> ResourceRequest:
+        """Return the request of `hydra.sweeper`'s options. A process that trains gets a GPU by default, where there are
+        GPUs."""
         gpu = 1.0 if any(node["Resources"].get("GPU") for node in nodes) else 0.0
         workers = options["workers"]
         cpus, gpus, worker_gpus = options["cpus"], options["gpus"], options["worker_gpus"]
         return cls(
-            # The trial's own process waits while its workers train.
+            # A trial with workers needs no CPU of its own: it waits while they train.
             cpus=cpus if cpus is not None else 0.0 if workers else 1.0,
             gpus=gpus if gpus is not None else 0.0 if workers else gpu,
             workers=workers,
@@ -123,36 +135,59 @@ class ResourceRequest:
         )
 
     @property
-    def own(self) -> dict[str, float]:
-        something = {} if self.cpus or self.gpus else {"memory": 1e6}  # Tune places nothing that takes nothing
-        return {"cpu": self.cpus, "gpu": self.gpus, **something}
+    def per_trial(self) -> dict[str, float]:
+        """The resources of the trial's own process, as Tune takes them."""
+        memory = {} if self.cpus or self.gpus else {"memory": 1e6}  # Tune starts no trial without any resource
+        return {"cpu": self.cpus, "gpu": self.gpus, **memory}
 
     @property
-    def worker(self) -> dict[str, float]:
+    def per_worker(self) -> dict[str, float]:
+        """The resources of each worker, as Ray takes them."""
         return {"CPU": self.worker_cpus, "GPU": self.worker_gpus}
 
     @property
     def bundles(self) -> list[dict[str, float]]:
-        return [{"CPU": self.cpus, "GPU": self.gpus}] + [self.worker] * self.workers
+        """The resources of the trial's process, then of each worker."""
+        return [{"CPU": self.cpus, "GPU": self.gpus}] + [self.per_worker] * self.workers
 
-    def at_once(self, nodes: list[dict[str, Any]]) -> int:
-        """How many trials the machines can hold together."""
+    def max_concurrent(self, nodes: list[dict[str, Any]]) -> int:
+        """Return how many trials the machines can hold together."""
         free = [{kind: node["Resources"].get(kind, 0.0) for kind in ("CPU", "GPU")} for node in nodes]
         count = 0
-        while count < 10_000 and all(_put(bundle, free) for bundle in self.bundles):
+        while count < 10_000 and all(_take(bundle, free) for bundle in self.bundles):
             count += 1
         return count
 
-    def described(self) -> str:
-        own = f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
+    def describe(self) -> str:
+        """Return the request in words."""
+        single = f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
         if not self.workers:
-            return own
+            return single
         each = f"{self.worker_cpus:g} CPUs and {self.worker_gpus:g} GPUs"
-        return f"{self.workers} workers of {each}" + (f" beside {own}" if self.cpus or self.gpus else "")
+        return f"{self.workers} workers of {each}" + (f" beside {single}" if self.cpus or self.gpus else "")
 
 
-def _put(bundle: dict[str, float], free: list[dict[str, float]]) -> bool:
-    """Take a bundle's resources from the first machine that has them."""
+class ConcurrencyLimit:
+    """Number of trials that may exist and not have ended: those that fit on the machines, and one more.
+
+    The extra trial is composed while the others run, so that no machine waits. It is left out where trials have
+    workers, since Tune does not count their resources and would start it at once.
+    """
+
+    def __init__(self, ray: Any, resources: ResourceRequest, *, limit: int | None) -> None:
+        self.ray, self.resources, self.limit = ray, resources, limit
+        self.last_count, self.capacity = -inf, 1
+
+    def __call__(self) -> int:
+        if time.monotonic() - self.last_count > SECONDS_BETWEEN_COUNTS:  # a cluster may grow
+            self.last_count = time.monotonic()
+            self.capacity = max(1, self.resources.max_concurrent(live_nodes(self.ray)))
+        waiting = 0 if self.resources.workers else 1
+        return min(self.capacity + waiting, self.limit or self.capacity + waiting)
+
+
+def _take(bundle: dict[str, float], free: list[dict[str, float]]) -> bool:
+    """Subtract a bundle's resources from the first machine that has them; return whether one has."""
     for node in free:
         if all(node[kind] + 1e-9 >= amount for kind, amount in bundle.items()):
             for kind, amount in bundle.items():
@@ -161,19 +196,37 @@ def _put(bundle: dict[str, float], free: list[dict[str, float]]) -> bool:
     return False
 
 
-def ended(ray: Any) -> str:
-    """Which of the processes that make up the Ray of this machine has ended, "" for none; those of a cluster that was
-    named are others' to start and end."""
+def dead_process(ray: Any) -> str:
+    """Return which process of this machine's own Ray has ended, "" for none. A joined cluster is managed by others."""
     node = ray._private.worker._global_node
     dead = [kind for kind, _ in node.dead_processes()] if node is not None else []
     return next((kind for kind in ("gcs_server", "raylet") if kind in dead), "")
 
 
-def alive(ray: Any) -> list[dict[str, Any]]:
+def live_nodes(ray: Any) -> list[dict[str, Any]]:
+    """Return Ray's description of each machine that is alive."""
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def offered(nodes: list[dict[str, Any]]) -> str:
-    """The machines in words."""
+def describe_nodes(nodes: list[dict[str, Any]]) -> str:
+    """Return the machines' CPUs and GPUs in words."""
     each = [f"{node['Resources'].get('CPU', 0):g} CPUs and {node['Resources'].get('GPU', 0):g} GPUs" for node in nodes]
     return f"{len(nodes)} machine{'s' * (len(nodes) != 1)} with {', '.join(each) or 'nothing'}"
+
+
+@contextmanager
+def longer_cleanup() -> Iterator[None]:
+    """Give trials `CLEANUP_SECONDS` at the end of a sweep. Tune kills them after ten seconds and has no option."""
+    module = importlib.import_module("ray.tune.tune")
+    usual = module.TuneController
+
+    class PatientController(usual):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._actor_force_cleanup_timeout = CLEANUP_SECONDS
+
+    module.TuneController = PatientController  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.TuneController = usual  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""What a sweep has done so far: `trials.jsonl` in its folder, one event a line, written before anything else happens.
+"""Keep a journal of a sweep: `trials.jsonl` in its folder, one event a line, written before anything else happens.
 
-A sweep whose driver was killed is read back from it. `study.json` beside it says what was asked for, so that a sweep is
-never gone on with as another one.
+The journal restores a sweep whose driver was killed. `study.json` in the same folder identifies the sweep, so that a
+different one never continues it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra_plugins.quartet_ray_sweeper._space import Point, Refused
+from hydra_plugins.quartet_ray_sweeper._space import Point, SweeperError
 
-TRIALS, STUDY = "trials.jsonl", "study.json"
+JOURNAL_FILE, SWEEP_FILE = "trials.jsonl", "study.json"
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
-OPTIONS = "options"  # of what is asked for: what each option of a swept group comes to
-SHOWN = 6  # differences that a refusal names
+OPTIONS = "options"  # key of the composed options of swept groups
+MAX_DIFFERENCES = 6  # that a refusal names
 
 
 @dataclass
 class Record:
-    """One trial: what it was given, what it reported, how it ended.
+    """One trial: its values, its reports and its outcome.
 
     Attributes:
         status: running (or interrupted), finished, stopped (early, by the scheduler) or failed.
-        reports: metrics in the order in which they came.
-        result: what the task returned, where it is a number.
-        seconds: from its start to its end, in the attempt in which it ended.
+        reports: metrics, in order of arrival.
+        result: the task's return value, where it is a number.
+        seconds: from start to end, in the attempt in which it ended.
     """
 
     number: int
@@ -45,12 +45,12 @@ class Record:
 
 
 class Journal:
-    """Events appended to a file, and what they come to."""
+    """Append events to a file and keep the record of each trial. `fresh` ignores an existing file."""
 
-    def __init__(self, folder: Path, *, anew: bool = False) -> None:
-        self.path = folder / TRIALS
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        self.path = folder / JOURNAL_FILE
         self.records: dict[int, Record] = {}
-        if self.path.exists() and not anew:
+        if self.path.exists() and not fresh:
             self._read()
 
     def _read(self) -> None:
@@ -84,71 +84,78 @@ class Journal:
         self._apply(line)
 
     def start(self, number: int, *, values: Point, overrides: list[str], folder: str) -> None:
+        """Record a new trial."""
         self._write("start", number, values=values, overrides=overrides, folder=folder)
 
     def change(self, number: int, *, values: Point, overrides: list[str]) -> None:
-        """The scheduler gave a trial other values under way (PBT)."""
+        """Record other values of a running trial, set by the scheduler (PBT)."""
         self._write("change", number, values=values, overrides=overrides)
 
     def report(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Record the metrics of one report."""
         self._write("report", number, metrics=dict(metrics))
 
     def end(self, number: int, status: str, *, result: float | None, error: str = "", seconds: float = 0.0) -> None:
+        """Record how a trial ended."""
         self._write("end", number, status=status, result=result, error=error, seconds=round(seconds, 3))
 
     @property
     def unfinished(self) -> list[Record]:
+        """The trials that have not ended."""
         return [record for record in self.records.values() if record.status == RUNNING]
 
 
-def refuse_another(folder: Path, study: Mapping[str, Any]) -> None:
-    """Refuse where the folder holds a sweep that asked for something else than `study`."""
-    path = folder / STUDY
+def refuse_other_sweep(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Raise `SweeperError`, naming the differences, where the folder holds a sweep with another identity."""
+    path = folder / SWEEP_FILE
     if not path.exists():
         return
-    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(json.loads(_text(study)))
+    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(json.loads(_as_json(identity)))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    # The options are composed with all the rest, and change with it.
+    # A change of the base configuration changes every composed option too: name the base alone.
     changed = [key for key in changed if not key.startswith(f"{OPTIONS}.")] or changed
     if changed:
-        lines = [f"  {key}: {before.get(key, 'absent')} → {now.get(key, 'absent')}" for key in changed[:SHOWN]]
-        more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        raise Refused(
+        lines = [
+            f"  {key}: {before.get(key, 'absent')} → {now.get(key, 'absent')}" for key in changed[:MAX_DIFFERENCES]
+        ]
+        more = f"\n  and {len(changed) - MAX_DIFFERENCES} more" if len(changed) > MAX_DIFFERENCES else ""
+        raise SweeperError(
             f"{folder} holds another sweep; for a new one give another hydra.sweep.dir,"
             " or hydra.sweeper.resume=false to delete this one. What differs:\n" + "\n".join(lines) + more
         )
 
 
-def settle(folder: Path, study: Mapping[str, Any]) -> None:
-    """Write down what is asked for."""
+def write_sweep_file(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Write the sweep's identity to its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / STUDY
+    path = folder / SWEEP_FILE
     part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(_text(study), encoding="utf-8")
+    part.write_text(_as_json(identity), encoding="utf-8")
     part.replace(path)
 
 
-def _text(study: Mapping[str, Any]) -> str:
-    """As JSON; what has no form there, as a path, by its words."""
-    return json.dumps(study, indent=1, sort_keys=True, default=str)
+def _as_json(identity: Mapping[str, Any]) -> str:
+    """Return JSON; values without a JSON form, such as paths, become text."""
+    return json.dumps(identity, indent=1, sort_keys=True, default=str)
 
 
-def forget(folder: Path) -> None:
+def delete_sweep(folder: Path) -> None:
     """Delete a sweep from its folder: its trials' folders and its own files, and nothing else."""
     for record in Journal(folder).records.values():
         if folder in Path(record.folder).parents:
             shutil.rmtree(record.folder, ignore_errors=True)
-    for name in (TRIALS, STUDY):
+    for name in (JOURNAL_FILE, SWEEP_FILE):
         (folder / name).unlink(missing_ok=True)
 
 
-def same(folder: Path, study: Mapping[str, Any]) -> bool:
-    """Whether the folder holds the sweep that is asked for."""
-    path = folder / STUDY
-    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == json.loads(_text(study))
+def holds_same_sweep(folder: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether the folder holds the sweep with this identity."""
+    path = folder / SWEEP_FILE
+    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == json.loads(_as_json(identity))
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested dicts by dotted key."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     flat: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Where trials come from: searchers that Tune has not, and how any of them is given the space."""
+"""Build searchers: a grid and random search, which Tune lacks in this form, and Tune's own with the search space."""
 
 from __future__ import annotations
 
@@ -13,95 +13,115 @@ from hydra.utils import instantiate
 from ray import tune
 from ray.tune.search import Searcher
 
-from hydra_plugins.quartet_ray_sweeper._space import SLASH, Parameter, Point, Refused, Space, Value
+from hydra_plugins.quartet_ray_sweeper._space import SLASH, Parameter, Point, Space, SweeperError, Value
 
 
-class Remembering(Searcher):
-    """A searcher that learns nothing from results, and whose attributes are all that it has to remember."""
+class NonAdaptiveSearcher(Searcher):
+    """A searcher that ignores results; its attributes are its whole state."""
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        pass
+        """Ignore the result."""
 
     def save(self, checkpoint_path: str) -> None:
+        """Write the state to a file."""
         Path(checkpoint_path).write_bytes(pickle.dumps(self.__dict__))
 
     def restore(self, checkpoint_path: str) -> None:
+        """Read the state from a file."""
         self.__dict__ = pickle.loads(Path(checkpoint_path).read_bytes())
 
 
-class Grid(Remembering):
+class Grid(NonAdaptiveSearcher):
     """Every point of a finite space once, in Hydra's order."""
 
     def __init__(self, *, space: Space, metric: Any = None, mode: Any = None) -> None:
         super().__init__(metric=metric, mode=mode)
-        endless = [one for one in space.parameters if one.values is None]
-        if endless:
-            raise Refused(
-                f"{endless[0].key}={endless[0].text}: a grid has no end here; take a list or range(…),"
+        intervals = [parameter for parameter in space.parameters if parameter.values is None]
+        if intervals:
+            raise SweeperError(
+                f"{intervals[0].key}={intervals[0].text}: a grid has no end here; take a list or range(…),"
                 " or hydra/sweeper/search=random with hydra.sweeper.trials"
             )
         self.points = deque(space.grid())
 
     def suggest(self, trial_id: str) -> Any:
+        """Return the next point, or Tune's end mark."""
         return {} | self.points.popleft() if self.points else Searcher.FINISHED
 
 
-class Random(Remembering):
-    """Independent draws."""
+class Random(NonAdaptiveSearcher):
+    """Independent random draws of all parameters."""
 
     def __init__(self, *, space: Space, seed: int, metric: Any = None, mode: Any = None) -> None:
         super().__init__(metric=metric, mode=mode)
         self.space, self.random = space, random.Random(seed)
 
     def suggest(self, trial_id: str) -> Point:
-        return {one.key: self.draw(one) for one in self.space.parameters}
+        """Return a new point."""
+        return {parameter.key: self.draw(parameter) for parameter in self.space.parameters}
 
-    def draw(self, one: Parameter) -> Value:
-        if one.values is not None and not one.log:
-            return self.random.choice(one.values)
-        low, high = (log(one.low), log(one.high + one.whole)) if one.log else (one.low, one.high + one.whole)
-        drawn = self.random.uniform(low, high)
-        value = exp(drawn) if one.log else drawn
-        return min(floor(value), int(one.high)) if one.whole else value
+    def draw(self, parameter: Parameter) -> Value:
+        """Draw a value: uniform over a list or interval, log-uniform on a logarithmic scale."""
+        if parameter.values is not None and not parameter.log:
+            return self.random.choice(parameter.values)
+        low, high = parameter.low, parameter.high + parameter.whole
+        if parameter.log:
+            low, high = log(low), log(high)
+        number = self.random.uniform(low, high)
+        value = exp(number) if parameter.log else number
+        return min(floor(value), int(parameter.high)) if parameter.whole else value
 
 
-class Define:
-    """The space as Optuna draws from it: a parameter is asked for only where it exists. Pickled with the rest."""
+class OptunaSpace:
+    """The space as Optuna's define-by-run function, which draws only active parameters. OptunaSearch pickles it."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
 
     def __call__(self, trial: Any) -> None:
+        """Draw the active parameters from an Optuna trial."""
         values: Point = {}
-        for one in self.space.parameters:
-            if not self.space.active(one, values):
+        for parameter in self.space.parameters:
+            if not self.space.active(parameter, values):
                 continue
-            if one.values is not None and not one.whole:
-                values[one.key] = trial.suggest_categorical(one.name, one.values)
-            elif one.whole:
-                values[one.key] = trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)
+            if parameter.values is not None and not parameter.whole:
+                values[parameter.key] = trial.suggest_categorical(parameter.name, parameter.values)
+            elif parameter.whole:
+                values[parameter.key] = trial.suggest_int(
+                    parameter.name, int(parameter.low), int(parameter.high), log=parameter.log
+                )
             else:
-                values[one.key] = trial.suggest_float(one.name, one.low, one.high, log=one.log)
+                values[parameter.key] = trial.suggest_float(
+                    parameter.name, parameter.low, parameter.high, log=parameter.log
+                )
 
 
-def domains(space: Space) -> dict[str, Any]:
-    """The space in Tune's words; conditions are not among them, so that every parameter is drawn always."""
-    found: dict[str, Any] = {}
-    for one in space.parameters:
-        if one.values is not None and not one.whole:
-            found[one.name] = tune.choice(list(one.values))
-        elif one.whole:
-            draw = tune.lograndint if one.log else tune.randint
-            found[one.name] = draw(int(one.low), int(one.high) + 1)
+# Searchers of earlier sweeps are pickled with this name.
+Define = OptunaSpace
+
+
+def tune_domains(space: Space) -> dict[str, Any]:
+    """Return the space as Tune's domains. They know no conditions, so that a searcher draws every parameter."""
+    domains: dict[str, Any] = {}
+    for parameter in space.parameters:
+        if parameter.values is not None and not parameter.whole:
+            domains[parameter.name] = tune.choice(list(parameter.values))
+        elif parameter.whole:
+            draw = tune.lograndint if parameter.log else tune.randint
+            domains[parameter.name] = draw(int(parameter.low), int(parameter.high) + 1)
         else:
-            found[one.name] = (tune.loguniform if one.log else tune.uniform)(one.low, one.high)
-    return found
+            domains[parameter.name] = (tune.loguniform if parameter.log else tune.uniform)(
+                parameter.low, parameter.high
+            )
+    return domains
 
 
 def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, seed: int) -> Searcher:
-    """The searcher that `config` names, knowing the space and what is sought.
+    """Return the searcher that `config` names, with space, metric and mode set.
 
-    `endless`: whether no number of trials was given; then what is finite is tried whole. `seed`: of the default search.
+    Args:
+        endless: whether no number of trials is set; then a finite space is searched as a grid by default.
+        seed: of the default search.
     """
     target = str((config or {}).get("_target_") or "")
     if not target and space.finite and endless:
@@ -116,23 +136,28 @@ def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, s
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            return instantiate(config, _partial_=True)(space=Define(space), metric=metric, mode=mode)
+            return instantiate(config, _partial_=True)(space=OptunaSpace(space), metric=metric, mode=mode)
         searcher = instantiate(config)
-        if not searcher.set_search_properties(metric, mode, domains(space)):
-            raise Refused(f"hydra.sweeper.search: {target} has metric, mode or space already; leave them out")
-    except Refused:
+        if not searcher.set_search_properties(metric, mode, tune_domains(space)):
+            raise SweeperError(f"hydra.sweeper.search: {target} has metric, mode or space already; leave them out")
+    except SweeperError:
         raise
-    except Exception as error:  # a package that is not installed, an option that it does not know
+    except Exception as error:  # a package that is not installed, or an unknown option
         root = error.__cause__ or error
-        raise Refused(f"hydra.sweeper.search: {target} cannot be made: {str(root).strip().splitlines()[0]}") from error
+        raise SweeperError(
+            f"hydra.sweeper.search: {target} cannot be made: {str(root).strip().splitlines()[0]}"
+        ) from error
     return searcher
 
 
-def point(space: Space, suggested: dict[str, Any]) -> Point:
-    """What a searcher suggested, as values of a trial."""
+def to_point(space: Space, suggested: dict[str, Any]) -> Point:
+    """Return a searcher's suggestion as the values of a trial: active parameters under their own keys."""
     values = {key.replace(SLASH, "/"): value for key, value in suggested.items()}
-    return space.point({one.key: _as_python(values[one.key]) for one in space.parameters if one.key in values})
+    return space.point(
+        {parameter.key: _as_python(values[parameter.key]) for parameter in space.parameters if parameter.key in values}
+    )
 
 
 def _as_python(value: Any) -> Value:
-    return value.item() if hasattr(value, "item") else value  # numpy's numbers
+    """Return a numpy number as a Python number."""
+    return value.item() if hasattr(value, "item") else value

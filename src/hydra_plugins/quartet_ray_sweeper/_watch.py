@@ -1,33 +1,35 @@
-"""What the driver sees of its trials: it writes the journal, shows a table, and says when nothing can go on."""
+"""Follow the trials in the driver: write the journal, update the display, and end the sweep when nothing can run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from numbers import Real
 from typing import Any
 
 from ray import cloudpickle, tune
+from ray.tune.error import TuneError
 
 from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR, LOG, REPORTED, RETURN
 from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal, Record
-from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
+from hydra_plugins.quartet_ray_sweeper._space import SweeperError
+from hydra_plugins.quartet_ray_sweeper._state import OBJECTIVE
 
-PATIENCE = 60.0  # seconds without room for any trial
-SECONDS_BETWEEN_LOOKS = 1.0  # for room, while trials run
+MAX_WAIT_SECONDS = 60.0  # without resources for any trial
+SECONDS_BETWEEN_CHECKS = 1.0  # of the machines, while trials run
 
 
-class Watch(tune.Callback):
+class SweepCallback(tune.Callback):
     """Tune's callback in the driver.
 
     Args:
-        clock, max_time: the metric that is the clock, and where it ends: who is told to end there has finished.
-        lacking: what keeps a trial from being placed on the machines that are left, "" where one fits.
-        ended: which process of Ray has ended, "" for none.
-        workers: whether trials start processes by themselves. Ray Train then waits for their room, and Tune takes the
-            trial for one that runs.
-        metrics: what is sought, and must be reported where anything is.
+        clock, max_time: the clock's metric and its end; a trial that the scheduler ends there counts as finished.
+        shortage: returns why no trial fits on the remaining machines, "" where one fits.
+        dead_process: returns which process of Ray has ended, "" for none.
+        workers: whether trials start workers. Tune then shows a trial as running while Ray Train waits for resources.
+        metrics: the sweep's metrics; a task that reports must report each.
     """
 
     def __init__(
@@ -37,25 +39,26 @@ class Watch(tune.Callback):
         *,
         clock: str,
         max_time: float | None,
-        lacking: Callable[[], str],
-        ended: Callable[[], str],
+        shortage: Callable[[], str],
+        dead_process: Callable[[], str],
         workers: bool,
         fail_fast: bool,
         metrics: Sequence[str],
     ) -> None:
         self.journal, self.display, self.clock, self.max_time = journal, display, clock, max_time
-        self.lacking, self.ended, self.workers, self.fail_fast = lacking, ended, workers, fail_fast
+        self.shortage, self.dead_process, self.workers, self.fail_fast = shortage, dead_process, workers, fail_fast
         self.metrics = metrics
         self.returns: dict[int, Any] = {}
-        self.began: dict[int, float] = {}
-        self.stuck: float | None = None  # since when no machine that is left could hold a trial
-        self.idle: float | None = None  # since when none runs, though one waits
-        self.looked = -inf
-        self.failure = self.unheard = ""
+        self.started: dict[int, float] = {}
+        self.stuck: float | None = None  # since when no remaining machine can hold a trial
+        self.idle: float | None = None  # since when no trial runs, though one waits
+        self.last_check = -inf
+        self.failure = self.unreported = ""
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Record a trial's start, and its values where the scheduler changed them."""
         number = int(trial.trial_id)
-        self.began.setdefault(number, time.monotonic())
+        self.started.setdefault(number, time.monotonic())
         values = {key: value for key, value in trial.config.items() if key != CONFIG}
         record = self.journal.records[number]
         if values != record.values:
@@ -64,34 +67,37 @@ class Watch(tune.Callback):
         self.display.tick(now=True)
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
+        """Record a report, or the end of a trial that returned or failed."""
         number = int(trial.trial_id)
         if ERROR in result or RETURN in result:
-            self.end(number, result)
+            self.record_end(number, result)
             return
         self.journal.report(number, result[REPORTED])
-        self.display.reported(self.journal.records[number])
+        self.display.on_report(self.journal.records[number])
 
-    def end(self, number: int, result: dict[str, Any]) -> None:
+    def record_end(self, number: int, result: dict[str, Any]) -> None:
+        """Record a trial that returned or failed."""
         if ERROR in result:
-            self.failed(number, result[ERROR])
+            self.record_failure(number, result[ERROR])
             return
         returned = cloudpickle.loads(result.pop(RETURN)) if result.get(RETURN) else None
         self.returns[number] = returned
         value = getattr(returned, "_return_value", None)
-        number_returned = float(value) if isinstance(value, Real) else None
-        self.journal.end(number, FINISHED, result=number_returned, seconds=self.seconds(number))
-        self.ended_well(self.journal.records[number])
+        result_value = float(value) if isinstance(value, Real) else None
+        self.journal.end(number, FINISHED, result=result_value, seconds=self.seconds(number))
+        self.show_end(self.journal.records[number])
 
-    def failed(self, number: int, error: str) -> None:
-        """Also of a trial that never began, since its values do not compose."""
+    def record_failure(self, number: int, error: str) -> None:
+        """Record a failed trial, also one that never started since its values do not compose."""
         record = self.journal.records[number]
         self.journal.end(number, FAILED, result=None, error=error, seconds=self.seconds(number))
         see = f"; see {record.folder}/{LOG}" if record.folder else ""
         self.failure = self.failure or f"trial {number} failed: {error}{see}"
-        self.display.ended(record)
+        self.display.on_end(record)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """Every trial that ends without an error comes here: those that returned have been written down already."""
+        """Record a trial that the scheduler ended. Tune also calls this for trials that returned: they are recorded
+        already."""
         number = int(trial.trial_id)
         record = self.journal.records[number]
         if record.status in (FINISHED, FAILED):
@@ -99,81 +105,104 @@ class Watch(tune.Callback):
         reached = record.reports[-1].get(self.clock, 0.0) if record.reports else 0.0
         status = FINISHED if self.max_time is not None and reached >= self.max_time else STOPPED
         self.journal.end(number, status, result=None, seconds=self.seconds(number))
-        self.ended_well(record)
+        self.show_end(record)
 
-    def ended_well(self, record: Record) -> None:
-        self.display.ended(record)
-        said = list(dict.fromkeys(name for metrics in record.reports for name in metrics))
-        unheard = [name for name in self.metrics if name not in said and name != OBJECTIVE]
-        if said and unheard:
-            self.unheard = (
-                f"hydra.sweeper.metric: {', '.join(unheard)}: trial {record.number} never reported it\n"
-                f"it reports {', '.join(said)}"
+    def show_end(self, record: Record) -> None:
+        """Show a trial's end, and note metrics that its reports lack."""
+        self.display.on_end(record)
+        reported = list(dict.fromkeys(name for metrics in record.reports for name in metrics))
+        missing = [name for name in self.metrics if name not in reported and name != OBJECTIVE]
+        if reported and missing:
+            self.unreported = (
+                f"hydra.sweeper.metric: {', '.join(missing)}: trial {record.number} never reported it\n"
+                f"it reports {', '.join(reported)}"
             )
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """Its process was lost, more often than `retries`."""
-        said = str(trial.get_error() or "").strip().splitlines() or ["nothing is known of it"]
-        self.failed(int(trial.trial_id), f"its process was lost: {said[-1]}")
+        """Record a trial whose process was lost more often than `retries`."""
+        lines = str(trial.get_error() or "").strip().splitlines() or ["nothing is known of it"]
+        self.record_failure(int(trial.trial_id), f"its process was lost: {lines[-1]}")
 
     def seconds(self, number: int) -> float:
-        """Since the trial began, in this attempt."""
-        return time.monotonic() - self.began.get(number, time.monotonic())
+        """Return the seconds since the trial started, in this attempt."""
+        return time.monotonic() - self.started.get(number, time.monotonic())
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        """End the sweep by an exception where it cannot continue; else check the resources."""
         self.display.tick()
-        if process := self.ended():
+        if process := self.dead_process():
             raise RayLost(process)
-        if self.unheard:
-            raise NeverReported(self.unheard)
+        if self.unreported:
+            raise MetricNotReported(self.unreported)
         if self.fail_fast and self.failure:
             raise TrialFailed(self.failure)
         running = any(trial.status == "RUNNING" for trial in trials)
         waiting = any(trial.status == "PENDING" for trial in trials)
-        self.say_if_busy(idle=waiting and not running)
+        self.warn_if_busy(idle=waiting and not running)
         placed, over = running and not self.workers, not running and not waiting
         if placed or over:
             self.stuck = None
-        elif time.monotonic() - self.looked > SECONDS_BETWEEN_LOOKS:
-            self.looked = time.monotonic()
-            self.look_for_room()
+        elif time.monotonic() - self.last_check > SECONDS_BETWEEN_CHECKS:
+            self.last_check = time.monotonic()
+            self.check_resources()
 
-    def say_if_busy(self, *, idle: bool) -> None:
-        """Once, that there would be room, had others not taken it: a cluster is for many."""
+    def warn_if_busy(self, *, idle: bool) -> None:
+        """Print once that others use the machines: a cluster has many users."""
         if not idle:
             self.idle = None
         elif self.idle is None:
             self.idle = time.monotonic()
-        elif time.monotonic() - self.idle > PATIENCE:
+        elif time.monotonic() - self.idle > MAX_WAIT_SECONDS:
             self.idle = inf
-            self.display.say(f"no trial could start for {PATIENCE:g} s: the machines are taken; waiting")
+            self.display.print_line(f"no trial could start for {MAX_WAIT_SECONDS:g} s: the machines are taken; waiting")
 
-    def look_for_room(self) -> None:
-        lacking = self.lacking()
-        if not lacking:
+    def check_resources(self) -> None:
+        """Warn when no trial fits on the remaining machines, and raise `ResourcesLost` after `MAX_WAIT_SECONDS`."""
+        shortage = self.shortage()
+        if not shortage:
             self.stuck = None
         elif self.stuck is None:
             self.stuck = time.monotonic()
-            self.display.say(f"{lacking}; waiting {PATIENCE:g} s for more")
-        elif time.monotonic() - self.stuck > PATIENCE:
-            raise NoRoom(lacking)
+            self.display.print_line(f"{shortage}; waiting {MAX_WAIT_SECONDS:g} s for more")
+        elif time.monotonic() - self.stuck > MAX_WAIT_SECONDS:
+            raise ResourcesLost(shortage)
 
 
-class NeverReported(Exception):
-    """No trial says what is sought."""
+class MetricNotReported(Exception):
+    """A trial ended without a report of one of the sweep's metrics."""
 
 
 class TrialFailed(Exception):
-    """The first trial failed, and that was to end the sweep."""
+    """The first trial failed, and `fail_fast` ends the sweep."""
 
 
 class NoTrialCanEnd(BaseException):
-    """Not an `Exception`, at which Tune would wait until its trials have cleaned up."""
+    """Ends Tune at once: after an `Exception` it would wait until its trials have cleaned up."""
 
 
-class NoRoom(NoTrialCanEnd):
-    """No machine is left that could hold a trial."""
+class ResourcesLost(NoTrialCanEnd):
+    """No remaining machine can hold a trial."""
 
 
 class RayLost(NoTrialCanEnd):
-    """Ray itself has ended."""
+    """A process of Ray itself has ended."""
+
+
+@contextmanager
+def refuse_tune_errors(resume_hint: str) -> Iterator[None]:
+    """Raise `SweeperError` where the callback ended Tune, with `resume_hint` where the sweep can resume.
+
+    A `TuneError` is replaced by its cause, since its text is a traceback.
+    """
+    try:
+        yield
+    except TuneError as error:
+        raise error.__context__ or error from None
+    except MetricNotReported as error:
+        raise SweeperError(str(error)) from None
+    except TrialFailed as error:
+        raise SweeperError(f"{error}\nhydra.sweeper.fail_fast ends the sweep with it") from None
+    except ResourcesLost as error:
+        raise SweeperError(f"{error}\n{resume_hint}") from None
+    except RayLost as process:
+        raise SweeperError(f"Ray was lost: its process {process} has ended\n{resume_hint}") from None

@@ -1,6 +1,7 @@
-"""Put a user's own `conf/` in front of the shipped one, in Hydra's own way.
+"""Search the user's own `conf/` before the shipped `conf/`, by Hydra's search path plugin.
 
-Only where the shipped `conf/` is composed and QUARTET_CONF names a folder: no other Hydra application notices.
+This takes effect only where the shipped `conf/` is composed and QUARTET_CONF names a folder. Other Hydra applications
+are unchanged.
 """
 
 import os
@@ -17,7 +18,8 @@ class QuartetSearchPath(SearchPathPlugin):
     """Search the user's own `conf/` first."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Prepend the folder of QUARTET_CONF where the primary folder is the shipped `conf/`."""
         own = os.environ.get(VARIABLE)
-        main = next((one.path for one in search_path.get_path() if one.provider == "main"), None)
+        main = next((element.path for element in search_path.get_path() if element.provider == "main"), None)
         if own and main == f"file://{SHIPPED}":
             search_path.prepend(provider="project", path=f"file://{own}")

@@ -37,7 +37,7 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
 
 
 def _by_type(error: BaseException) -> str:
-    if isinstance(error, CompactHydraException) and type(error).__name__ == "Refused":
+    if isinstance(error, CompactHydraException) and type(error).__name__ == "SweeperError":
         return str(error)  # the sweeper's own words, for a person already
     if isinstance(error, MissingConfigException):
         return _missing_option(error)

@@ -154,12 +154,12 @@ def fresh(run: RunRecord) -> Path:
 def train_again(run: RunRecord, config: Config, folder: Path) -> None:
     """Train in the empty `folder`, an absolute path, as seen from the run's table; where that fails, nothing is left
     of it."""
-    from hydra_plugins.quartet_ray_sweeper._report import connected
+    from hydra_plugins.quartet_ray_sweeper import use_channel
     from quartet_app.run.train import train
 
     ends: AbstractContextManager[None] = contextlib.nullcontext()
     if run.facts.get("stopped_early"):
-        ends = connected(EndAt(run.facts["samples_seen"]), None)
+        ends = use_channel(EndAt(run.facts["samples_seen"]), None)
     try:
         with ends, contextlib.chdir(run.table):
             train(config, place=folder)

@@ -17,12 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.quartet_ray_sweeper._report import Stopped, connected, report
+from hydra_plugins.quartet_ray_sweeper import TrialStopped, report, use_channel
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
-    from hydra_plugins.quartet_ray_sweeper import Trial
-    from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest
+    from hydra_plugins.quartet_ray_sweeper import ResourceRequest, Trial
     from quartet_app.run.run_folder import Run
 
 SECONDS_BETWEEN_LOOKS = 5.0  # for room
@@ -43,36 +42,36 @@ class Cluster:
         self.address, self.cpus, self.gpus, self.retries = address, cpus, gpus, retries
 
     def launch(self, run: Run) -> None:
-        from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, alive, offered, ray_running
+        from hydra_plugins.quartet_ray_sweeper import ResourceRequest, describe_nodes, live_nodes, ray_running
 
         devices = run.config["trainer"]["devices"]
         with as_quartet_error(), ray_running(address=self.address, dashboard=False, key="launcher.address") as ray:
             asked = {"cpus": 0.0, "gpus": 0.0, "workers": devices, "worker_cpus": self.cpus, "worker_gpus": self.gpus}
-            room = ResourceRequest.of(asked, alive(ray))
-            if not room.at_once(alive(ray)):
+            room = ResourceRequest.from_options(asked, live_nodes(ray))
+            if not room.max_concurrent(live_nodes(ray)):
                 raise QuartetError(
-                    f"trainer.devices: {room.described()} asked for, Ray has {offered(alive(ray))}\n"
+                    f"trainer.devices: {room.describe()} asked for, Ray has {describe_nodes(live_nodes(ray))}\n"
                     "take fewer (trainer.devices, launcher.cpus, launcher.gpus) or a larger cluster (launcher.address)"
                 )
             with warn_when_resources_short(ray, room):
-                fit_on_ray(run, worker=room.worker, start=None, retries=self.retries, tell=partial(show, run))
+                fit_on_ray(run, worker=room.per_worker, start=None, retries=self.retries, tell=partial(show, run))
 
 
 @contextlib.contextmanager
 def warn_when_resources_short(ray: Any, room: ResourceRequest) -> Iterator[None]:
     """Says when the machines that are left cannot hold the workers any more: Ray Train waits for more in silence."""
-    from hydra_plugins.quartet_ray_sweeper._cluster import alive, offered
+    from hydra_plugins.quartet_ray_sweeper import describe_nodes, live_nodes
 
     over = threading.Event()
 
     def look() -> None:
         lacked = False
         while not over.wait(SECONDS_BETWEEN_LOOKS):
-            nodes = alive(ray)
-            lacks = not room.at_once(nodes)
+            nodes = live_nodes(ray)
+            lacks = not room.max_concurrent(nodes)
             if lacks and not lacked:
                 print(
-                    f"{room.described()} asked for, Ray has only {offered(nodes)} left; waiting for more\n"
+                    f"{room.describe()} asked for, Ray has only {describe_nodes(nodes)} left; waiting for more\n"
                     "Ctrl-C ends it, the same command goes on",
                     flush=True,
                 )
@@ -90,11 +89,11 @@ def warn_when_resources_short(ray: Any, room: ResourceRequest) -> Iterator[None]
 @contextlib.contextmanager
 def as_quartet_error() -> Iterator[None]:
     """The plugin's refusals as the pipeline's."""
-    from hydra_plugins.quartet_ray_sweeper._space import Refused
+    from hydra_plugins.quartet_ray_sweeper import SweeperError
 
     try:
         yield
-    except Refused as refusal:
+    except SweeperError as refusal:
         raise QuartetError(str(refusal)) from refusal
 
 
@@ -183,7 +182,7 @@ def loop(given: dict[str, Any]) -> None:
     from quartet_app.run.worker import fit
 
     start = given["start"] and Path(given["start"])
-    with connected(ReportClient(given["box"]), None):
+    with use_channel(ReportClient(given["box"]), None):
         fit(Path(given["folder"]), Path(given["data"]), given["config_hash"], start=start, ray=True)
 
 
@@ -231,7 +230,7 @@ def mailbox(tell: Tell) -> Iterator[Any]:
                 metrics, checkpoint = ray.get(box.take.remote())
                 try:
                     stop = tell(metrics, checkpoint)
-                except Stopped:  # it was told to end before its worker was lost and started again
+                except TrialStopped:  # it was told to end before its worker was lost and started again
                     stop = True
                 ray.get(box.tell.remote(stop))
 

@@ -39,13 +39,13 @@ def on_ray(overrides: Sequence[Override]) -> bool:
 def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None = None) -> list[str]:
     """What to add to the command line. Composes and checks the first of the runs, prepares its data, refuses runs whose
     objectives do not compare. `loader` knows the groups of conf/, for globs."""
-    from hydra_plugins.quartet_ray_sweeper._space import lines
+    from hydra_plugins.quartet_ray_sweeper import override_lines
 
     refuse_deletions(overrides)
     file = chosen_file("sweep", overrides)
     own = (file.get("hydra") or {}).get("sweeper") or {}
     given = {str(one.key_or_group) for one in overrides} | {f"hydra.sweeper.{key}" for key in own}
-    params = OverridesParser.create(config_loader=loader).parse_overrides(lines(own.get("params") or {}))
+    params = OverridesParser.create(config_loader=loader).parse_overrides(override_lines(own.get("params") or {}))
     refuse_metric({**own, **_sweeper_options(overrides)}, given)
     refuse_shapes([*params, *overrides], scheduler=_scheduler(overrides, file))
     configs = _trees([*params, *overrides])
@@ -58,7 +58,7 @@ def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None
         "hydra.sweeper.max_time": max_time,
         "hydra.sweeper.workers": devices if devices > 1 else 0,
         "hydra.sweeper.check": "quartet_app.sweep.derived.check_job",
-        "hydra.sweeper.observer": "{_target_: quartet_app.sweep.observer.StudyRun, tuned: null}",
+        "hydra.sweeper.observer": "{_target_: quartet_app.sweep.observer.SweepObserver, tuned: null}",
         "tracking.model": "false",  # exported for every trial it would cost more than some trials do
     }
     if "tracking" in given or not all("model" in config["tracking"] for config in configs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
+from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet.types import QuartetError
 from quartet_app.sweep.tuned import NOT_TUNED
 

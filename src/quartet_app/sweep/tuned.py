@@ -11,7 +11,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
+from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet_app.config.options import groups
 from quartet_app.config.project import CONF
 from quartet_app.config.resolved import Config, load_config
@@ -20,8 +20,7 @@ from quartet_app.files import relative_to_cwd, write_text
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-    from hydra_plugins.quartet_ray_sweeper._journal import Record
-    from hydra_plugins.quartet_ray_sweeper._study import Study
+    from hydra_plugins.quartet_ray_sweeper import Record, Sweep
 
 # What a trial was given that is no finding: how long and where it ran, and what was drawn.
 NOT_TUNED = (
@@ -40,7 +39,7 @@ NOT_TUNED = (
 FOR_THE_SWEEP = ("override /experiment", "override /hydra")  # how these begin in conf/sweep/ that are of no run
 
 
-def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
+def write_tuned(sweep: Sweep, best: Record, folder: Path) -> tuple[Path, str]:
     """`<experiment>.yaml`: what the winner was given, as an overlay of the experiment; returns its path, and what the
     file that was there says of itself, "" for none."""
     config = load_config(Path(best.folder) / "config.yaml")
@@ -59,13 +58,13 @@ def write_tuned(study: Study, best: Record, folder: Path) -> tuple[Path, str]:
         else:
             OmegaConf.update(nested, key, one.value(), merge=True, force_add=True)
     counts = ", ".join(
-        f"{study.count(s)} {w}"
+        f"{sweep.count(s)} {w}"
         for s, w in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
     )
     header = [
         "@package _global_",
-        f"The best of a sweep: {reached(study, best)}.",
-        f"study:   {study.folder.name}, {len(study.trials)} trials ({counts}); this is trial {best.number}",
+        f"The best of a sweep: {reached(sweep, best)}.",
+        f"study:   {sweep.folder.name}, {len(sweep.trials)} trials ({counts}); this is trial {best.number}",
         f"command: quartet train experiment={config['experiment']} tuned={config['experiment']}",
     ]
     text = "".join(f"# {line}\n" for line in header)
@@ -92,15 +91,15 @@ def defaults(file: Config) -> Config:
     return {key: option for entry in entries for key, option in entry.items()}
 
 
-def reached(study: Study, best: Record) -> str:
+def reached(sweep: Sweep, best: Record) -> str:
     """How good the best is, by what the sweep went by, and after how many samples."""
     facts = kept(best, "run.json")
-    if study.metrics[0] == OBJECTIVE:
+    if sweep.metrics[0] == OBJECTIVE:
         said = f"{facts['monitor']} {facts['metrics'][facts['monitor']]:.6g}"
     else:
-        scores = study.scores(best) or ()
-        said = ", ".join(f"{name} {score:.6g}" for name, score in zip(study.metrics, scores, strict=True))
-    fellows = len(study.best) - 1
+        scores = sweep.scores(best) or ()
+        said = ", ".join(f"{name} {score:.6g}" for name, score in zip(sweep.metrics, scores, strict=True))
+    fellows = len(sweep.best) - 1
     others = f", one of {fellows + 1} of which none is better than another in all" if fellows else ""
     return f"{said} after {facts['samples_seen']:,} samples{others}"
 

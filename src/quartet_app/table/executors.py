@@ -59,11 +59,11 @@ def at_once(waiting: Sequence[TableRun], count: int) -> int:
 def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Submit]:
     """Submits cells to a Ray cluster, or a Ray of this machine alone, as tasks, each with its devices; refuses one for
     which no machine has room."""
-    from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, alive, offered, ray_running
+    from hydra_plugins.quartet_ray_sweeper import ResourceRequest, describe_nodes, live_nodes, ray_running
     from quartet_app.run.ray_train import as_quartet_error
 
     with as_quartet_error(), ray_running(address=address, dashboard=False, key="--ray") as ray:
-        machines = alive(ray)
+        machines = live_nodes(ray)
         # A task that asks for no GPU sees none, and `auto` would come to the CPU.
         gpu = ("gpu", "auto") if any(machine["Resources"].get("GPU") for machine in machines) else ("gpu",)
         remote = ray.remote(max_retries=2)(on_machine)
@@ -72,9 +72,9 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Submit]:
         def submit(cell: TableRun) -> Future[float]:
             own = {"cpus": cell.devices * cpus, "gpus": cell.devices if cell.accelerator in gpu else 0}
             room = ResourceRequest(**own, workers=0, worker_cpus=0, worker_gpus=0)
-            if not room.at_once(machines):
+            if not room.max_concurrent(machines):
                 raise QuartetError(
-                    f"{cell.name}: {room.described()} asked for, Ray has {offered(machines)}\n"
+                    f"{cell.name}: {room.describe()} asked for, Ray has {describe_nodes(machines)}\n"
                     "take fewer (trainer.devices, --cpus) or a larger cluster (--ray)"
                 )
             options = {"num_cpus": room.cpus, "num_gpus": room.gpus, "name": cell.name}

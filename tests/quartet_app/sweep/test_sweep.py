@@ -392,7 +392,7 @@ def wait_for_checkpoint(here: Path, process: subprocess.Popen[str]) -> Path:
 def test_a_sweep_by_another_metric_says_so(here: Path) -> None:
     from types import SimpleNamespace as Namespace
 
-    from quartet_app.sweep.observer import sought
+    from quartet_app.sweep.observer import objective_name
     from quartet_app.sweep.tuned import reached
 
     (here / "run.json").write_text(
@@ -403,8 +403,8 @@ def test_a_sweep_by_another_metric_says_so(here: Path) -> None:
     def study(*metrics: str, best: list[Any]) -> Any:
         return Namespace(metrics=metrics, best=best, scores=lambda _: tuple(0.25 for _ in metrics))
 
-    assert sought(study("objective", best=[best])) == "best val/accuracy"
-    assert sought(study("val/loss", best=[best])) == "val/loss"
+    assert objective_name(study("objective", best=[best])) == "best val/accuracy"
+    assert objective_name(study("val/loss", best=[best])) == "val/loss"
     assert reached(study("objective", best=[best]), best) == "val/accuracy 0.9 after 9 samples"
     assert reached(study("val/loss", best=[best]), best) == "val/loss 0.25 after 9 samples"
     front = reached(study("val/loss", "seconds", best=[best, best]), best)
@@ -430,7 +430,7 @@ def test_workers_that_no_machine_is_left_for_are_waited_for_aloud(
 ) -> None:
     from types import SimpleNamespace as Namespace
 
-    from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest
+    from hydra_plugins.quartet_ray_sweeper import ResourceRequest
     from quartet_app.run.ray_train import warn_when_resources_short
 
     monkeypatch.setattr("quartet_app.run.ray_train.SECONDS_BETWEEN_LOOKS", 0.01)

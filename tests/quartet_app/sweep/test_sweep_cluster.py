@@ -12,14 +12,14 @@ import pytest
 import running
 from sweeping import begun, statuses, wait_for_reports
 
-from hydra_plugins.quartet_ray_sweeper._cluster import settle_environment
+from hydra_plugins.quartet_ray_sweeper import set_ray_environment
 
 EXACT = ["trainer.precision=64-true", "trainer.sync_batch_norm=true", "net.dropout=0.0"]
 
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    settle_environment(address="two machines")
+    set_ray_environment(address="two machines")
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
