@@ -40,7 +40,7 @@ def said(first: list[float], second: list[float], metric: str) -> str:
 
 def test_only_what_shares_task_and_data_is_compared(nine: list[Run]) -> None:
     found = comparisons(nine)
-    assert [(c.task, c.data, len(c.cells)) for c in found] == [
+    assert [(c.task, c.data, len(c.experiments)) for c in found] == [
         ("classify", "things", 3), ("language", "things", 1), ("classify", "elsewhere", 1),
     ]  # fmt: skip
     assert [len(c.differences) for c in found] == [3, 0, 0]
@@ -65,7 +65,7 @@ def test_few_test_examples_are_said() -> None:
 
 def test_an_interval_stays_where_the_metric_can_be() -> None:
     (comparison,) = comparisons(grid({"cnn": [0.94, 0.95, 1.0], "rnn": [0.0, 0.01, 0.05]}))
-    cnn, rnn = (comparison.estimate(cell) for cell in comparison.cells)
+    cnn, rnn = (comparison.estimate(cell) for cell in comparison.experiments)
     assert cnn is not None
     assert rnn is not None
     assert cnn.high == 1.0

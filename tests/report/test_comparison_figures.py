@@ -4,8 +4,8 @@ import pytest
 
 from quartet.report import Run, page
 from quartet.report.comparison_figures import comparison_figures
-from quartet.report.curves import band, by_seed
-from quartet.report.run import comparable
+from quartet.report.curves import band, curves_by_seed
+from quartet.report.run import comparable_experiments
 
 
 def run(experiment: str, seed: int, *, data: str = "d", parameters: int = 100, curve: tuple[float, ...] = ()) -> Run:
@@ -36,8 +36,10 @@ def paced(seed: int, *steps: float) -> Run:
 
 
 def test_seeds_that_are_validated_at_other_samples_have_a_band_within_what_all_cover() -> None:
-    (cell,) = comparable([paced(0, 100, 200, 305), paced(1, 110, 190, 300), paced(2, 90, 210, 310)])["classify", "d"]
-    found = band(by_seed(cell, "accuracy", "validation"))
+    (cell,) = comparable_experiments([paced(0, 100, 200, 305), paced(1, 110, 190, 300), paced(2, 90, 210, 310)])[
+        "classify", "d"
+    ]
+    found = band(curves_by_seed(cell, "accuracy", "validation"))
     assert [x for x, *_ in found] == [110, 200, 300]
     for x, low, mean, high in found:
         assert (low, mean, high) == pytest.approx((x / 1000, x / 1000 + 0.1, x / 1000 + 0.2))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from quartet.report.drawing.chart import MOST_POINTS, Line, line_chart, thin, ticks
+from quartet.report.drawing.chart import MAX_POINTS, Line, line_chart, thin, ticks
 from quartet.report.drawing.markup import Markup, tag
 from quartet.report.drawing.numerals import compact, duration, plain, spread
 from quartet.report.drawing.picture import sheet, signed
@@ -53,7 +53,7 @@ def test_ticks_are_few_and_inside(low: float, high: float) -> None:
 def test_thinning_keeps_the_mean_and_drops_what_is_not_a_number() -> None:
     points = [(float(i), float(i % 7)) for i in range(10_000)] + [(1.0, math.nan)]
     few = thin(points)
-    assert len(few) <= MOST_POINTS
+    assert len(few) <= MAX_POINTS
     assert abs(sum(y for _, y in few) / len(few) - 3.0) < 0.05
 
 
@@ -67,7 +67,7 @@ def test_markup_escapes_all_but_markup() -> None:
         tag("p", "<a>", Markup("<b/>"), None, [1, "&"], class_='"x"')
         == '<p class="&quot;x&quot;">&lt;a&gt;<b/>1&amp;</p>'
     )
-    assert tag("img", alt="", mlp_ratio=True, width=None) == '<img alt="" hidden>'
+    assert tag("img", alt="", hidden=True, width=None) == '<img alt="" hidden>'
 
 
 def test_pictures_keep_their_pixels() -> None:

@@ -9,7 +9,7 @@ from sample_runs import record
 
 from quartet.report import Run
 from quartet.report.comparing.matched import matched, unmatched
-from quartet.report.run import Cell, cells
+from quartet.report.run import ExperimentRuns, group_by_experiment
 
 CONFIG: dict[str, Any] = {
     "net": {"width": 16}, "budget": "60_000 samples", "seed": 0, "experiment": "cnn", "optimizer": {"lr": 0.002},
@@ -17,10 +17,10 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
-def pair(first: dict[str, Any] | None = None, second: dict[str, Any] | None = None) -> list[Cell]:
+def pair(first: dict[str, Any] | None = None, second: dict[str, Any] | None = None) -> list[ExperimentRuns]:
     """A CNN and an RNN with two seeds each that are alike but for what is given."""
     same = {"config": CONFIG, "device": "cpu", "parameters": 200_000}
-    return cells(
+    return group_by_experiment(
         [
             Run(record("classify", net=net, seed=seed, **{**same, **(changes or {})}))
             for net, changes in (("cnn", first), ("rnn", second))
@@ -29,8 +29,8 @@ def pair(first: dict[str, Any] | None = None, second: dict[str, Any] | None = No
     )
 
 
-def conditions(found: list[Cell]) -> dict[str, tuple[bool, str]]:
-    return {c.what: (c.same, c.said.replace("\u202f", " ")) for c in matched(found)}
+def conditions(found: list[ExperimentRuns]) -> dict[str, tuple[bool, str]]:
+    return {c.name: (c.same, c.text.replace("\u202f", " ")) for c in matched(found)}
 
 
 def test_all_alike() -> None:
@@ -131,26 +131,32 @@ def test_the_code_counts_and_not_the_commit() -> None:
 def test_runs_of_one_net_that_differ_are_said() -> None:
     found = pair()
     odd = Run(found[0].runs[1].record | {"config": CONFIG | {"optimizer": {"lr": 1.0}}, "data_digest": "e" * 64})
-    mixed = [Cell((found[0].runs[0], odd)), found[1]]
+    mixed = [ExperimentRuns((found[0].runs[0], odd)), found[1]]
     assert conditions(mixed)["Settings beside the net"][1] == "different in optimizer.lr (CNN 0.002 or 1.0, RNN 0.002)."
     said = "CNN mixes runs that differ in optimizer.lr, which are no repetitions of each other."
     assert conditions(mixed)["Runs of one experiment"] == (False, said)
     assert conditions(mixed)["Prepared data"][1] == "not the same: CNN d1ced1ced1 and eeeeeeeeee, RNN d1ced1ced1."
-    alike = [mixed[0], Cell((Run(found[1].runs[0].record), Run(odd.record | {"net": "rnn", "experiment": "rnn"})))]
+    alike = [
+        mixed[0],
+        ExperimentRuns((Run(found[1].runs[0].record), Run(odd.record | {"net": "rnn", "experiment": "rnn"}))),
+    ]
     assert not conditions(alike)["Settings beside the net"][0]
 
 
 def test_nets_of_one_experiment_that_differ_are_said() -> None:
     found = pair()
     wider = Run(found[0].runs[1].record | {"config": CONFIG | {"net": {"width": 32}}})
-    said = conditions([Cell((found[0].runs[0], wider)), found[1]])
+    said = conditions([ExperimentRuns((found[0].runs[0], wider)), found[1]])
     assert said["Settings beside the net"][0]
     assert said["Runs of one experiment"][1].startswith("CNN mixes runs that differ in net.width,")
 
 
 def test_seeds_that_differ_are_said() -> None:
     found = pair()
-    assert conditions([found[0], Cell(found[1].runs[:1])])["Seeds"] == (False, "not the same: CNN 0, 1, RNN 0.")
+    assert conditions([found[0], ExperimentRuns(found[1].runs[:1])])["Seeds"] == (
+        False,
+        "not the same: CNN 0, 1, RNN 0.",
+    )
 
 
 def test_many_settings_are_counted() -> None:

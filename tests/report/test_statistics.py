@@ -13,13 +13,13 @@ from scipy import stats
 from quartet.report.comparing.statistics import (
     LEVEL,
     POWER,
-    both_power,
+    combined_power,
     differences,
     estimate,
     holm,
     paired_t,
     power,
-    sampling_reach,
+    sampling_error,
     seeds_needed,
     sign_flip,
     welch,
@@ -65,9 +65,9 @@ def test_a_share_is_known_as_well_as_its_examples_allow() -> None:
     for share, count in ((0.9, 40), (0.99, 300), (0.5, 20)):
         seen = draw.binomial(count, share, 4000) / count
         centre = [(p * count + 1.9207) / (count + 3.8415) for p in seen]
-        covered = [abs(c - share) <= sampling_reach(p, count) for c, p in zip(centre, seen, strict=True)]
+        covered = [abs(c - share) <= sampling_error(p, count) for c, p in zip(centre, seen, strict=True)]
         assert 0.93 <= np.mean(covered) <= 0.995
-    assert sampling_reach(0.9, 10_000) == pytest.approx(1.96 * math.sqrt(0.09 / 10_000), rel=0.01)
+    assert sampling_error(0.9, 10_000) == pytest.approx(1.96 * math.sqrt(0.09 / 10_000), rel=0.01)
 
 
 def test_the_paired_tests_are_those_of_scipy() -> None:
@@ -157,7 +157,7 @@ def test_seeds_needed_are_the_fewest() -> None:
     needed = seeds_needed(0.5, deviation=0.4, pairs=3)
     assert needed is not None
     strictest = 1 - 0.05 / 3
-    last, enough = (both_power(n, effect=1.25, level=strictest) for n in (needed - 1, needed))
+    last, enough = (combined_power(n, effect=1.25, level=strictest) for n in (needed - 1, needed))
     assert enough >= POWER > last
     # A textbook's: half a deviation, 5 %, 80 % takes 34 pairs.
     assert seeds_needed(0.5, deviation=1.0) == 34

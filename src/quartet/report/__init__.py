@@ -1,4 +1,4 @@
-"""The report, pure: metrics and evidence in, one page, tables and figures out."""
+"""Build the report from metrics and evidence: one page, tables and figures. Nothing is read or written."""
 
 from quartet.report.comparing.comparison import analysis
 from quartet.report.comparing.settings import split_by_config

@@ -1,13 +1,14 @@
-"""Named figures of one run, for the tracker: matplotlib's objects alone, so that no global state is touched."""
+"""Draw named figures of one run for the tracker. They use matplotlib's objects alone, so that no global state
+changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quartet.report.curves import names, points
+from quartet.report.curves import curve_metrics, points
 from quartet.report.drawing.picture import sheet, signed, with_channels
-from quartet.report.run import Cell, Run, metric_name
+from quartet.report.run import ExperimentRuns, Run, metric_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 
 def figures(run: Run) -> dict[str, Figure]:
-    """The figures that the run has the evidence for: `curve_<metric>`, and by the task `confusion`, `kernels`,
-    `maps_<i>`, `mistakes`, `attention_<i>`, `samples`, `reals`, `interpolation`."""
-    drawn = {f"curve_{name}": _curve(run, name) for name in names([Cell((run,))])}
+    """Return the figures that the run has evidence for, by name.
+
+    `curve_<metric>` for each curve; by task `confusion`, `kernels`, `maps_<i>`, `mistakes`, `attention_<i>`, `samples`,
+    `reals`, `interpolation`.
+    """
+    drawn = {f"curve_{name}": _curve(run, name) for name in curve_metrics([ExperimentRuns((run,))])}
     for key, draw in DRAWN.items():
         if key in run.arrays:
             drawn[key.removesuffix("_x")] = draw(run, run.arrays[key])
@@ -30,6 +34,7 @@ def figures(run: Run) -> dict[str, Figure]:
 
 
 def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
+    """Return a figure with a title, and its axes. Sizes are in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
@@ -39,6 +44,7 @@ def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
 
 
 def _curve(run: Run, name: str) -> Figure:
+    """Draw a metric in training and validation against samples."""
     figure, axes = _axes(5.6, 3.6, f"{run['experiment']}, seed {run.seed}")
     if xy := points(run.train, name):
         axes.plot(*zip(*xy, strict=True), label="training", lw=0.8, alpha=0.6)
@@ -51,6 +57,7 @@ def _curve(run: Run, name: str) -> Figure:
 
 
 def _confusion(run: Run, counts_KK: np.ndarray) -> Figure:
+    """Draw the confusion matrix, each row divided by its sum. `counts_KK`: true × predicted class."""
     figure, axes = _axes(6.4, 5.6, f"{run['experiment']}, seed {run.seed}: who is taken for whom")
     shares = counts_KK / counts_KK.sum(1, keepdims=True).clip(1)
     figure.colorbar(axes.imshow(shares, cmap="Blues", vmin=0, vmax=1), label="share of the true class")
@@ -61,6 +68,7 @@ def _confusion(run: Run, counts_KK: np.ndarray) -> Figure:
 
 
 def _attention(weights_HTS: np.ndarray, tokens: dict[str, list[str]]) -> Figure:
+    """Draw attention weights `(heads, target tokens, source tokens)`, averaged over heads."""
     figure, axes = _axes(6.4, 5.6, "Attention, mean over heads")
     figure.colorbar(axes.imshow(weights_HTS.mean(0), cmap="Purples", vmin=0))
     _tick(axes, columns=tokens["source_tokens"], rows=tokens["target_tokens"])
@@ -68,6 +76,7 @@ def _attention(weights_HTS: np.ndarray, tokens: dict[str, list[str]]) -> Figure:
 
 
 def _tick(axes: Any, *, columns: list[str], rows: list[str]) -> None:
+    """Label columns and rows by name."""
     # A dollar sign would begin a formula.
     axes.set_xticks(range(len(columns)), [str(name).replace("$", r"\$") for name in columns], rotation=60, ha="right")
     axes.set_yticks(range(len(rows)), [str(name).replace("$", r"\$") for name in rows])
@@ -75,7 +84,7 @@ def _tick(axes: Any, *, columns: list[str], rows: list[str]) -> None:
 
 
 def _pictures(run: Run, x_NHWC: np.ndarray) -> Figure:
-    """A sheet of pictures, eight in a row."""
+    """Draw pictures `(N, H, W, C)` as a sheet, eight in a row."""
     pixels = sheet(x_NHWC, columns=8)
     figure, axes = _axes(5.6, 0.5 + 5.6 * pixels.shape[0] / pixels.shape[1], f"{run['experiment']}, seed {run.seed}")
     axes.imshow(pixels, interpolation="nearest")
@@ -84,11 +93,13 @@ def _pictures(run: Run, x_NHWC: np.ndarray) -> Figure:
 
 
 def _kernels(run: Run, kernels: np.ndarray) -> Figure:
+    """Draw convolution kernels as pictures, blue below zero and red above."""
     flat = kernels.reshape(len(kernels), -1, kernels.shape[-1])
     return _pictures(run, signed(flat))
 
 
 def _mistakes(run: Run, x: np.ndarray) -> Figure:
+    """Draw misclassified examples: pictures, or the first channel of series."""
     if x.ndim == 4:
         return _pictures(run, x[:32])
     figure, axes = _axes(5.6, 3.6, f"{run['experiment']}, seed {run.seed}: mistakes")
@@ -98,6 +109,7 @@ def _mistakes(run: Run, x: np.ndarray) -> Figure:
 
 
 def _interpolation(run: Run, x_RNHWC: np.ndarray) -> Figure:
+    """Draw the first eight pictures of each interpolation row."""
     rows = x_RNHWC[:, :8]
     return _pictures(run, rows.reshape(-1, *rows.shape[2:]))
 

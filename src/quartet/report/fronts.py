@@ -1,4 +1,4 @@
-"""Quality against what it costs: the nets of one comparison in a chart a cost, with the Pareto front marked."""
+"""Draw quality against cost: the nets of one comparison in a chart for each cost, with the Pareto front marked."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact
 from quartet.report.run import FALLING, RISING, arrow, metric_name
 
-# What each cost is called, and by what share nets may differ in it and yet be matched.
+# The name of each cost, and the relative difference up to which nets count as matched.
 COSTS = {
     "parameters": ("parameters", TOLERANCE),
     "flops": ("FLOPs per sample", TOLERANCE),
     "train_seconds": ("seconds of training", CLOCK_TOLERANCE),
 }
-LINE = 13  # between names
+LINE = 13  # pixels between names
 
 
 @dataclass(frozen=True)
@@ -35,40 +35,45 @@ class Point:
 
 
 def fronts(comparison: Comparison) -> list[Markup]:
-    """A chart for each cost that differs; then a sentence for each that was matched. Empty where better has no
-    direction."""
+    """Return a chart for each cost that differs, then a sentence for each matched cost.
+
+    Return nothing for a metric without a better direction.
+    """
     if not comparison.contested or comparison.metric not in RISING | FALLING:
         return []
-    drawn, said = [], []
-    for key, (what, most) in COSTS.items():
-        points = measured(comparison, key)
+    charts, notes = [], []
+    for key, (cost_name, tolerance) in COSTS.items():
+        points = measured_points(comparison, key)
         costs = [point.cost for point in points]
         if len(points) < 2 or min(costs) <= 0:
             continue
-        if max(costs) / min(costs) - 1 <= most:
-            said.append(tag("p", f"Matched in {what}: there is no front to draw.", class_="note"))
+        if max(costs) / min(costs) - 1 <= tolerance:
+            notes.append(tag("p", f"Matched in {cost_name}: there is no front to draw.", class_="note"))
         else:
-            drawn.append(_figure(points, comparison.metric, what))
-    return drawn + said
+            charts.append(_figure(points, comparison.metric, cost_name))
+    return charts + notes
 
 
-def measured(comparison: Comparison, cost: str) -> list[Point]:
-    """The nets that have both a cost and a test metric, over the seeds that do."""
+def measured_points(comparison: Comparison, cost: str) -> list[Point]:
+    """Return the nets that have both the cost and the test metric, over the seeds that have both."""
     points = []
-    for cell in comparison.cells:
-        qualities, costs = cell.values(f"test/{comparison.metric}"), cell.numbers(cost)
+    for experiment in comparison.experiments:
+        qualities, costs = experiment.values(f"test/{comparison.metric}"), experiment.numbers(cost)
         seeds = tuple((costs[seed], qualities[seed]) for seed in qualities if seed in costs)
         if seeds:
             mean_cost, quality = (fmean(values) for values in zip(*seeds, strict=True))
-            points.append(Point(label(cell, comparison.cells), cell.family, mean_cost, quality, seeds))
+            points.append(
+                Point(label(experiment, comparison.experiments), experiment.family, mean_cost, quality, seeds)
+            )
     return points
 
 
 def front(points: Sequence[Point], *, rising: bool) -> list[Point]:
-    """Those than which none is cheaper and as good, or better and as cheap; by their means, the cheapest first."""
+    """Return the points that no other point dominates, by their means, the cheapest first. `rising`: higher is
+    better."""
     sign = 1 if rising else -1
 
-    def beaten(point: Point) -> bool:
+    def dominated(point: Point) -> bool:
         return any(
             other.cost <= point.cost
             and sign * other.quality >= sign * point.quality
@@ -76,18 +81,20 @@ def front(points: Sequence[Point], *, rising: bool) -> list[Point]:
             for other in points
         )
 
-    return sorted((point for point in points if not beaten(point)), key=lambda point: point.cost)
+    return sorted((point for point in points if not dominated(point)), key=lambda point: point.cost)
 
 
-def _figure(points: Sequence[Point], metric: str, what: str) -> Markup:
+def _figure(points: Sequence[Point], metric: str, cost_name: str) -> Markup:
+    """Return the chart with its caption, which names the nets on the front."""
     best = front(points, rising=metric in RISING)
-    title = f"{metric_name(metric)} against {what}"
-    said = "On the front: " + ", ".join(point.name for point in best) + "."
-    caption = tag("figcaption", tag("strong", title), " ", arrow(metric), tag("br"), said)
-    return tag("figure", caption, _chart(points, best, title, what), class_="curve")
+    title = f"{metric_name(metric)} against {cost_name}"
+    text = "On the front: " + ", ".join(point.name for point in best) + "."
+    caption = tag("figcaption", tag("strong", title), " ", arrow(metric), tag("br"), text)
+    return tag("figure", caption, _chart(points, best, title, cost_name), class_="curve")
 
 
-def _chart(points: Sequence[Point], best: Sequence[Point], title: str, what: str) -> Markup:
+def _chart(points: Sequence[Point], best: Sequence[Point], title: str, cost_name: str) -> Markup:
+    """Return the chart as SVG: cost on a logarithmic axis, quality on a linear one."""
     costs = [math.log10(cost) for point in points for cost, _ in point.seeds if cost > 0]
     values = [quality for point in points for _, quality in point.seeds]
     wide, high = 0.08 * (max(costs) - min(costs)), 0.1 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 1.0
@@ -99,7 +106,7 @@ def _chart(points: Sequence[Point], best: Sequence[Point], title: str, what: str
         tag("title", title),
         across(y),
         [_tick(cost, x) for cost in decades(10**x.low, 10**x.high)],
-        tag("text", f"{what}, logarithmic", x=WIDTH - RIGHT, y=HEIGHT - 6, class_="axis", text_anchor="end"),
+        tag("text", f"{cost_name}, logarithmic", x=WIDTH - RIGHT, y=HEIGHT - 6, class_="axis", text_anchor="end"),
         _stairs([places[point] for point in best]),
         [_marks(point, places[point], x, y, point in best) for point in points],
         _names(places),
@@ -108,7 +115,8 @@ def _chart(points: Sequence[Point], best: Sequence[Point], title: str, what: str
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Round numbers for a logarithmic axis: at best the powers of ten, else also two and five times them, or finer."""
+    """Return at least three round numbers between `low` and `high` for a logarithmic axis: powers of ten, or finer
+    steps."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     finer = (tuple(tenth / 10 for tenth in range(10, 100, step)) for step in (5, 2, 1))
     for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), *finer):
@@ -120,12 +128,13 @@ def decades(low: float, high: float) -> list[float]:
 
 
 def _tick(cost: float, x: Scale) -> Markup:
+    """Return the label of a cost on the axis."""
     at = f"{x(math.log10(cost)):.1f}"
     return tag("text", compact(cost), x=at, y=HEIGHT - BOTTOM + 17, class_="axis", text_anchor="middle")
 
 
 def _stairs(places: Sequence[tuple[float, float]]) -> Markup:
-    """What the front promises: until the next net's cost, no more than this one's quality."""
+    """Return the front as a step line: the best quality up to each cost."""
     corners = [places[0]]
     for after in places[1:]:
         corners += [(after[0], corners[-1][1]), after]
@@ -134,6 +143,7 @@ def _stairs(places: Sequence[tuple[float, float]]) -> Markup:
 
 
 def _marks(point: Point, place: tuple[float, float], x: Scale, y: Scale, best: bool) -> Markup:
+    """Return the dots of a net: a large one for the mean, small ones for the seeds."""
     seeds = [
         tag("circle", cx=f"{x(math.log10(cost)):.1f}", cy=f"{y(quality):.1f}", r=1.8, class_="seed")
         for cost, quality in point.seeds
@@ -141,12 +151,13 @@ def _marks(point: Point, place: tuple[float, float], x: Scale, y: Scale, best: b
     ]
     kind = "on" if best else "off"
     mean = tag("circle", cx=f"{place[0]:.1f}", cy=f"{place[1]:.1f}", r=5, class_=f"net {kind}")
-    said = f"{point.name}: {point.quality:.4g} at {compact(point.cost)}"
-    return tag("g", tag("title", said), seeds, mean, class_=point.family)
+    text = f"{point.name}: {point.quality:.4g} at {compact(point.cost)}"
+    return tag("g", tag("title", text), seeds, mean, class_=point.family)
 
 
 def _names(places: dict[Point, tuple[float, float]]) -> Markup:
-    """Names above their points, towards the side with room; below, where another name would be in the way."""
+    """Return the names above their points, on the side with more room; below a point where another name is in the
+    way."""
     written, above = [], {True: -math.inf, False: -math.inf}
     for point, (x, y) in sorted(places.items(), key=lambda item: item[1][1]):
         right = x < (LEFT + WIDTH) / 2

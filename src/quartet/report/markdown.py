@@ -1,4 +1,5 @@
-"""The report as Markdown, for a pull request: verdicts, what was matched, tables, how to repeat each number."""
+"""Write the report as Markdown, for a pull request: verdicts, matched conditions, tables, commands to repeat
+numbers."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 from quartet.report.drawing.numerals import compact, duration, spread
-from quartet.report.run import Cell, Run, arrow, cells, metric_name
+from quartet.report.run import ExperimentRuns, Run, arrow, group_by_experiment, metric_name
 from quartet.report.table import METRICS, REPEATED, commands, mean
 
 
 def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
-    """The report on these runs, with the numbers of the page; its tables are those of GitHub's Markdown."""
+    """Return the report on these runs in GitHub's Markdown, with the same numbers as the page."""
     if not runs:
         return f"# {title}\n\nNo runs.\n"
     groups = comparisons(runs)
@@ -30,46 +31,50 @@ def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
         f"{METRICS} ± is the sample standard deviation over seeds.",
         *(part for group in groups for part in _group(group)),
     ]
-    parts += ["## How to repeat each number", REPEATED, _repeat(cells(runs))]
-    parts += [_folded("Every number, to the digit", _every_number(cells(runs)))]
+    parts += ["## How to repeat each number", REPEATED, _repeat(group_by_experiment(runs))]
+    parts += [_folded("Every number, to the digit", _every_number(group_by_experiment(runs)))]
     return "\n\n".join(parts) + "\n"
 
 
 def _verdicts(group: Comparison, common: Sequence[str]) -> str:
-    items = "\n".join(f"- {_text(said)}" for said in group.verdicts)
+    """Return a comparison's scores, verdicts and own caveats."""
+    items = "\n".join(f"- {_text(sentence)}" for sentence in group.verdicts)
     notes = [_text(note) for note in group.caveats if note not in common]
     return "\n\n".join([f"### {_text(group.title)}", _text(", ".join(group.scores)), items, *notes])
 
 
 def _group(group: Comparison) -> list[str]:
+    """Return the parts of one comparison: conditions, nets, pairs."""
     parts = [f"### {_text(group.title)}"]
     if group.contested:
-        conditions = matched(group.cells)
-        parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.what}**: {_text(c.said)}" for c in conditions)]
+        conditions = matched(group.experiments)
+        parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.name}**: {_text(c.text)}" for c in conditions)]
     parts += [_nets(group), NETS]
     return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
 
 
 def _nets(group: Comparison) -> str:
+    """Return the table of nets."""
     metric = f"{metric_name(group.metric)} {arrow(group.metric)}".strip()
     costs = ("parameters", "FLOPs / sample", "samples seen", "training")
     return _table(
         ["experiment", metric, "95 % interval", *costs, "seeds"],
         [
             [
-                str(cell["experiment"]),
-                spread(list(cell.values(f"test/{group.metric}").values())),
-                interval(group.estimate(cell)),
-                *(compact(mean(cell.numbers(key))) for key in ("parameters", "flops", "samples_seen")),
-                duration(mean(cell.numbers("train_seconds"))),
-                ", ".join(map(str, cell.values(f"test/{group.metric}"))) or "not evaluated",
+                str(experiment.name),
+                spread(list(experiment.values(f"test/{group.metric}").values())),
+                interval(group.estimate(experiment)),
+                *(compact(mean(experiment.numbers(key))) for key in ("parameters", "flops", "samples_seen")),
+                duration(mean(experiment.numbers("train_seconds"))),
+                ", ".join(map(str, experiment.values(f"test/{group.metric}"))) or "not evaluated",
             ]
-            for cell in group.cells
+            for experiment in group.experiments
         ],
     )
 
 
 def _pairs(group: Comparison) -> str:
+    """Return the table of pairs."""
     return _table(pair_head(group.metric), [_pair(group, difference) for difference in group.differences])
 
 
@@ -83,27 +88,33 @@ def _pair(group: Comparison, difference: Difference) -> list[str]:
     ]
 
 
-def _repeat(all_cells: Sequence[Cell]) -> str:
-    rows = [[_run(run), "<br>".join(map(_code, commands(run)))] for cell in all_cells for run in cell.runs]
+def _repeat(all_experiments: Sequence[ExperimentRuns]) -> str:
+    """Return a table with each run's commands."""
+    rows = [
+        [_run(run), "<br>".join(map(_code, commands(run)))] for experiment in all_experiments for run in experiment.runs
+    ]
     return _table(["run", "commands"], rows, escaped=True)
 
 
-def _every_number(all_cells: Sequence[Cell]) -> str:
+def _every_number(all_experiments: Sequence[ExperimentRuns]) -> str:
+    """Return a table with each metric of each run, to the last digit."""
     rows = [
         [_run(run), _code(name), json.dumps(value)]
-        for cell in all_cells
-        for run in cell.runs
+        for experiment in all_experiments
+        for run in experiment.runs
         for name, value in run.metrics.items()
     ]
     return _table(["run", "metric", "value"], rows, escaped=True)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, escaped: bool = False) -> str:
+    """Return a Markdown table; `escaped` rows are Markdown already."""
     lines = [head, ["---"] * len(head), *(row if escaped else [_text(text) for text in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _folded(summary: str, content: str) -> str:
+    """Return a block that a reader can open."""
     return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
@@ -112,13 +123,13 @@ def _run(run: Run) -> str:
 
 
 def _code(text: str) -> str:
-    """In a table's cell a bar is escaped even in code."""
+    """Return `text` as code for a table's cell, where a bar needs an escape even in code."""
     escaped = text.replace("|", "\\|")
     return f"`{escaped}`"
 
 
-def _text(said: str) -> str:
-    """Text in which nothing is markup: names are others' words."""
+def _text(text: str) -> str:
+    """Return text without Markdown's special meaning: names come from users."""
     for special in ("\\", "|", "<", "*", "_", "`", "["):
-        said = said.replace(special, "\\" + special)
-    return said
+        text = text.replace(special, "\\" + special)
+    return text

@@ -1,4 +1,4 @@
-"""One run as the report sees it, and the runs of one experiment taken together."""
+"""Define a run as the report reads it, and group the runs of one experiment."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP"}
 
-# The metric by which a task is spoken of, and which way is better.
+# The main metric of each task.
 HEADLINE = {"classify": "accuracy", "language": "bits_per_character", "translate": "bleu", "generate": "fid"}
 RISING = {"accuracy", "balanced_accuracy", "token_accuracy", "bleu", "chrf", "bleu_greedy", "chrf_greedy"}
 FALLING = {"loss", "bits_per_character", "perplexity", "calibration_error", "fid", "fid_ratio", "class_total_variation"}
-# The least and the most that a metric can be: the interval of a mean goes no further.
+# The lowest and highest possible value of a metric: the interval of a mean stays within.
 RANGES = {
     **dict.fromkeys(("accuracy", "balanced_accuracy", "token_accuracy"), (0.0, 1.0)),
     **dict.fromkeys(("bleu", "chrf", "bleu_greedy", "chrf_greedy"), (0.0, 100.0)),
@@ -29,10 +29,12 @@ ABBREVIATIONS = {"bleu": "BLEU", "chrf": "chrF", "fid": "FID"}
 
 @dataclass(frozen=True)
 class Run:
-    """What one training left behind; anything but the record may be missing.
+    """Files of one finished training; everything but the record may be missing.
 
-    `record` is the run's entry in results.json, with `monitor`, `mode` and the resolved `config`; `train` and `val`
-    are the rows of its curves, each with `samples`; `arrays` and `texts` are the evaluation's evidence.
+    Attributes:
+        record: the run's entry in results.json, with `monitor`, `mode` and the resolved `config`.
+        train, val: rows of the learning curves, each with `samples`.
+        arrays, texts: the evaluation's evidence, by name.
     """
 
     record: dict[str, Any]
@@ -46,13 +48,12 @@ class Run:
 
     @property
     def sizes(self) -> tuple[str, dict[str, int]]:
-        """How many examples, or characters of running text, the prepared data have in each split: the unit and the
-        counts; none where a run does not say."""
+        """The unit and the size of each split: examples, or characters of running text. Empty where unknown."""
         dataset = self.record.get("dataset") or {}
         return next(((unit, dict(dataset[unit])) for unit in ("examples", "characters") if dataset.get(unit)), ("", {}))
 
     def metric(self, name: str) -> float | None:
-        """A test metric, None where it is missing."""
+        """Return a test metric, None where it is missing."""
         return self.metrics.get(f"test/{name}")
 
     @property
@@ -61,14 +62,14 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Metrics by `split/name`, numbers only."""
+        """Finite metrics by `split/name`."""
         known = self.record.get("metrics") or {}
         return {name: value for name, value in known.items() if finite(value)}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The runs of one experiment, one a seed."""
+class ExperimentRuns:
+    """The runs of one experiment, one for each seed."""
 
     runs: tuple[Run, ...]
 
@@ -76,65 +77,70 @@ class Cell:
         return self.runs[0][key]
 
     @property
+    def name(self) -> Any:
+        """The experiment's name, from its configuration file."""
+        return self["experiment"]
+
+    @property
     def shown(self) -> Run:
-        """The run whose pictures are shown: the first seed that has some. Never the best by test."""
+        """The run whose pictures the page shows: the first seed that has any, never the best by test."""
         return next((run for run in self.runs if run.arrays or run.texts), self.runs[0])
 
     @property
     def family(self) -> str:
-        """The family that the net belongs to, also the class of its colour."""
+        """The net's family, also the CSS class of its colour."""
         net = str(self["net"]).lower()
         return net if net in FAMILY_NAMES else "other"
 
     @property
     def headline(self) -> str:
-        """The metric by which this experiment is spoken of, without its split."""
+        """The main metric of the experiment's task, without its split; the monitored metric where it has no values."""
         fallback = str(self["monitor"] or "loss").split("/")[-1]
         name = HEADLINE.get(str(self["task"]), fallback)
         return name if self.values(f"test/{name}") or not self.values(f"test/{fallback}") else fallback
 
     def values(self, metric: str) -> dict[int, float]:
-        """A metric by seed."""
+        """Return a metric by seed."""
         return {run.seed: run.metrics[metric] for run in self.runs if metric in run.metrics}
 
     def numbers(self, key: str) -> dict[int, float]:
-        """A number of the record by seed."""
+        """Return a number of the record by seed."""
         return {run.seed: run[key] for run in self.runs if finite(run[key])}
 
 
-def cells(runs: Sequence[Run]) -> list[Cell]:
-    """Runs by experiment, task and data, in the order in which these first come; seeds in order."""
+def group_by_experiment(runs: Sequence[Run]) -> list[ExperimentRuns]:
+    """Group runs by experiment, task and data, in order of first appearance; seeds are sorted."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(tuple(str(run[key]) for key in ("experiment", "task", "data")), []).append(run)
-    return [Cell(tuple(sorted(group, key=lambda run: run.seed))) for group in groups.values()]
+    return [ExperimentRuns(tuple(sorted(group, key=lambda run: run.seed))) for group in groups.values()]
 
 
-def comparable(runs: Sequence[Run]) -> dict[tuple[str, str], list[Cell]]:
-    """The cells by task and data set: only those of one pair may be held against each other."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in cells(runs):
-        groups.setdefault((str(cell["task"]), str(cell["data"])), []).append(cell)
+def comparable_experiments(runs: Sequence[Run]) -> dict[tuple[str, str], list[ExperimentRuns]]:
+    """Group experiments by task and data set: nothing compares across groups."""
+    groups: dict[tuple[str, str], list[ExperimentRuns]] = {}
+    for experiment in group_by_experiment(runs):
+        groups.setdefault((str(experiment["task"]), str(experiment["data"])), []).append(experiment)
     return groups
 
 
 def finite(value: object) -> bool:
-    """Whether it is a number that can be printed and compared."""
+    """Return whether the value is a finite number (and not a bool)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean and the sample standard deviation (n - 1), None for a single value."""
+    """Return the mean and the sample standard deviation (n - 1), None for a single value."""
     return fmean(values), stdev(values) if len(values) > 1 else None
 
 
 def arrow(metric: str) -> str:
-    """Which way the metric is better."""
+    """Return ↑ where more is better, ↓ where less is, else ""."""
     name = metric.split("/")[-1]
     return "↑" if name in RISING else "↓" if name in FALLING else ""
 
 
 def metric_name(metric: str) -> str:
-    """As a person reads it: `test/bits_per_character` → bits per character."""
+    """Return a metric's name as a person reads it: `test/bits_per_character` → bits per character."""
     words = metric.split("/")[-1].split("_")
     return " ".join(ABBREVIATIONS.get(word, word) for word in words)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from quartet.report import Run
 from quartet.report.comparing.statistics import welch
-from quartet.report.run import Cell, comparable, metric_name
+from quartet.report.run import ExperimentRuns, comparable_experiments, metric_name
 from quartet.tracking.labels import alias
 from quartet.types import QuartetError
 
@@ -31,7 +31,7 @@ VALUES = "validation"  # the tag that holds the validation metric of all seeds, 
 class Candidate:
     """The best experiment of one task and data set: its validation metric by seed, and the run of the best seed."""
 
-    cell: Cell
+    cell: ExperimentRuns
     run: Run
     values: dict[int, float]
 
@@ -59,7 +59,7 @@ class Candidate:
 def register(tracker: Tracker, runs: Sequence[Run]) -> list[str]:
     """Register the best of the runs, task by task and data set by data set; returns a line for each."""
     lines = []
-    for (task, data), cells in comparable(runs).items():
+    for (task, data), cells in comparable_experiments(runs).items():
         try:
             candidate = best(cells)
             with tracker.registry() as registry:
@@ -70,7 +70,7 @@ def register(tracker: Tracker, runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def best(cells: Sequence[Cell]) -> Candidate:
+def best(cells: Sequence[ExperimentRuns]) -> Candidate:
     """The candidate of one task and data set. QuartetError where its experiments cannot be held against each other."""
     for what in ("monitor", "mode", "data_digest"):
         given = sorted({str(run[what])[:12] for cell in cells for run in cell.runs})
@@ -89,7 +89,7 @@ def best(cells: Sequence[Cell]) -> Candidate:
     return Candidate(cell, run, values)
 
 
-def refresh_metrics(registry: Registry, name: str, cells: Sequence[Cell]) -> None:
+def refresh_metrics(registry: Registry, name: str, cells: Sequence[ExperimentRuns]) -> None:
     """Tell versions the values of seeds that were trained since: one seed alone bounds no difference."""
     for version in registry.versions(name):
         for cell in cells:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.report import Run
 from quartet.report.comparison_figures import comparison_figures
-from quartet.report.run import cells, mean_and_deviation
+from quartet.report.run import group_by_experiment, mean_and_deviation
 from quartet.report.table import results
 from quartet.tracking.labels import allowed
 from quartet.types import QuartetError
@@ -128,7 +128,10 @@ def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, 
 
 
 def log(tracker: Tracker, parent: str, runs: Sequence[Run], out: Path) -> None:
-    told = {"experiments": [cell["experiment"] for cell in cells(runs)], "seeds": sorted({run.seed for run in runs})}
+    told = {
+        "experiments": [cell["experiment"] for cell in group_by_experiment(runs)],
+        "seeds": sorted({run.seed for run in runs}),
+    }
     words = {key: ", ".join(map(str, values)) for key, values in told.items()}
     tracker.tags(parent, {**words, "git_commit": git_commit()})
     now = numbers(runs)
@@ -149,7 +152,7 @@ def numbers(runs: Sequence[Run]) -> dict[str, float]:
     """`<experiment>/<metric>`, the mean over seeds of what each cell was chosen by, of its headline on test data and of
     what it cost; `…/std` the standard deviation where there are several seeds."""
     found = {}
-    for cell in cells(runs):
+    for cell in group_by_experiment(runs):
         measured = {name: cell.values(name) for name in (str(cell["monitor"]), f"test/{cell.headline}")}
         for name, values in {**measured, **{key: cell.numbers(key) for key in COSTS}}.items():
             if not values:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quartet.report.drawing.numerals import compact, duration
-from quartet.report.table import aligned
+from quartet.report.table import align_columns
 from quartet.types import QuartetError
 from quartet_app.config.composing import config_of
 from quartet_app.config.params import experiment_config, read_params
@@ -64,7 +64,7 @@ def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast
 
 def shown(rows: Sequence[Forecast]) -> str:
     """The plan as a person reads it: a table, what it adds up to, how it is known, and what cannot run."""
-    parts = [aligned([HEAD, *(cells(row) for row in rows)], right=RIGHT), totals(rows)]
+    parts = [align_columns([HEAD, *(cells(row) for row in rows)], right=RIGHT), totals(rows)]
     parts.append("\n".join(f"{row.experiment}: {line}" for row in rows for line in details(row)))
     parts.append(HOW)
     if refused := [f"{row.experiment}: {row.impossible}" for row in rows if row.impossible]:

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
-from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
+from quartet.report.sweep import Trial, learning_curves, parallel_coordinates, table
 from quartet_app.config.project import CONF
 from quartet_app.files import write_text
 from quartet_app.run.environment import command_line

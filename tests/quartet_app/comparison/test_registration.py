@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from quartet.report import Run
-from quartet.report.run import comparable
+from quartet.report.run import comparable_experiments
 from quartet.tracking import MLflow
 from quartet.tracking.model_fetch import Stored
 from quartet.types import QuartetError
@@ -220,7 +220,7 @@ def test_what_cannot_be_registered_is_said(table: Table) -> None:
     assert "cnn with seed 2, was not tracked" in table.register(untracked)
     bare = table.store.start(name="no model", params={}, tags={})
     assert "holds no model" in table.register(table.runs("cnn", CLOSE, mlflow_run_id=bare))
-    (cells,) = comparable(table.runs("cnn", [float("nan")])).values()
+    (cells,) = comparable_experiments(table.runs("cnn", [float("nan")])).values()
     with pytest.raises(QuartetError, match="no run has a val/accuracy"):
         best(cells)
     assert table.versions == []

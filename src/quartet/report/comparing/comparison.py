@@ -1,4 +1,4 @@
-"""The nets of one task on one data set beside each other: the only ones that may be compared."""
+"""Compare the nets of one task on one data set; nothing compares across tasks or data sets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from quartet.report.comparing.matched import matched, mixed, unmatched
+from quartet.report.comparing.matched import Condition, matched, mixed, unmatched
 from quartet.report.comparing.statistics import (
-    ANY,
     LEVEL,
     POWER,
+    UNBOUNDED,
     Difference,
     Estimate,
     differences,
     estimate,
-    sampling_reach,
+    sampling_error,
 )
 from quartet.report.comparing.verdict import SMALLEST, permutation_caveat, verdict
 from quartet.report.drawing.numerals import spread
@@ -26,55 +26,56 @@ from quartet.report.run import (
     HEADLINE,
     RANGES,
     RISING,
-    Cell,
+    ExperimentRuns,
     Run,
     arrow,
-    comparable,
+    comparable_experiments,
     metric_name,
 )
 
-FEW = 1000  # test examples; with fewer, an accuracy of 0.9 is known to two points at best
+FEW_EXAMPLES = 1000  # in a test split; with fewer, an accuracy of 0.9 has an error of two points or more
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The cells of one (task, data), in the order in which they come; one cell alone has nothing to be compared with.
+    """The experiments of one task and data set, in order; a single experiment has nothing to compare with.
 
-    `metric` (without its split) is the one that the verdicts go by, on test data.
+    `metric` (without its split) decides the verdicts, on test data.
     """
 
     task: str
     data: str
-    cells: tuple[Cell, ...]
+    experiments: tuple[ExperimentRuns, ...]
     metric: str
     differences: tuple[Difference, ...]
 
     @property
     def contested(self) -> bool:
-        return len(self.cells) > 1
+        """Whether there are several experiments."""
+        return len(self.experiments) > 1
 
     @property
     def title(self) -> str:
-        """What is compared by what: `classify on mnist1d, test accuracy ↑`."""
+        """Task, data and metric: `classify on mnist1d, test accuracy ↑`."""
         return f"{self.task} on {self.data}, test {metric_name(self.metric)} {arrow(self.metric)}".strip()
 
     @property
     def names(self) -> dict[str, str]:
-        """The nets in words, by experiment: by their families where these tell them apart."""
-        families = {str(cell["experiment"]): FAMILY_NAMES.get(cell.family) for cell in self.cells}
+        """The nets in words, by experiment: their families where these are unique, else the experiments' names."""
+        families = {str(experiment.name): FAMILY_NAMES.get(experiment.family) for experiment in self.experiments}
         distinct = None not in families.values() and len(set(families.values())) == len(families)
         return {name: f"the {family}" if distinct else name for name, family in families.items()}
 
-    def estimate(self, cell: Cell, metric: str | None = None) -> Estimate | None:
-        """A test metric of a cell over its seeds, None where it has none."""
+    def estimate(self, experiment: ExperimentRuns, metric: str | None = None) -> Estimate | None:
+        """Return mean and interval of an experiment's test metric over its seeds, None without values."""
         name = metric or self.metric
-        values = list(cell.values(f"test/{name}").values())
-        return estimate(values, between=RANGES.get(name, ANY)) if values else None
+        values = list(experiment.values(f"test/{name}").values())
+        return estimate(values, between=RANGES.get(name, UNBOUNDED)) if values else None
 
     @property
     def scores(self) -> list[str]:
-        """What the verdicts are about: each net with its test metric."""
-        values = {str(cell["experiment"]): cell.values(f"test/{self.metric}") for cell in self.cells}
+        """Each net with its test metric."""
+        values = {str(experiment.name): experiment.values(f"test/{self.metric}") for experiment in self.experiments}
         return [
             f"{name.removeprefix('the ')} {spread(list(values[experiment].values()))}"
             for experiment, name in self.names.items()
@@ -82,78 +83,92 @@ class Comparison:
 
     @property
     def verdicts(self) -> list[str]:
-        """A sentence a pair, those that show a difference first."""
+        """A sentence for each pair, shown differences first."""
         return [sentence(verdict(d, names=self.names, metric=self.metric)) for d in self.ordered]
 
     @property
     def ordered(self) -> list[Difference]:
-        """The pairs as their verdicts are."""
+        """The pairs in the order of their verdicts."""
         return sorted(self.differences, key=lambda difference: not difference.shown)
 
     @property
     def caveats(self) -> list[str]:
-        """What belongs beside the verdicts: what was not matched, which runs are left out, what the tests rest on. Of a
-        cell alone, only what is wrong with its runs."""
+        """Notes on the verdicts: unmatched conditions, excluded runs, the tests' limits. A single experiment has notes
+        on its runs alone."""
         if not self.contested:
-            return [note for note in (mixed(self.cells), *self._left_out()) if note]
-        notes = [unmatched(self.cells), *self._left_out(), self._few_examples(), permutation_caveat(self.differences)]
+            return [note for note in (mixed(self.experiments), *self._left_out()) if note]
+        notes = [
+            unmatched(self.experiments),
+            *self._left_out(),
+            self._few_examples(),
+            permutation_caveat(self.differences),
+        ]
         return [note for note in notes if note]
 
     def _few_examples(self) -> str:
-        """In words, that so few test examples say little of others, and how little where the metric is a share of them;
-        '' where there are many, or nobody knows."""
-        unit, sizes = self.cells[0].shown.sizes
-        count = sizes.get("test", FEW)
-        if unit != "examples" or count >= FEW:
+        """Return a note on a small test split, "" for a large or unknown one. For accuracy it gives the sampling
+        error."""
+        unit, sizes = self.experiments[0].shown.sizes
+        count = sizes.get("test", FEW_EXAMPLES)
+        if unit != "examples" or count >= FEW_EXAMPLES:
             return ""
-        told = f"The test split has {count} examples"
-        shares = [about.mean for cell in self.cells if (about := self.estimate(cell))]
+        opening = f"The test split has {count} examples"
+        shares = [about.mean for experiment in self.experiments if (about := self.estimate(experiment))]
         if self.metric != "accuracy" or not shares:
-            return f"{told}; no interval here covers what others would say."
-        points = max(sampling_reach(share, count) for share in shares) * 100
-        return f"{told}, by which an accuracy is known to ±{points:.2g} points at best; no interval here covers that."
+            return f"{opening}; no interval here covers what others would say."
+        points = max(sampling_error(share, count) for share in shares) * 100
+        return (
+            f"{opening}, by which an accuracy is known to ±{points:.2g} points at best; no interval here covers that."
+        )
 
     def _left_out(self) -> list[str]:
-        """In words, the runs that could not take part: those without a finite value."""
+        """Return notes on runs without a finite value, and on seeds with several runs."""
         absent = {
-            str(cell["experiment"]): [run.seed for run in cell.runs if f"test/{self.metric}" not in run.metrics]
-            for cell in self.cells
+            str(experiment.name): [run.seed for run in experiment.runs if f"test/{self.metric}" not in run.metrics]
+            for experiment in self.experiments
         }
-        what = f"no finite {metric_name(self.metric)} (not evaluated, or it diverged)"
-        missing = [f"{name} has {what} for {_seeds(seeds)}." for name, seeds in absent.items() if seeds]
-        twice = [cell for cell in self.cells if len({run.seed for run in cell.runs}) < len(cell.runs)]
-        return missing + [f"{cell['experiment']} has several runs of one seed; the last is taken." for cell in twice]
+        reason = f"no finite {metric_name(self.metric)} (not evaluated, or it diverged)"
+        missing = [f"{name} has {reason} for {_seeds(seeds)}." for name, seeds in absent.items() if seeds]
+        twice = [
+            experiment
+            for experiment in self.experiments
+            if len({run.seed for run in experiment.runs}) < len(experiment.runs)
+        ]
+        return missing + [f"{experiment.name} has several runs of one seed; the last is taken." for experiment in twice]
 
 
 def comparisons(runs: Sequence[Run]) -> list[Comparison]:
-    """The runs by (task, data), in the order in which these first come."""
-    return [_comparison(task, data, tuple(group)) for (task, data), group in comparable(runs).items()]
+    """Return a comparison for each task and data set, in order of first appearance."""
+    return [_comparison(task, data, tuple(group)) for (task, data), group in comparable_experiments(runs).items()]
 
 
 def common_caveats(contested: Sequence[Comparison]) -> list[str]:
-    """The caveats that several comparisons share, all of them: said once, for all."""
+    """Return the caveats that all of several comparisons share; the report prints them once."""
     first, *others = [comparison.caveats for comparison in contested] or [[]]
-    return [said for said in first if others and all(said in caveats for caveats in others)]
+    return [caveat for caveat in first if others and all(caveat in caveats for caveats in others)]
 
 
-def _comparison(task: str, data: str, group: tuple[Cell, ...]) -> Comparison:
-    found = [cell.headline for cell in group if cell.values(f"test/{cell.headline}")]
-    spoken_of = HEADLINE.get(task, "")
-    metric = spoken_of if spoken_of in found or not found else found[0]
-    values = {str(cell["experiment"]): cell.values(f"test/{metric}") for cell in group}
+def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comparison:
+    """Return the comparison of a group by its headline metric."""
+    found = [experiment.headline for experiment in group if experiment.values(f"test/{experiment.headline}")]
+    headline = HEADLINE.get(task, "")
+    metric = headline if headline in found or not found else found[0]
+    values = {str(experiment.name): experiment.values(f"test/{metric}") for experiment in group}
     return Comparison(task, data, group, metric, tuple(differences(values)) if len(group) > 1 else ())
 
 
 def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """The content of statistics.json: an entry a (task, data), with its cells, its pairs and what was matched; what is
-    not known is None."""
+    """Return the content of statistics.json: for each task and data set its experiments, pairs and matched conditions.
+
+    Unknown values are None.
+    """
     return [_entry(comparison) for comparison in comparisons(runs)]
 
 
 def _entry(comparison: Comparison) -> dict[str, Any]:
     metric, names = comparison.metric, comparison.names
     better = "higher" if metric in RISING else "lower" if metric in FALLING else None
-    about = [(cell, comparison.estimate(cell)) for cell in comparison.cells]
+    about = [(experiment, comparison.estimate(experiment)) for experiment in comparison.experiments]
     return {
         "task": comparison.task,
         "data": comparison.data,
@@ -164,32 +179,40 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
         "smallest_effect": SMALLEST.get(metric),
         "cells": [
             {
-                "experiment": cell["experiment"],
-                "seeds": list(cell.values(f"test/{metric}")),
+                "experiment": experiment.name,
+                "seeds": list(experiment.values(f"test/{metric}")),
                 **_known(asdict(estimated) if estimated else {}),
             }
-            for cell, estimated in about
+            for experiment, estimated in about
         ],
         "pairs": [
             {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric)} for d in comparison.differences
         ],
         "verdicts": comparison.verdicts,
         "caveats": comparison.caveats,
-        "matched": [asdict(condition) for condition in matched(comparison.cells)] if comparison.contested else [],
+        "matched": [_condition(condition) for condition in matched(comparison.experiments)]
+        if comparison.contested
+        else [],
     }
 
 
+def _condition(condition: Condition) -> dict[str, Any]:
+    """Return a condition under the keys of statistics.json."""
+    return {"what": condition.name, "same": condition.same, "said": condition.text}
+
+
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no word for nan."""
+    """Replace nan and infinities by None, since JSON has neither."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()
     }
 
 
-def sentence(said: str) -> str:
-    """With a capital and a full stop; an experiment's name keeps its own spelling."""
-    return (said[0].upper() + said[1:] if said.startswith(("the ", "no ")) else said) + "."
+def sentence(text: str) -> str:
+    """Return the text with a capital and a full stop; an experiment's name keeps its spelling."""
+    return (text[0].upper() + text[1:] if text.startswith(("the ", "no ")) else text) + "."
 
 
 def _seeds(seeds: Sequence[int]) -> str:
+    """Return the seeds in words."""
     return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))

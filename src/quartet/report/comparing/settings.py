@@ -1,4 +1,4 @@
-"""What runs were set to, and runs of one experiment that differ in it told apart by name."""
+"""Compare configurations of runs, and name the runs of one experiment by the settings in which they differ."""
 
 from __future__ import annotations
 
@@ -9,39 +9,43 @@ from typing import Any
 
 from quartet.report.run import Run
 
-# Settings that make the nets, are said elsewhere, or change nothing that is computed.
+# Settings that define the nets, have a condition of their own, or do not change the result.
 NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
 NOT_SETTINGS |= {"tuned_from", "profile", "data.source.mirror"}
 NOT_SETTINGS |= {"trainer.progress", "trainer.log_every", "trainer.threads"}
 OF_THE_NET = {"net", "method.discriminator", "match", "budget"}
-MOST_NAMED, MOST_LETTERS = 3, 60  # of the settings in a name
+MAX_NAMED, MAX_CHARACTERS = 3, 60  # settings in a name, and their characters
 
 
-def flat(config: Mapping[str, Any], prefix: str = "", skipped: Collection[str] = NOT_SETTINGS) -> dict[str, Any]:
-    """Settings by dotted key, without those that need not agree."""
+def flatten_config(
+    config: Mapping[str, Any], prefix: str = "", skipped: Collection[str] = NOT_SETTINGS
+) -> dict[str, Any]:
+    """Return settings by dotted key, without the keys in `skipped`."""
     found: dict[str, Any] = {}
     for name, value in config.items():
         key = prefix + name
         if key in skipped:
             continue
-        found |= flat(value, key + ".", skipped) if isinstance(value, Mapping) else {key: value}
+        found |= flatten_config(value, key + ".", skipped) if isinstance(value, Mapping) else {key: value}
     return found
 
 
-def repeated(run: Run) -> dict[str, Any]:
-    """What the repetitions of a run have in common: all but the seed, the net included."""
-    return flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET)
+def repetition_config(run: Run) -> dict[str, Any]:
+    """Return the settings that a run's repetitions share: all but the seed, the net included."""
+    return flatten_config(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET)
 
 
-def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that have not the same value everywhere."""
+def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys whose values are not the same in all configurations."""
     keys = dict.fromkeys(key for config in configs for key in config)
     return [key for key in keys if len({str(config.get(key)) for config in configs}) > 1]
 
 
 def split_by_config(runs: Sequence[Run]) -> list[Run]:
-    """The runs, where those of one experiment differ in more than the seed each by a name that says in what: `cnn
-    optimizer.lr=0.2`. Under one name they would be taken for repetitions of each other."""
+    """Rename the runs of one experiment that differ in more than the seed, such as `cnn optimizer.lr=0.2`.
+
+    Under one name they would count as repetitions of each other.
+    """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(str(run["experiment"]), []).append(run)
@@ -50,26 +54,31 @@ def split_by_config(runs: Sequence[Run]) -> list[Run]:
 
 
 def _names(experiment: str, group: Sequence[Run]) -> list[str]:
-    """A name for each run of an experiment. What is too much to be said is the beginning of a configuration's hash."""
-    configs = [repeated(run) for run in group]
-    keys = differing(configs)
+    """Return a name for each run of an experiment. A name that is too long ends in a configuration's hash instead."""
+    configs = [repetition_config(run) for run in group]
+    keys = differing_keys(configs)
     if not keys:
         return [experiment] * len(group)
     settings = [tuple(str(config.get(key)) for key in keys) for config in configs]
-    shown = _shown(keys)
-    said = [" ".join(f"{name}={_written(config.get(key), key)}" for name, key in shown.items()) for config in configs]
-    clear = len(shown) <= MOST_NAMED and all(len(words) <= MOST_LETTERS and words.isprintable() for words in said)
-    if not clear or len(set(said)) < len(set(settings)):
+    shown = _shown_keys(keys)
+    suffixes = [
+        " ".join(f"{name}={_value_text(config.get(key), key)}" for name, key in shown.items()) for config in configs
+    ]
+    clear = len(shown) <= MAX_NAMED and all(len(words) <= MAX_CHARACTERS and words.isprintable() for words in suffixes)
+    if not clear or len(set(suffixes)) < len(set(settings)):
         hashes: dict[tuple[str, ...], str] = {}
         for i in sorted(range(len(group)), key=lambda i: group[i].seed):
             hashes.setdefault(settings[i], str(group[i]["config_hash"])[:8])
-        said = [hashes[setting] for setting in settings]
-    return [f"{experiment} {words}" for words in said]
+        suffixes = [hashes[setting] for setting in settings]
+    return [f"{experiment} {words}" for words in suffixes]
 
 
-def _shown(keys: Sequence[str]) -> dict[str, str]:
-    """What is said of the keys, and where that stands: of a part of another kind the kind alone, from which the rest of
-    it follows, as in `net=rnn` or `data=mnist1d`."""
+def _shown_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Return the keys to show by name, with the key that holds the value.
+
+    Where a part is of another class, the class alone is shown, as in `net=rnn` or `data=mnist1d`: other keys follow
+    from it.
+    """
     kinds = {key.removesuffix("._target_"): key for key in keys if key.endswith("._target_")}
     kinds |= {"data": "data.name"} if "data.name" in keys else {}
     shown = {}
@@ -79,7 +88,7 @@ def _shown(keys: Sequence[str]) -> dict[str, str]:
     return shown
 
 
-def _written(value: object, key: str) -> str:
-    """As it is typed: true, null, [1, 2], and of a class the name of its option."""
+def _value_text(value: object, key: str) -> str:
+    """Return a value as a person types it: true, null, [1, 2], and for a class the name of its option."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text.rsplit(".", 1)[-1].lower() if key.endswith("._target_") else text

@@ -1,20 +1,20 @@
-"""A difference in words: what was shown, or what it would take to show something."""
+"""Put a difference into words: the shown difference, or what would be needed to show one."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
-from quartet.report.comparing.statistics import LEVEL, MOST_SEEDS, POWER, Difference, Estimate, seeds_needed
+from quartet.report.comparing.statistics import LEVEL, MAX_SEEDS, POWER, Difference, Estimate, seeds_needed
 from quartet.report.drawing.numerals import NARROW_SPACE, compact, percent, plain
 from quartet.report.run import FALLING, RISING, metric_name
 
-# The smallest difference that would matter to someone who chooses a net: what "seeds needed" refers to.
+# The smallest difference that matters for the choice of a net: "seeds needed" refers to it.
 SMALLEST = {
-    "accuracy": 0.005,  # fifty of ten thousand examples; a test set of that size itself wavers by half as much
-    "bits_per_character": 0.02,  # a hundredth of the two bits or so that nets of this size reach
-    "bleu": 0.5,  # less is seldom reported as progress, and readers do not see it
-    "fid": 0.1,  # about what another seed changes in the features that are used here
+    "accuracy": 0.005,  # fifty of ten thousand examples; such a test set has a standard error of half as much
+    "bits_per_character": 0.02,  # about one per cent of the two bits that nets of this size reach
+    "bleu": 0.5,  # papers seldom report less as progress, and readers do not notice it
+    "fid": 0.1,  # about as much as another seed changes
 }
 MINUS = "\u2212"
 # The rule of `statistics` for a reader of the report.
@@ -42,42 +42,52 @@ PAIRS = (
 UNITS = {"accuracy": (100.0, "points"), "balanced_accuracy": (100.0, "points")}
 
 
-def unit(metric: str) -> tuple[float, str]:
-    """What a difference is multiplied by before it is read, and the word that follows it."""
+def difference_unit(metric: str) -> tuple[float, str]:
+    """Return the factor for a metric's differences and the word that follows them."""
     return UNITS.get(metric, (1.0, metric_name(metric)))
 
 
 def signed(difference: Difference, metric: str) -> str:
-    """A difference in its unit, with its sign and how far its interval reaches; – where there is none."""
+    """Return a difference in its unit, with its sign and the half width of its interval; – for nan."""
     if math.isnan(difference.mean):
         return "–"
     return (MINUS if difference.mean < 0 else "+") + _size(difference, metric)
 
 
 def _size(difference: Difference, metric: str) -> str:
-    factor, _ = unit(metric)
+    """Return a difference's absolute value in its unit, with the half width of its interval."""
+    factor, _ = difference_unit(metric)
     return plus_minus(abs(difference.mean) * factor, (difference.high - difference.low) / 2 * factor)
 
 
 def interval(estimate: Estimate | None) -> str:
-    """The bounds of a mean, – where there are none."""
+    """Return the bounds of a mean in words, – where there are none."""
     if estimate is None or math.isnan(estimate.low):
         return "–"
     return f"{plain(estimate.low)} to {plain(estimate.high)}"
 
 
 def pair_head(metric: str) -> tuple[str, ...]:
-    """The columns of a table of pairs."""
-    return ("pair", f"difference, {unit(metric)[1]}", "seeds", "p", "p after Holm", "p, permutation", "verdict")
+    """Return the columns of a table of pairs."""
+    return (
+        "pair",
+        f"difference, {difference_unit(metric)[1]}",
+        "seeds",
+        "p",
+        "p after Holm",
+        "p, permutation",
+        "verdict",
+    )
 
 
 def pair_name(difference: Difference, *, names: Mapping[str, str]) -> str:
+    """Return a pair as `first − second`, with the nets' names in words."""
     first, second = (names[name].removeprefix("the ") for name in (difference.first, difference.second))
     return f"{first} {MINUS} {second}"
 
 
 def short(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
-    """The verdict in a table's cell; the sentence stands among the verdicts."""
+    """Return the verdict for a table's cell; the list of verdicts has the whole sentence."""
     if math.isnan(difference.p):
         return "not tested"
     if not difference.shown:
@@ -86,13 +96,14 @@ def short(difference: Difference, *, names: Mapping[str, str], metric: str) -> s
 
 
 def _order(difference: Difference, names: Mapping[str, str], metric: str) -> tuple[str, str]:
-    """The better first, or where no way is better, the one that has more."""
+    """Return the pair's names, the better net first; for a metric without a better direction, the one with more
+    first."""
     pair = names[difference.first], names[difference.second]
     return pair if (difference.mean > 0) != (metric in FALLING) else pair[::-1]
 
 
 def plus_minus(value: float, half: float) -> str:
-    """`value ± half`, both with the decimals that leave two digits of `half`."""
+    """Return `value ± half`, both with the decimals that leave two digits of `half`."""
     if not math.isfinite(half) or half <= 0:
         return f"{value:.3g}"
     decimals = max(0, 1 - math.floor(math.log10(half)))
@@ -100,7 +111,8 @@ def plus_minus(value: float, half: float) -> str:
 
 
 def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
-    """One sentence without its full stop, by the rule in `statistics`; `names` are those of the nets in words."""
+    """Return one sentence without its full stop, by the rule in `statistics`. `names`: the nets in words, by
+    experiment."""
     first, second = names[difference.first], names[difference.second]
     if len(difference.seeds) < 2:
         common = f"only seed {difference.seeds[0]}" if difference.seeds else "no seed"
@@ -110,21 +122,23 @@ def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) ->
     if difference.shown:
         ahead, behind = _order(difference, names, metric)
         how = "is better than" if metric in RISING | FALLING else "has more than"
-        return f"{ahead} {how} {behind} by {_size(difference, metric)} {unit(metric)[1]}"
-    return f"no difference shown between {first} and {second} {_instead(difference, metric)}"
+        return f"{ahead} {how} {behind} by {_size(difference, metric)} {difference_unit(metric)[1]}"
+    return f"no difference shown between {first} and {second} {_why_not_shown(difference, metric)}"
 
 
 def _constant(difference: Difference, metric: str) -> str:
-    many, (factor, word) = len(difference.seeds), unit(metric)
+    """Return why a pair is not tested: its difference is the same at every seed."""
+    count, (factor, word) = len(difference.seeds), difference_unit(metric)
     if difference.mean == 0:
-        return f"the same value at each of the {many} seeds"
+        return f"the same value at each of the {count} seeds"
     size = f"{abs(difference.mean) * factor:.3g} {word}"
-    return f"they differ by {size} at each of the {many} seeds, so that no chance is seen to weigh it against"
+    return f"they differ by {size} at each of the {count} seeds, so that no chance is seen to weigh it against"
 
 
-def _instead(difference: Difference, metric: str) -> str:
-    many, (factor, word) = len(difference.seeds), unit(metric)
-    seeds = f"with {many} seeds"
+def _why_not_shown(difference: Difference, metric: str) -> str:
+    """Return why no difference is shown: the permutation test disagrees, or how many seeds would be needed."""
+    count, (factor, word) = len(difference.seeds), difference_unit(metric)
+    seeds = f"with {count} seeds"
     if difference.holm <= 1 - LEVEL:
         return (
             f"{seeds}: the t test finds one (p {p_value(difference.holm)}), "
@@ -133,26 +147,26 @@ def _instead(difference: Difference, metric: str) -> str:
     size = SMALLEST.get(metric)
     if size is None:
         return seeds
-    what = f"{size * factor:g} {word}"
+    target = f"{size * factor:g} {word}"
     if max(abs(difference.low), abs(difference.high)) < size:
-        return f"{seeds}, nor is there room in the interval for one of {what}"
-    needed = seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=many)
+        return f"{seeds}, nor is there room in the interval for one of {target}"
+    needed = seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=count)
     if needed is None:
-        return f"{seeds}; more than {compact(MOST_SEEDS)} would be needed to show {what}"
-    if needed == many:
-        return f"{seeds}, with which one of {what} would be shown with a chance of {percent(POWER)} or more"
-    return f"{seeds}; about {needed} would be needed to show {what}"
+        return f"{seeds}; more than {compact(MAX_SEEDS)} would be needed to show {target}"
+    if needed == count:
+        return f"{seeds}, with which one of {target} would be shown with a chance of {percent(POWER)} or more"
+    return f"{seeds}; about {needed} would be needed to show {target}"
 
 
 def p_value(p: float) -> str:
-    """As a person reads it: two digits, and not more zeros than matter."""
+    """Return a p value with two digits, "<0.001" below that."""
     if math.isnan(p):
         return "–"
     return "<" + NARROW_SPACE + "0.001" if p < 0.001 else f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"
 
 
 def permutation_caveat(differences: Sequence[Difference]) -> str:
-    """In words, whether the permutation test had a vote; '' where nothing was tested."""
+    """Return a sentence on whether the permutation test had a vote, "" without a test."""
     tested = [d for d in differences if not math.isnan(d.p)]
     mute = sorted({len(d.seeds) for d in tested if not d.votes})
     if not tested:

@@ -1,1 +1,1 @@
-"""Draw for the page: charts, diagrams, pictures, markup and how numbers are written."""
+"""Draw for the page: charts, diagrams, pictures, markup and numbers as text."""

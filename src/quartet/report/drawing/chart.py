@@ -1,6 +1,6 @@
-"""Line charts as inline SVG, coloured by the page's own style so that they follow light and dark.
+"""Draw line charts as inline SVG. The page's style sheet colours them, in light and dark.
 
-A line's class is its net's family; its kind says how it is drawn (`validation` strong, `training` faint).
+A line's classes are its net's family and its kind (`validation` strong, `training` faint).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from quartet.report.drawing.numerals import compact
 
 WIDTH, HEIGHT = 360, 232
 LEFT, RIGHT, TOP, BOTTOM = 42, 18, 10, 38  # margins
-MOST_POINTS = 160
+MAX_POINTS = 160
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: points `(x, y)`, the class of its colour, how it is drawn, and what it is called on hovering."""
+    """One curve: points `(x, y)`, the class of its colour, its kind, and the text of its tooltip."""
 
     points: Sequence[tuple[float, float]]
     family: str
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """The range of several curves: points `(x, low, high)`, the class of its colour, what it is called on hovering."""
+    """The range of several curves: points `(x, low, high)`, the class of its colour, and the text of its tooltip."""
 
     points: Sequence[tuple[float, float, float]]
     family: str
@@ -38,7 +38,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear map of values to pixels."""
+    """A linear map from values to pixels."""
 
     low: float
     high: float
@@ -50,7 +50,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """About `count` round numbers from low to high."""
+    """Return about `count` round numbers from `low` to `high`."""
     if not high > low:
         return [low]
     rough = (high - low) / count
@@ -61,15 +61,15 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most `MOST_POINTS` points, each the mean of its neighbours; what is not a number is left out."""
+    """Return at most `MAX_POINTS` points, each the mean of its neighbours; non-finite points are left out."""
     good = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
-    size = max(1, math.ceil(len(good) / MOST_POINTS))
+    size = max(1, math.ceil(len(good) / MAX_POINTS))
     parts = [good[i : i + size] for i in range(0, len(good), size)]
     return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
 
 
 def window(lines: Sequence[Line], bands: Sequence[Band], reference: float | None) -> tuple[float, float]:
-    """The range of y: all of the validation, and the training but for its first tenth, which may leave the chart."""
+    """Return the range of y: all validation values, and the training values without their first tenth."""
     values = [] if reference is None else [reference]
     values += [edge for band in bands for _, *edges in band.points for edge in edges]
     for line in lines:
@@ -83,7 +83,7 @@ def window(lines: Sequence[Line], bands: Sequence[Band], reference: float | None
 def line_chart(
     lines: Sequence[Line], *, title: str, unit: str, reference: float | None = None, bands: Sequence[Band] = ()
 ) -> Markup:
-    """Curves over `unit` on top of bands, with a dashed line at `reference`. Empty without a point to draw."""
+    """Return curves over `unit` on top of bands, with a dashed line at `reference`. Return nothing without a point."""
     lines = [Line(thin(line.points), line.family, line.kind, line.label) for line in lines]
     lines = [line for line in lines if line.points]
     if not lines:
@@ -105,7 +105,7 @@ def line_chart(
 
 
 def across(y: Scale) -> Markup:
-    """Lines of a grid from left to right, with their values."""
+    """Return horizontal grid lines with their values."""
     shown = ticks(y.low, y.high, 5)
     digits = max((len(f"{value:g}".partition(".")[2]) for value in shown if "e" not in f"{value:g}"), default=0)
     return join(
@@ -127,6 +127,7 @@ def across(y: Scale) -> Markup:
 
 
 def _grid(x: Scale, y: Scale) -> Markup:
+    """Return the horizontal grid lines and the labels of x."""
     along = [
         tag("text", compact(value), x=f"{x(value):.1f}", y=HEIGHT - BOTTOM + 17, class_="axis", text_anchor="middle")
         for value in ticks(x.low, x.high, 4)
@@ -135,6 +136,7 @@ def _grid(x: Scale, y: Scale) -> Markup:
 
 
 def _marks(lines: Sequence[Line], x: Scale, y: Scale, reference: float | None) -> Markup:
+    """Return the reference line and all curves."""
     dashed = None
     if reference is not None:
         level = f"{y(reference):.1f}"
@@ -144,15 +146,17 @@ def _marks(lines: Sequence[Line], x: Scale, y: Scale, reference: float | None) -
 
 
 def _mark(line: Line, x: Scale, y: Scale) -> Markup:
+    """Return one curve; up to 30 validations also have a dot each."""
     points = [(f"{x(a):.1f}", f"{y(b):.1f}") for a, b in line.points]
     stroke = tag("polyline", points=" ".join(f"{a},{b}" for a, b in points))
-    # Validations are few: a dot says where one was.
+    # Dots show where the few validations were.
     few = line.kind == "validation" and len(points) <= 30
     dots = [tag("circle", cx=a, cy=b, r=2.2) for a, b in points] if few else []
     return tag("g", tag("title", line.label), stroke, dots, class_=f"line {line.kind} {line.family}")
 
 
 def _band(band: Band, x: Scale, y: Scale) -> Markup:
+    """Return a band as a polygon."""
     low = thin([(a, low) for a, low, _ in band.points])
     high = thin([(a, high) for a, _, high in band.points])
     outline = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in [*low, *reversed(high)])

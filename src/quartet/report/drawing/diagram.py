@@ -1,4 +1,4 @@
-"""Small diagrams as inline SVG, coloured by the page's own style: matrices, bars, a scale, a sequence."""
+"""Draw small diagrams as inline SVG, coloured by the page's style sheet: matrices, bars, a scale, a sequence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import plain
 
-LETTER = 6.7  # the width of a letter
+LETTER = 6.7  # average width of a letter in pixels
 
 
 def heat_map(
@@ -21,7 +21,12 @@ def heat_map(
     cell: int,
     written: Sequence[Sequence[str]] | None = None,
 ) -> Markup:
-    """A matrix of values in [0, 1] as opacity, row and column names beside it, and perhaps numbers written in it."""
+    """Return a matrix of values in [0, 1] as opacity, with names of rows and columns.
+
+    Args:
+        cell: side of a square in pixels.
+        written: text inside each square, if any.
+    """
     left = 8 + round(LETTER * max(map(len, rows), default=0))
     top = 12 + round(0.8 * LETTER * max(map(len, columns), default=0))
     width, height = left + cell * len(columns) + 34, top + cell * len(rows) + 4
@@ -45,7 +50,8 @@ def heat_map(
 
 
 def _square(value: float, x: float, y: float, cell: int, label: str, text: str) -> Markup:
-    # Opacity by the square root, so that a mistake in a hundred can still be seen.
+    """Return one square of the matrix, with its tooltip and text."""
+    # The square root makes a share of one per cent visible.
     opacity = f"{math.sqrt(min(1.0, max(0.0, value))):.2f}"
     box = tag("rect", tag("title", label), x=x, y=y, width=cell - 1, height=cell - 1, fill_opacity=opacity)
     tone = "strong" if value > 0.35 else "weak"
@@ -54,7 +60,7 @@ def _square(value: float, x: float, y: float, cell: int, label: str, text: str) 
 
 
 def bars(values: Sequence[float], *, names: Sequence[str], title: str, family: str, reference: float) -> Markup:
-    """Horizontal bars with their names and values, and a dashed line at `reference`."""
+    """Return horizontal bars with names and values, and a dashed line at `reference`."""
     left, row, width = 10 + round(LETTER * max(map(len, names), default=0)), 19, 400
     most = max([*values, reference]) or 1.0
     across = (width - left - 44) / most
@@ -73,7 +79,7 @@ def bars(values: Sequence[float], *, names: Sequence[str], title: str, family: s
 
 
 def log_scale(marks: Sequence[tuple[str, float, str]], *, title: str) -> Markup:
-    """Positive numbers on one logarithmic line, given as (name, value, class of its colour)."""
+    """Return positive numbers on one logarithmic line; each mark is (name, value, class of its colour)."""
     marks = sorted((mark for mark in marks if mark[1] > 0), key=lambda mark: mark[1])
     low, high = math.log(marks[0][1]), math.log(marks[-1][1])
     width, margin = 440, 62
@@ -91,7 +97,7 @@ def log_scale(marks: Sequence[tuple[str, float, str]], *, title: str) -> Markup:
 
 
 def sequence(values: Sequence[Sequence[float]], *, title: str, family: str) -> Markup:
-    """A short sequence of numbers, a line a channel, without axes."""
+    """Return a short sequence of numbers without axes, one line for each channel."""
     flat = [number for channel in values for number in channel]
     low, high = min(flat, default=0.0), max(flat, default=1.0)
     lines = []

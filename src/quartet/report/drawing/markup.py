@@ -1,4 +1,4 @@
-"""HTML and SVG by function call: text is escaped unless it is markup already, so that nothing can be forgotten."""
+"""Write HTML and SVG by function calls, which escape all text that is not `Markup`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from html import escape
 
 
 class Markup(str):
-    """Text that is markup already and is not escaped again."""
+    """Text that is markup already and needs no escape."""
 
 
 def tag(element: str, *children: object, **attributes: object) -> Markup:
-    """An element with its children: markup as it is, anything else escaped, None left out.
+    """Return an element with its children: markup unchanged, other values escaped, None left out.
 
-    Attributes: `class_` is written class, `aria_label` aria-label; True stands alone; None and False are left out.
+    Attributes: `class_` becomes class, `aria_label` aria-label; True has no value; None and False are left out.
     """
     written = "".join(_attribute(name, value) for name, value in attributes.items())
     if element in ("br", "img", "meta", "wbr"):
@@ -21,7 +21,7 @@ def tag(element: str, *children: object, **attributes: object) -> Markup:
 
 
 def join(*children: object) -> Markup:
-    """Children one after the other; lists are flattened."""
+    """Return the children one after another; lists are flattened."""
     return Markup("".join(_child(child) for child in children))
 
 

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Write numbers for people."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ NARROW_SPACE = "\u202f"
 
 
 def decimals(value: float) -> int:
-    """Digits after the point that leave four significant ones: 0.9312, 2.083, 21.34, 143.2."""
+    """Return the decimals that leave four significant digits: 0.9312, 2.083, 21.34, 143.2."""
     size = abs(value)
     return 4 if size < 1 else 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
 
 
 def plain(value: object) -> str:
-    """A metric to four significant digits."""
+    """Return a metric with four significant digits."""
     if not isinstance(value, int | float) or not finite(value):
         return "–"
     return f"{value:,.{decimals(value)}f}".replace(",", NARROW_SPACE)
 
 
 def grouped(count: int) -> str:
-    """A whole number, its thousands apart: 54 000."""
+    """Return a whole number with its thousands separated: 54 000."""
     return f"{count:,}".replace(",", NARROW_SPACE)
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation, the latter with as many decimals as the mean."""
+    """Return mean ± standard deviation, both with the same decimals."""
     if not values:
         return "–"
     mean, deviation = mean_and_deviation(values)
@@ -36,12 +36,12 @@ def spread(values: Sequence[float]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, to two digits."""
+    """Return a share in per cent, with two digits."""
     return f"{share * 100:.2g}{NARROW_SPACE}%"
 
 
 def compact(value: object) -> str:
-    """A count to three digits with its prefix: 117 k, 1.31 M, 3.2 G."""
+    """Return a count with three digits and its prefix: 117 k, 1.31 M, 3.2 G."""
     if not isinstance(value, int | float) or not finite(value):
         return "–"
     for size, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -51,7 +51,7 @@ def compact(value: object) -> str:
 
 
 def duration(seconds: object) -> str:
-    """Seconds as a clock would say them: 48 s, 3 min 32 s, 2 h 05 min."""
+    """Return seconds as a time: 48 s, 3 min 32 s, 2 h 05 min."""
     if not isinstance(seconds, int | float) or not finite(seconds):
         return "–"
     if seconds < 59.5:
@@ -63,6 +63,7 @@ def duration(seconds: object) -> str:
 
 
 def _three(value: float) -> str:
+    """Return a number with three significant digits."""
     digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     text = f"{value:.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -19,7 +19,7 @@ COLD, MIDDLE, WARM = (33, 92, 160), (244, 243, 239), (190, 62, 38)  # below, at 
 
 
 def as_bytes(x: np.ndarray) -> np.ndarray:
-    """Pixels as uint8: bytes stay, floats are stretched from their smallest to their largest value."""
+    """Return pixels as uint8: bytes unchanged, floats scaled from their lowest to their highest value."""
     import numpy as np
 
     if x.dtype == np.uint8:
@@ -30,7 +30,8 @@ def as_bytes(x: np.ndarray) -> np.ndarray:
 
 
 def signed(x: np.ndarray) -> np.ndarray:
-    """Numbers `(…)` → colours `(…, 3)`: blue below zero, paper at zero, red above, by the largest size in the array."""
+    """Map numbers `(…)` to colours `(…, 3)`: blue below zero, paper white at zero, red above. The largest size is
+    saturated."""
     import numpy as np
 
     x = np.nan_to_num(x.astype(np.float64))
@@ -40,7 +41,7 @@ def signed(x: np.ndarray) -> np.ndarray:
 
 
 def shade(x: np.ndarray) -> np.ndarray:
-    """Weights in [0, 1] `(H, W)` → a grey `(H, W, 4)` that is as opaque as they are large, for light and dark paper."""
+    """Map weights in [0, 1] `(H, W)` to grey `(H, W, 4)` of growing opacity, for light and dark paper."""
     import numpy as np
 
     grey = np.full((*x.shape, 4), 128, dtype=np.uint8)
@@ -49,7 +50,7 @@ def shade(x: np.ndarray) -> np.ndarray:
 
 
 def sheet(pictures_NHWC: np.ndarray, *, columns: int, gap: int = 1) -> np.ndarray:
-    """Pictures `(N, H, W, C)` in rows of `columns`, with transparent gaps: `(H', W', 4)`."""
+    """Arrange pictures `(N, H, W, C)` in rows of `columns`, with transparent gaps: `(H', W', 4)`."""
     import numpy as np
 
     n, h, w, _ = pictures_NHWC.shape
@@ -64,7 +65,7 @@ def sheet(pictures_NHWC: np.ndarray, *, columns: int, gap: int = 1) -> np.ndarra
 
 
 def data_uri(pixels_HWC: np.ndarray) -> str:
-    """uint8 pixels of 1, 3 or 4 channels as a PNG data URI."""
+    """Return uint8 pixels of 1, 3 or 4 channels as a PNG data URI."""
     from PIL import Image
 
     picture = Image.fromarray(pixels_HWC[..., 0] if pixels_HWC.shape[-1] == 1 else pixels_HWC)
@@ -74,18 +75,19 @@ def data_uri(pixels_HWC: np.ndarray) -> str:
 
 
 def image(pixels_HWC: np.ndarray, *, alt: str, width: int | None = None) -> Markup:
-    """A picture whose pixels stay square; `width` in CSS pixels, at most the column's."""
+    """Return a picture whose pixels stay square; `width` in CSS pixels, at most the column's width."""
     style = None if width is None else f"width:{width}px"
     return tag("img", class_="pixels", src=data_uri(pixels_HWC), alt=alt, style=style)
 
 
 def with_channels(x: np.ndarray) -> np.ndarray:
-    """Pictures `(N, H, W)` or `(N, H, W, C)` → `(N, H, W, C)`."""
+    """Add a channel axis where it is missing: `(N, H, W)` or `(N, H, W, C)` → `(N, H, W, C)`."""
     return x[..., None] if x.ndim == 3 else x
 
 
 def strip(images: Sequence[np.ndarray], *, columns: int, alt: str, width: int) -> Markup:
-    """Several pictures as one image, about `width` CSS pixels wide: a multiple of its own width, to be crisp."""
+    """Return several pictures as one image of about `width` CSS pixels: a multiple of its own width, for sharp
+    pixels."""
     import numpy as np
 
     pixels = sheet(with_channels(np.stack(list(images))), columns=columns)

@@ -1,4 +1,4 @@
-"""Language: how the net writes on."""
+"""Show evidence of language modelling: the net's continuations of prompts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from quartet.report.table import missing
 
 
 def panels(run: Run, *, family: str) -> Markup:
+    """Return the completions of a language run."""
     completions = run.texts.get("completions") or []
     if not completions:
         return missing("The completions are missing.")
@@ -23,12 +24,14 @@ def panels(run: Run, *, family: str) -> Markup:
 
 
 def _how(run: Run) -> str:
+    """Return a sentence on how the text was sampled."""
     sampling = run.texts.get("sampling") or {}
-    said = "The coloured words were given; the rest is the net's, the first it wrote."
+    text = "The coloured words were given; the rest is the net's, the first it wrote."
     known = [name for name in ("temperature", "top_p", "seed") if name in sampling]
     named = [f"{name.replace('_', '-')} {sampling[name]}" for name in known]
-    return said + (f" Drawn with {', '.join(named)}." if named else "")
+    return text + (f" Drawn with {', '.join(named)}." if named else "")
 
 
 def _passage(prompt: str, continuation: str) -> Markup:
+    """Return a prompt and its continuation."""
     return tag("figure", tag("blockquote", tag("b", prompt), continuation), class_="passage")

@@ -1,4 +1,4 @@
-"""Translation: sentences beside their references, and what the decoder looked at.
+"""Show evidence of translation: sentences with their references, and attention maps.
 
 Shape suffixes: H heads, T target tokens, S source tokens.
 """
@@ -16,30 +16,33 @@ from quartet.report.table import missing
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_SENTENCES, MOST_MAPS, MOST_TOKENS = 12, 4, 40
+MAX_SENTENCES, MAX_MAPS, MAX_TOKENS = 12, 4, 40
 
 
 def panels(run: Run, *, family: str) -> Markup:
+    """Return all evidence of a translation run."""
     return join(_translations(run), _attention(run, family))
 
 
 def _translations(run: Run) -> Markup:
+    """Return sentences with source, reference and the net's translation."""
     translations = run.texts.get("translations") or []
     if not translations:
         return missing("The translations are missing.")
     search = run.texts.get("search") or {}
-    said = "Sentences drawn before anything was translated, so none of them is chosen."
-    said += f" Beam search keeps {search['beam']} at a time." if "beam" in search else ""
+    text = "Sentences drawn before anything was translated, so none of them is chosen."
+    text += f" Beam search keeps {search['beam']} at a time." if "beam" in search else ""
     signature = run.texts.get("bleu_signature")
     return join(
         tag("h4", "Translations"),
-        tag("p", said, class_="note"),
-        [_pair(translation) for translation in translations[:MOST_SENTENCES]],
+        tag("p", text, class_="note"),
+        [_pair(translation) for translation in translations[:MAX_SENTENCES]],
         tag("p", "BLEU as ", tag("code", signature), class_="note") if signature else None,
     )
 
 
 def _pair(translation: dict[str, Any]) -> Markup:
+    """Return one sentence with its translations; the greedy one only where it differs."""
     lines = [("Source", "source", None), ("Reference", "reference", None), ("System", "beam", "system")]
     if translation.get("greedy") not in (None, translation.get("beam")):
         lines.append(("Greedy", "greedy", "greedy"))
@@ -52,20 +55,22 @@ def _pair(translation: dict[str, Any]) -> Markup:
 
 
 def _attention(run: Run, family: str) -> Markup:
+    """Return the attention maps of some sentences."""
     arrays, sentences = run.arrays, run.texts.get("attention") or []
     found = [(arrays[f"attention_{i}"], tokens) for i, tokens in enumerate(sentences) if f"attention_{i}" in arrays]
     if not found:
         return missing("The attention maps are missing.")
-    said = (
+    text = (
         "A row is a word piece as it was written, a column one of the source; the stronger the colour, the more it was "
         "looked at. Large is the mean over heads, small is each head."
     )
-    maps = [_map(weights_HTS, tokens, family) for weights_HTS, tokens in found[:MOST_MAPS]]
-    return join(tag("h4", "Attention"), tag("p", said, class_="note"), maps)
+    maps = [_map(weights_HTS, tokens, family) for weights_HTS, tokens in found[:MAX_MAPS]]
+    return join(tag("h4", "Attention"), tag("p", text, class_="note"), maps)
 
 
 def _map(weights_HTS: np.ndarray, tokens: dict[str, list[str]], family: str) -> Markup:
-    weights_HTS = weights_HTS[:, :MOST_TOKENS, :MOST_TOKENS]
+    """Return one sentence's attention `(H, T, S)`: the mean over heads large, each head small."""
+    weights_HTS = weights_HTS[:, :MAX_TOKENS, :MAX_TOKENS]
     _, t, s = weights_HTS.shape
     rows = _names(tokens["target_tokens"], t)
     columns = _names(tokens["source_tokens"], s)
@@ -81,5 +86,5 @@ def _map(weights_HTS: np.ndarray, tokens: dict[str, list[str]], family: str) -> 
 
 
 def _names(tokens: list[str], count: int) -> list[str]:
-    """As many names as there are rows or columns; a token that is only a space can still be seen."""
+    """Return `count` names of tokens, a visible mark for a token that is only a space."""
     return [str(token).strip() or "␣" for token in [*tokens, *[" "] * count][:count]]

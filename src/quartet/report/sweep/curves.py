@@ -1,4 +1,4 @@
-"""The learning curves of all trials of a study: who was stopped where, and what by then the best had reached."""
+"""Draw the learning curves of all trials of a sweep: where each stopped, and how good the best was by then."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.report.drawing.numerals import compact
 from quartet.report.run import finite
-from quartet.report.study.canvas import BEST, escaped, put_label, put_legend, standing_out, title_of, titled_axes
-from quartet.report.study.trials import SIGN, Mode, Trial, best, state_of, worst_shown
+from quartet.report.sweep.canvas import BEST, add_label, add_legend, escape_dollars, highlight, title_of, titled_axes
+from quartet.report.sweep.trials import SIGN, Mode, Trial, best, state_of, worst_shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The states are told apart by the colour, and by what a curve ends with.
+# Colour and end mark show a trial's state.
 CURVES: dict[str, dict[str, Any]] = {
     "finished": {"color": "#3b6ea5", "lw": 1.0, "alpha": 0.75},
     "stopped": {"color": "#999999", "lw": 0.8, "marker": "o", "ms": 3.5, "markevery": [-1]},
@@ -23,9 +23,9 @@ CURVES: dict[str, dict[str, Any]] = {
 
 
 def learning_curves(trials: Sequence[Trial], *, objective: str, mode: Mode, clock: str = "samples") -> Figure:
-    """The objective against time, in units of `clock`, for every trial that reported, the best one labelled.
+    """Draw the objective against time for every trial that reported; label the best trial. Time is in units of `clock`.
 
-    Values that are much worse than most leave the figure. A trial's line has the gid `trial-<number>`.
+    Values much worse than most lie outside the figure. A trial's line has the gid `trial-<number>`.
     """
     from matplotlib.ticker import FuncFormatter
 
@@ -45,13 +45,13 @@ def learning_curves(trials: Sequence[Trial], *, objective: str, mode: Mode, cloc
     low, high = min(ends) - pad, max(ends) + pad
     for trial, points in curves:
         look = {**({"marker": "."} if len(points) == 1 else {}), **CURVES.get(state_of(trial), CURVES["running"])}
-        look |= standing_out() if trial is winner else {}
+        look |= highlight() if trial is winner else {}
         axes.plot(*zip(*points, strict=True), gid=f"trial-{trial.number}", **look)
         if trial is winner:
             x, y = points[-1]
-            put_label(axes, x, min(max(y, low), high), f"trial {trial.number}", right=True, color=BEST, weight="bold")
-    axes.set(xlabel=escaped(clock), ylabel=escaped(objective), ylim=(low, high))
+            add_label(axes, x, min(max(y, low), high), f"trial {trial.number}", right=True, color=BEST, weight="bold")
+    axes.set(xlabel=escape_dollars(clock), ylabel=escape_dollars(objective), ylim=(low, high))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
     axes.spines[["top", "right"]].set_visible(False)
-    put_legend(figure, [trial for trial, _ in curves], winner, CURVES)
+    add_legend(figure, [trial for trial, _ in curves], winner, CURVES)
     return figure

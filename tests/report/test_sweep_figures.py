@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from quartet.report.study import Mode, Trial, best, learning_curves, parallel_coordinates, table
-from quartet.report.study.canvas import BEST
-from quartet.report.study.coordinates import ABSENT
+from quartet.report.sweep import Mode, Trial, best, learning_curves, parallel_coordinates, table
+from quartet.report.sweep.canvas import BEST
+from quartet.report.sweep.coordinates import ABSENT
 
 STUDY = [
     Trial(0, {"lr": 1e-3, "net": "rnn"}, "finished", 0.5, [(1000, 0.9), (2000, 0.5)]),

@@ -1,4 +1,4 @@
-"""Nets beside each other on the page: the verdicts, what was matched, a table of the nets and one of their pairs."""
+"""Draw a comparison on the page: the verdicts, the matched conditions, a table of the nets and one of their pairs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_valu
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration
 from quartet.report.fronts import fronts
-from quartet.report.run import Cell, arrow, metric_name
-from quartet.report.table import exact, missing, named, number, spread_data, table
+from quartet.report.run import ExperimentRuns, arrow, metric_name
+from quartet.report.table import exact, experiment_link, missing, number_cell, spread_with_values, table
 
 
 def verdicts(contested: Sequence[Comparison]) -> Markup:
-    """What was shown and what was not, of each task and data set by itself."""
+    """Return the section of verdicts, one block for each task and data set."""
     common = common_caveats(contested)
     return tag(
         "section",
         tag("h2", "Verdicts"),
         tag("p", "Nets are compared on one task and one data set, never across. Each heading leads to its evidence."),
-        tag("div", [_said(comparison, common) for comparison in contested], class_="contests"),
+        tag("div", [_verdict_list(comparison, common) for comparison in contested], class_="contests"),
         [tag("p", note, class_="note") for note in common],
-        tag("details", tag("summary", "The rule, laid down before any result"), [tag("p", said) for said in RULE]),
+        tag("details", tag("summary", "The rule, laid down before any result"), [tag("p", text) for text in RULE]),
     )
 
 
-def _said(comparison: Comparison, common: Sequence[str]) -> Markup:
-    said = zip(comparison.verdicts, comparison.ordered, strict=True)
-    items = [tag("li", words, class_="shown" if difference.shown else None) for words, difference in said]
+def _verdict_list(comparison: Comparison, common: Sequence[str]) -> Markup:
+    """Return a comparison's title, scores, verdicts and own caveats."""
+    pairs = zip(comparison.verdicts, comparison.ordered, strict=True)
+    items = [tag("li", words, class_="shown" if difference.shown else None) for words, difference in pairs]
     return tag(
         "div",
         tag("h3", tag("a", comparison.title, href=f"#{anchor(comparison)}")),
@@ -41,17 +42,17 @@ def _said(comparison: Comparison, common: Sequence[str]) -> Markup:
     )
 
 
-def beside(comparison: Comparison) -> Markup:
-    """What was matched in words, the nets, their pairs, and quality against cost."""
-    drawn = fronts(comparison)
+def comparison_section(comparison: Comparison) -> Markup:
+    """Return the matched conditions, the table of nets, the table of pairs, and the charts of quality against cost."""
+    charts = fronts(comparison)
     return join(
         tag("h4", "What was matched, and what was not"),
-        tag("ul", [_condition(c.what, c.said, c.same) for c in matched(comparison.cells)], class_="matched"),
+        tag("ul", [_condition(c.name, c.text, c.same) for c in matched(comparison.experiments)], class_="matched"),
         _nets(comparison),
         _pairs(comparison),
-        tag("h4", "Quality against cost") if drawn else None,
-        tag("p", FRONTS, class_="note") if drawn else None,
-        tag("div", drawn, class_="curves") if drawn else None,
+        tag("h4", "Quality against cost") if charts else None,
+        tag("p", FRONTS, class_="note") if charts else None,
+        tag("div", charts, class_="curves") if charts else None,
     )
 
 
@@ -61,31 +62,33 @@ FRONTS = (
 )
 
 
-def _condition(what: str, said: str, same: bool) -> Markup:
-    return tag("li", tag("strong", what), ": ", said, class_="same" if same else "differs")
+def _condition(name: str, text: str, same: bool) -> Markup:
+    return tag("li", tag("strong", name), ": ", text, class_="same" if same else "differs")
 
 
 def _nets(comparison: Comparison) -> Markup:
+    """Return the table of nets: test metric with interval, and costs."""
     metric = f"{metric_name(comparison.metric)} {arrow(comparison.metric)}".strip()
     head = ("experiment", metric, "95 % interval", "parameters", "FLOPs / sample", "samples seen", "training", "seeds")
-    return table([_net(comparison, cell) for cell in comparison.cells], head=head, caption=NETS)
+    return table([_net(comparison, experiment) for experiment in comparison.experiments], head=head, caption=NETS)
 
 
-def _net(comparison: Comparison, cell: Cell) -> list[Markup]:
-    values = cell.values(f"test/{comparison.metric}")
+def _net(comparison: Comparison, experiment: ExperimentRuns) -> list[Markup]:
+    values = experiment.values(f"test/{comparison.metric}")
     return [
-        named(cell),
-        tag("td", spread_data(values), class_="lead"),
-        tag("td", interval(comparison.estimate(cell)), class_="number"),
-        number(cell.numbers("parameters"), compact),
-        number(cell.numbers("flops"), compact),
-        number(cell.numbers("samples_seen"), compact),
-        number(cell.numbers("train_seconds"), duration),
+        experiment_link(experiment),
+        tag("td", spread_with_values(values), class_="lead"),
+        tag("td", interval(comparison.estimate(experiment)), class_="number"),
+        number_cell(experiment.numbers("parameters"), compact),
+        number_cell(experiment.numbers("flops"), compact),
+        number_cell(experiment.numbers("samples_seen"), compact),
+        number_cell(experiment.numbers("train_seconds"), duration),
         tag("td", ", ".join(map(str, values)) or "–"),
     ]
 
 
 def _pairs(comparison: Comparison) -> Markup:
+    """Return the table of pairs: difference, p values and verdict."""
     if not any(difference.seeds for difference in comparison.differences):
         return missing("No two nets have a seed in common.")
     rows = [_pair(comparison, difference) for difference in comparison.differences]
@@ -106,8 +109,10 @@ def _pair(comparison: Comparison, difference: Difference) -> list[Markup]:
 
 
 def _p(p: float) -> Markup:
+    """Return a p value in a table's cell, – for nan."""
     return tag("td", "–" if math.isnan(p) else tag("data", p_value(p), value=exact(p)), class_="number")
 
 
 def anchor(comparison: Comparison) -> str:
+    """Return the id of a comparison's heading."""
     return "".join(c if c.isalnum() else "-" for c in f"compare-{comparison.task}-{comparison.data}")

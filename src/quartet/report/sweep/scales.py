@@ -1,4 +1,4 @@
-"""Axes of parallel coordinates: from the values of a parameter, or the scores, to places from 0 to 1."""
+"""Map parameter values and scores to places from 0 to 1, for the axes of parallel coordinates."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 
 from quartet.report.drawing.chart import ticks
 from quartet.report.run import finite
-from quartet.report.study.trials import Mode, score_text, value_text, worst_shown
+from quartet.report.sweep.trials import Mode, score_text, value_text, worst_shown
 
-NEAREST = 0.055  # between the labels of an axis
-MOST_LABELS = 16
-MOST_VALUES = 6  # numbers that are labelled each; more of them are labelled by round ones
+MIN_DISTANCE = 0.055  # between two labels of an axis
+MAX_LABELS = 16
+MAX_VALUES = 6  # numbers that each get a label; an axis of more numbers has round labels
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from 0 to 1: where a value is, by the value and its trial's share of the ranks, and `(place, label)`s."""
+    """An axis from 0 to 1. `place` maps a value and its trial's share of the ranks to a place; `labels`: `(place,
+    label)`."""
 
     place: Callable[[Any, float], float]
     labels: Sequence[tuple[float, str]]
@@ -26,17 +27,18 @@ class Scale:
 
 
 def scale_of(values: Sequence[Any], *, log: bool) -> Scale:
-    """Numbers by size; categories, among them numbers that are mixed with something else, one above the other."""
+    """Return an axis for a parameter: numbers by size, other values as categories at equal distances."""
     if all(finite(value) for value in values):
         return _numeric(values, log=log, written=value_text)
     numbers = [value_text(value) for value in sorted({value for value in values if finite(value)})]
     names = list(dict.fromkeys(numbers + sorted({value_text(value) for value in values if not finite(value)})))
     at = {name: i / (len(names) - 1) if len(names) > 1 else 0.5 for i, name in enumerate(names)}
-    labelled = names[:: math.ceil(len(names) / MOST_LABELS)]
-    return Scale(lambda value, share: at[value_text(value)] + beside(share), [(at[name], name) for name in labelled])
+    labelled = names[:: math.ceil(len(names) / MAX_LABELS)]
+    return Scale(lambda value, share: at[value_text(value)] + offset(share), [(at[name], name) for name in labelled])
 
 
 def _numeric(values: Sequence[float], *, log: bool, written: Callable[[float], str]) -> Scale:
+    """Return an axis for numbers, with labels at both ends and at values or round numbers between."""
     low, high = min(values), max(values)
     log = log and low > 0
     warp = math.log if log else float
@@ -46,19 +48,19 @@ def _numeric(values: Sequence[float], *, log: bool, written: Callable[[float], s
         return (warp(value) - start) / length if length else 0.5
 
     inner: Iterable[float] = sorted(set(values))
-    if len(set(values)) > MOST_VALUES and log:
+    if len(set(values)) > MAX_VALUES and log:
         inner = (10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1))
-    elif len(set(values)) > MOST_VALUES:
+    elif len(set(values)) > MAX_VALUES:
         inner = (value for value in ticks(low, high, 4) if low <= value <= high)
     labelled = [low, high] if length else [low]
     for value in inner:
-        if all(abs(place(value) - place(other)) >= NEAREST for other in labelled):
+        if all(abs(place(value) - place(other)) >= MIN_DISTANCE for other in labelled):
             labelled.append(value)
     return Scale(place, [(place(value), written(value)) for value in labelled], log)
 
 
 def objective_scale(scores: Sequence[float], mode: Mode, *, log: bool) -> Scale:
-    """By size, but what is worse than `worst_shown` is at the axis' end, whose label says so."""
+    """Return the axis of the scores. Scores worse than `worst_shown` lie at the axis' end, whose label says so."""
     if not scores:
         return Scale(lambda score, share: 0.5, [])
     worst = worst_shown(scores, mode)
@@ -69,6 +71,6 @@ def objective_scale(scores: Sequence[float], mode: Mode, *, log: bool) -> Scale:
     return Scale(lambda score, share: scale.place(clip(score, worst), share), labels, scale.log)
 
 
-def beside(share: float) -> float:
-    """Lines through one category lie side by side, the better above, that one sees how many they are."""
+def offset(share: float) -> float:
+    """Return a small shift, higher for better trials, so that lines through one category lie side by side."""
     return 0.05 * (0.5 - share)
