@@ -85,14 +85,14 @@ def test_runs_are_found_by_their_tags_and_known_while_they_live(store: MLflow) -
     assert store.find({"folder": "/nowhere"}) == []
     store.metrics(old, {"a": 0.1 + 0.2}, step=3)
     store.tags(old, {"kind": None, "more": "yes"})
-    known = store.known(old)
+    known = store.run_data(old)
     assert known is not None
     assert known.metrics == {"a": 0.1 + 0.2}
     assert "kind" not in known.tags
     assert known.tags["more"] == "yes"
     client(store).delete_run(old)
-    assert store.known(old) is None
-    assert store.known("0" * 32) is None
+    assert store.run_data(old) is None
+    assert store.run_data("0" * 32) is None
     assert store.find({"folder": "/it's/here"}) == [new]
 
 
@@ -109,8 +109,8 @@ def test_a_table_is_written_in_place_of_an_earlier_one(store: MLflow, monkeypatc
 
 def test_looking_for_a_store_makes_none(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/none.db"
-    assert not MLflow(uri=uri, experiment="quartet", system_metrics=False, model=True).is_there()
+    assert not MLflow(uri=uri, experiment="quartet", system_metrics=False, model=True).store_readable()
     away = MLflow(uri="http://127.0.0.1:9", experiment="quartet", system_metrics=False, model=True)
-    assert not away.is_there()
-    assert not NoTracking().is_there()
+    assert not away.store_readable()
+    assert not NoTracking().store_readable()
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
-"""What a run tells MLflow, or nobody. Importing this imports no mlflow: that waits for the first run."""
+"""Track runs in MLflow, or nowhere. The import of this package loads no mlflow; the first tracked run does."""
 
 from quartet.tracking.mlflow_tracker import MLflow
 from quartet.tracking.registry import Registry, Version
-from quartet.tracking.tracker import Known, Metrics, NoTracking, Status, Tracker
+from quartet.tracking.tracker import Metrics, NoTracking, RunData, Status, Tracker
 
-__all__ = ["Known", "MLflow", "Metrics", "NoTracking", "Registry", "Status", "Tracker", "Version"]
+__all__ = ["MLflow", "Metrics", "NoTracking", "Registry", "RunData", "Status", "Tracker", "Version"]

@@ -1,4 +1,4 @@
-"""Parameters, tags and names in the shape and the lengths that MLflow's store takes."""
+"""Shape parameters, tags and names as MLflow's store takes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ TAG_LENGTH, NAME_LENGTH = 8000, 250  # characters
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """A nested tree as `{"net.width": "32", …}`: strings as they are, the rest as JSON (null, true, [1, 2])."""
+    """Return nested settings as `{"net.width": "32", …}`: strings unchanged, other values as JSON (null, true, [1,
+    2])."""
     flat: dict[str, str] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
@@ -25,8 +26,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def labels(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
-    """The tags, and those of MLflow's own that its runs table and its tree of runs go by."""
+def mlflow_tags(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
+    """Return the tags, with MLflow's own tags for its table of runs and its tree of runs."""
     own = {"mlflow.source.name": sys.argv[0] or "python", "mlflow.source.type": "LOCAL"}
     with suppress(OSError, KeyError, ImportError):  # a container's user may have no name
         own["mlflow.user"] = getpass.getuser()
@@ -34,15 +35,15 @@ def labels(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
         own["mlflow.source.git.commit"] = str(tags["git_commit"])
     if parent:
         own["mlflow.parentRunId"] = parent
-    return own | {allowed(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
+    return own | {allowed_name(key): str(value)[:TAG_LENGTH] for key, value in tags.items()}
 
 
-def alias(rank: str, data: str) -> str:
-    """`champion-fashion_mnist`, what a version is called that has this rank on a data set; with the characters that an
-    alias may have."""
+def version_alias(rank: str, data: str) -> str:
+    """Return the alias of a rank on a data set, such as `champion-fashion_mnist`, in the characters that MLflow
+    allows."""
     return re.sub(r"[^\w-]", "_", f"{rank}-{data}")
 
 
-def allowed(name: str) -> str:
-    """A name with the characters that MLflow allows."""
+def allowed_name(name: str) -> str:
+    """Return a name with the characters and the length that MLflow allows."""
     return re.sub(r"[^\w\-. :/]", "_", name)[:NAME_LENGTH]

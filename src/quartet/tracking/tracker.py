@@ -1,6 +1,6 @@
-"""Tracking as the pipeline sees it: a driver that starts and finishes runs, a training process that logs metrics.
+"""Define the trackers' interface: a driver starts and finishes runs, a training process logs metrics.
 
-`NoTracking` is the one for machines without mlflow; `store.MLflow` the one that keeps everything.
+`NoTracking` is for machines without mlflow; `mlflow_tracker.MLflow` stores everything.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a store holds of a run: its tags, and the last value of each metric."""
+class RunData:
+    """A run's tags and the last value of each metric, as the store has them."""
 
     tags: dict[str, str]
     metrics: dict[str, float]
 
 
 class Metrics(ABC):
-    """Where the training process logs its metrics; a context manager that closes at the end."""
+    """Receiver of a training's metrics; a context manager that closes at the end."""
 
     @abstractmethod
     def log(self, values: Mapping[str, float], *, step: int) -> None:
-        """Take numbers named `split/name` at `step` samples seen; returns at once."""
+        """Take numbers named `split/name` at `step` samples seen; return at once."""
 
     @abstractmethod
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining numbers."""
 
     def __enter__(self) -> Metrics:
         return self
@@ -49,10 +49,10 @@ class Metrics(ABC):
 
 
 class Tracker(ABC):
-    """Tracking as the pipeline sees it. `uri` is absolute and may be handed to other processes; None: no tracking."""
+    """Interface of a tracker. `uri` is absolute and valid in other processes; None means no tracking."""
 
     uri: str | None
-    stores_model: bool  # whether `model` does anything, since exporting for it takes seconds
+    stores_model: bool  # whether `model` stores anything: an export for nothing would take seconds
 
     @abstractmethod
     def start(
@@ -65,15 +65,20 @@ class Tracker(ABC):
         resume: str | None = None,
         parent: str | None = None,
     ) -> str:
-        """Create a run, or go on with the run `resume`, and return its id ("" without tracking).
+        """Create a run, or resume the run `resume`; return its id ("" without tracking).
 
-        `params` is the resolved configuration, nested; `dataset` holds name, digest and path. `parent` is the id of
-        the run that this one is shown under. Raises `QuartetError` where the store cannot be used.
+        Args:
+            params: the resolved configuration, nested.
+            dataset: name, digest and path.
+            parent: the id of the run under which MLflow shows this one.
+
+        Raises `QuartetError` where the store cannot be used.
         """
 
     @abstractmethod
     def attach(self, run: str, *, unsent: Path | None = None) -> Metrics:
-        """The metrics of `run`, in the process that trains (rank 0). What cannot be sent ends in the csv `unsent`."""
+        """Return the metrics of `run`, for the training process (rank 0). The csv `unsent` gets metrics that were not
+        sent."""
 
     @abstractmethod
     def metrics(self, run: str, values: Mapping[str, float], *, step: int) -> None:
@@ -81,15 +86,15 @@ class Tracker(ABC):
 
     @abstractmethod
     def tags(self, run: str, values: Mapping[str, str | None]) -> None:
-        """Set tags, in place of earlier ones of the same name; None takes a tag away."""
+        """Set tags, replacing earlier ones of the same name; None deletes a tag."""
 
     @abstractmethod
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
-        """Say that the run used `dataset` (name, digest, path, …) for `context`: training, evaluation."""
+        """Record that the run used `dataset` (name, digest, path, …) for `context`: training, evaluation."""
 
     @abstractmethod
     def artifact(self, run: str, path: Path, *, folder: str | None = None) -> None:
-        """Store a file, or a folder with what is in it, below `folder`."""
+        """Store a file, or a folder with its content, below `folder`."""
 
     @abstractmethod
     def figure(self, run: str, name: str, figure: Figure) -> None:
@@ -101,27 +106,29 @@ class Tracker(ABC):
 
     @abstractmethod
     def table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Store rows as the table `name`, such as "runs.json", in place of an earlier one."""
+        """Store rows as the table `name`, such as "runs.json", replacing an earlier one."""
 
     @abstractmethod
-    def is_there(self) -> bool:
-        """Whether the store can be read as it is; asking makes none."""
+    def store_readable(self) -> bool:
+        """Return whether the store exists and answers. The query creates none."""
 
     @abstractmethod
-    def known(self, run: str) -> Known | None:
-        """What the store holds of `run`; None where it holds no such run, or it was deleted."""
+    def run_data(self, run: str) -> RunData | None:
+        """Return tags and metrics of `run`; None for an unknown or deleted run."""
 
     @abstractmethod
     def find(self, tags: Mapping[str, str]) -> list[str]:
-        """The runs of this experiment with these tags, the oldest first; a % in a value stands for any text."""
+        """Return the ids of this experiment's runs with these tags, the oldest first; % in a value stands for any
+        text."""
 
     @abstractmethod
     def registry(self) -> AbstractContextManager[Registry]:
-        """The store's registered models, of a database file for this process alone. QuartetError where it refuses."""
+        """Open the store's model registry, locked where the store is a file. Raise `QuartetError` for errors of the
+        store."""
 
     @abstractmethod
     def model(self, run: str, folder: Path, *, name: str = "model") -> str | None:
-        """Store what `quartet.export.export` left in `folder`, to be loaded as `runs:/<run>/<name>`; return its uri."""
+        """Store the result of `quartet.export.export` in `folder` as `runs:/<run>/<name>`; return its uri."""
 
     @abstractmethod
     def finish(self, run: str, status: Status) -> None:
@@ -129,7 +136,7 @@ class Tracker(ABC):
 
 
 class NoTracking(Tracker):
-    """Tracks nothing; needs no mlflow."""
+    """Tracker that stores nothing and needs no mlflow."""
 
     uri = None
     stores_model = False
@@ -161,10 +168,10 @@ class NoTracking(Tracker):
     def table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         pass
 
-    def is_there(self) -> bool:
+    def store_readable(self) -> bool:
         return False
 
-    def known(self, run: str) -> Known | None:
+    def run_data(self, run: str) -> RunData | None:
         return None
 
     def find(self, tags: Mapping[str, str]) -> list[str]:
@@ -181,7 +188,7 @@ class NoTracking(Tracker):
 
 
 class NoMetrics(Metrics):
-    """Forgets every number."""
+    """Metrics that discard every number."""
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Where the store is: its address, whether it answers, and who may create it."""
+"""Resolve the store's uri, check that it answers, and lock it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ REACH_SECONDS = 4.0
 
 
 def absolute(uri: str) -> str:
-    """`uri` with the path of an SQLite file made absolute, so that it means the same in every process."""
+    """Return `uri` with an absolute path of an SQLite file, so that it is valid in every process."""
     path, question, options = uri.removeprefix("sqlite:///").partition("?")
     if not uri.startswith("sqlite:///") or not path:
         return uri
     return f"sqlite:///{Path(path).expanduser().absolute()}{question}{options}"
 
 
-def chosen(uri: str | None) -> str:
-    """The store at `uri`; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the working directory."""
+def resolve_uri(uri: str | None) -> str:
+    """Return the store's uri; None takes MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db` in the working directory."""
     return absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
 
 
-def made(uri: str) -> bool:
-    """Whether there is anything to ask: an SQLite file may not have been made yet, and asking would make it."""
+def store_exists(uri: str) -> bool:
+    """Return whether there is a store to query. A query would create a missing SQLite file."""
     file = database(uri)
     return file is None or file.exists()
 
 
-def reach(uri: str) -> None:
-    """Refuse a server that does not answer; any answer will do, since a proxy may guard this address."""
+def check_reachable(uri: str) -> None:
+    """Raise `QuartetError` for a server that does not answer. Any answer is enough, since a proxy may guard this
+    address."""
     if not uri.startswith(("http://", "https://")):
         return
     try:
@@ -43,7 +44,7 @@ def reach(uri: str) -> None:
         pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        if "CERTIFICATE" not in str(reason):  # MLflow has settings of its own for certificates
+        if "CERTIFICATE" not in str(reason):  # MLflow has its own settings for certificates
             raise QuartetError(
                 f"tracking.uri: no MLflow server answers at {uri} ({reason}).\n"
                 "Start it, give another tracking.uri (or MLFLOW_TRACKING_URI), or tracking=none."
@@ -51,8 +52,8 @@ def reach(uri: str) -> None:
 
 
 @contextmanager
-def alone(uri: str) -> Iterator[None]:
-    """Hold a lock beside an SQLite file, also where this thread holds it already; a server looks after itself."""
+def lock_store(uri: str) -> Iterator[None]:
+    """Hold a lock for an SQLite file, also where this thread holds it already; a server needs none."""
     file = database(uri)
     if file is None:
         yield
@@ -65,12 +66,12 @@ def alone(uri: str) -> Iterator[None]:
 
 
 def database(uri: str) -> Path | None:
-    """The SQLite file that `uri` names, if it names one."""
+    """Return the path of the SQLite file in `uri`, None without one."""
     path = uri.removeprefix("sqlite:///").partition("?")[0]
     return Path(path) if uri.startswith("sqlite:///") and path else None
 
 
-def artifact_place(uri: str) -> str | None:
-    """Artifacts lie beside an SQLite file, wherever the process was started; a server chooses their place."""
+def artifact_location(uri: str) -> str | None:
+    """Return the artifacts' folder next to an SQLite file, absolute; None for a server, which chooses it."""
     file = database(uri)
     return None if file is None else (file.parent / "mlruns").as_uri()

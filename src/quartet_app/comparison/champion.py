@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from quartet.report import Run
 from quartet.report.comparing.statistics import welch
 from quartet.report.run import ExperimentRuns, comparable_experiments, metric_name
-from quartet.tracking.labels import alias
+from quartet.tracking.labels import version_alias
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def register_candidate(registry: Registry, candidate: Candidate) -> str:
     version = next((one for one in versions.values() if one.run == run), None)
     if version is None:
         version = registry.register(name, run=run, tags=candidate.tags)
-    champion, challenger = (alias(rank, candidate.data) for rank in ("champion", "challenger"))
+    champion, challenger = (version_alias(rank, candidate.data) for rank in ("champion", "challenger"))
     present = versions.get(aliases.get(champion, 0))
     # The plain names are this data set's where nobody, or its own champion, has them.
     leads = "champion" not in aliases or (present is not None and aliases["champion"] == present.number)

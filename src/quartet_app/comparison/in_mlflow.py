@@ -15,14 +15,14 @@ from quartet.report import Run
 from quartet.report.comparison_figures import comparison_figures
 from quartet.report.run import group_by_experiment, mean_and_deviation
 from quartet.report.table import results
-from quartet.tracking.labels import allowed
+from quartet.tracking.labels import allowed_name
 from quartet.types import QuartetError
 from quartet_app.comparison.champion import register
 from quartet_app.config.project import REPOSITORY
 from quartet_app.run.run_folder import git_commit
 
 if TYPE_CHECKING:
-    from quartet.tracking import Known, Tracker
+    from quartet.tracking import RunData, Tracker
     from quartet.tracking.tracker import Status
 
 PARENT, LINKS, STUDY = "mlflow.parentRunId", "comparisons", "study"  # tags of a compared run
@@ -46,7 +46,7 @@ def track(runs: Sequence[Run], *, out: Path, registers: bool) -> list[str]:
         return [f"MLflow: {error}"]
 
 
-def store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, Known]] | None:
+def store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, RunData]] | None:
     """The store that tracked the runs, with what it holds of each; None where none was tracked.
 
     QuartetError where there is no such store here, or more than one.
@@ -64,8 +64,8 @@ def store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, Known]] | None:
         raise QuartetError(f"the runs are in several stores ({', '.join(map(str, trackers))}), and so in no comparison")
     (tracker,) = trackers.values()
     known = {}
-    if tracker.is_there():
-        held = {run["mlflow_run_id"]: tracker.known(run["mlflow_run_id"]) for run in tracked}
+    if tracker.store_readable():
+        held = {run["mlflow_run_id"]: tracker.run_data(run["mlflow_run_id"]) for run in tracked}
         known = {run: content for run, content in held.items() if content is not None}
     if not known:
         raise QuartetError(
@@ -74,7 +74,7 @@ def store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, Known]] | None:
     return tracker, known
 
 
-def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, Known], out: Path) -> str:
+def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, RunData], out: Path) -> str:
     """Make or update the comparison's run, and put the `known` runs below it; returns what to say."""
     tags = {"kind": "comparison", "folder": str(out.resolve())}
     earlier = tracker.find(tags)
@@ -104,7 +104,7 @@ def study(folder: Path) -> str:
     return "quartet" if name == "reports" else name.removesuffix("/reports")
 
 
-def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, Known], name: str) -> None:
+def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, RunData], name: str) -> None:
     """Put the runs below the comparison, by the names that the pages of MLflow filter by, and into the study `name`
     where they are in none; let go of earlier ones."""
     for run in runs:
@@ -112,7 +112,7 @@ def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, 
             continue
         tags = {name: str(run[name]) for name in NAMES if run[name] is not None and name not in content.tags}
         above = content.tags.get(PARENT)
-        if above != parent and (above is None or tracker.known(above) is None):
+        if above != parent and (above is None or tracker.run_data(above) is None):
             tags[PARENT] = parent
         links = content.tags.get(LINKS, "").split()
         if parent not in links:
@@ -120,7 +120,7 @@ def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, 
         tags |= {} if STUDY in content.tags else {STUDY: name}
         tracker.tags(run["mlflow_run_id"], tags)
     for run_id in set(tracker.find({LINKS: f"%{parent}%"})) - set(known):
-        if (content := tracker.known(run_id)) is not None:
+        if (content := tracker.run_data(run_id)) is not None:
             links = [link for link in content.tags[LINKS].split() if link != parent]
             below = {PARENT: None} if content.tags.get(PARENT) == parent else {}
             within = {STUDY: None} if content.tags.get(STUDY) == name and "trial" not in content.tags else {}
@@ -135,7 +135,7 @@ def log(tracker: Tracker, parent: str, runs: Sequence[Run], out: Path) -> None:
     words = {key: ", ".join(map(str, values)) for key, values in told.items()}
     tracker.tags(parent, {**words, "git_commit": git_commit()})
     now = numbers(runs)
-    before = tracker.known(parent)
+    before = tracker.run_data(parent)
     # MLflow forgets no metric: one of a cell that is no longer compared is said to be no number any more.
     gone = dict.fromkeys(set(before.metrics if before else ()) - set(now), float("nan"))
     tracker.metrics(parent, {**now, **gone}, step=0)
@@ -161,7 +161,7 @@ def numbers(runs: Sequence[Run]) -> dict[str, float]:
             found[f"{cell['experiment']}/{name}"] = mean
             if deviation is not None and name in measured:
                 found[f"{cell['experiment']}/{name}/std"] = deviation
-    return {allowed(name): value for name, value in found.items()}  # as the store holds them
+    return {allowed_name(name): value for name, value in found.items()}  # as the store holds them
 
 
 def tables(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from quartet import description
-from quartet.tracking.labels import alias
+from quartet.tracking.labels import version_alias
 from quartet.types import Classes, QuartetError, Series, Tokens
 from quartet_app.files import read_json
 
@@ -29,9 +29,9 @@ def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[
     if source is not None and not source.startswith(URIS):
         folder = Path(source)
         return from_folder(folder / "train" if (folder / "train").is_dir() else folder, role, name=source)
-    from quartet.tracking.model_fetch import Stored
+    from quartet.tracking.model_store import ModelStore
 
-    store = Stored()
+    store = ModelStore()
     uri, known = (source, {}) if source is not None else champion(store, role, data)
     with tempfile.TemporaryDirectory() as place:
         predictor, facts = from_folder(store.fetch(uri, Path(place)), role, name=uri)
@@ -40,7 +40,7 @@ def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[
 
 def champion(store: Any, role: str, data: str | None) -> tuple[str, dict[str, str]]:
     """The uri of the best model of a task, on `data` if given, and its version's tags."""
-    name, called = f"quartet-{role}", alias("champion", data) if data else "champion"
+    name, called = f"quartet-{role}", version_alias("champion", data) if data else "champion"
     known = store.version(name, called)
     if known is None:
         raise QuartetError(

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from quartet.tracking.reader import Lookup, TrackedRun
+from quartet.tracking.reader import TrackedRun, TrackingReader
 from quartet.types import QuartetError
 from quartet_app.provenance.run_record import KEYS, RunRecord, list_local_runs, most_complete, single_run
 
@@ -108,11 +108,11 @@ def _by_version(asked: str) -> RunRecord | None:
         return _in_mlflow(run[1], asked)
     logged = re.fullmatch(r"(?:models:/)?(m-[0-9a-f]+)", asked)
     if logged is not None:
-        return _in_mlflow(Lookup().model_run(logged[1]), asked)
+        return _in_mlflow(TrackingReader().model_run(logged[1]), asked)
     named = re.fullmatch(r"(?:models:/)?([^/@]+)(?:@([^/@]+)|/(\d+))", asked)
     if named is None:
         return None
-    store = Lookup()
+    store = TrackingReader()
     version = store.version(named[1], named[2] or named[3])
     if version is None:
         if "@" in asked or asked.startswith("models:/"):
@@ -132,8 +132,8 @@ def _by_beginning(asked: str) -> RunRecord | None:
     mine = [run for run in list_local_runs() if any(str(run.facts.get(key, "")).startswith(asked) for key in KEYS)]
     if mine:
         return single_run(asked, mine, "")
-    tracked = Lookup().run(asked) if len(asked) == 32 else None
-    more = [tracked] if tracked else Lookup().search(asked)
+    tracked = TrackingReader().run(asked) if len(asked) == 32 else None
+    more = [tracked] if tracked else TrackingReader().search(asked)
     if not more:
         return None
     found = single_run(asked, [RunRecord("", None, run) for run in more], "")
@@ -146,7 +146,7 @@ def _in_mlflow(run: str, words: str) -> RunRecord | None:
     mine = [one for one in list_local_runs() if one.facts.get("mlflow_run_id") == run]
     if mine:
         return replace(most_complete(mine), asked=words)
-    tracked = Lookup().run(run)
+    tracked = TrackingReader().run(run)
     return _local(tracked, words) if tracked else None
 
 
@@ -158,15 +158,15 @@ def _local(tracked: TrackedRun, words: str) -> RunRecord:
         raise QuartetError(f"{words}: MLflow's {tracked.name!r} is no training but a {kind}{best}")
     mine = [one for one in list_local_runs() if one.facts.get("mlflow_run_id") == tracked.id]
     if "trial" in tracked.tags:  # of a sweep that may lie anywhere
-        studies = [one for one in Lookup().tagged("study", tracked.tags["study"]) if "folder" in one.tags]
-        folders = [Path(one.tags["folder"]) / tracked.tags["trial"] for one in studies]
+        sweeps = TrackingReader().runs_with_tags("study", tracked.tags["study"])
+        folders = [Path(one.tags["folder"]) / tracked.tags["trial"] for one in sweeps if "folder" in one.tags]
         trials = [RunRecord("", folder) for folder in folders if (folder / "state.json").exists()]
         mine += [one for one in trials if one.facts.get("mlflow_run_id") == tracked.id]
     if mine:
         return RunRecord(words, most_complete(mine).folder, tracked)
     scratch = Path(tempfile.mkdtemp(prefix="trace-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    return RunRecord(words, Lookup().files(tracked.id, "run", scratch), tracked)
+    return RunRecord(words, TrackingReader().files(tracked.id, "run", scratch), tracked)
 
 
 def _number(name: str) -> tuple[int, str]:

@@ -153,7 +153,7 @@ def tracked(run: RunRecord) -> Facts:
         found = run.tracked or store.run(ids[0])
         same = {found.id: found} if found else {}
         if facts.get("fingerprint"):
-            same |= {one.id: one for one in store.tagged("fingerprint", facts["fingerprint"])}
+            same |= {one.id: one for one in store.runs_with_tags("fingerprint", facts["fingerprint"])}
         versions = [version for one in same for version in store.versions(one)]
     except QuartetError as error:  # a server that is down: what lies here is known all the same
         return {**nothing, "not_asked": str(error).partition("\n")[0]}

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from quartet.tracking.reader import Lookup, TrackedRun
+from quartet.tracking.reader import TrackedRun, TrackingReader
 from quartet.types import QuartetError
 from quartet_app.config.resolved import Config, config_hash, load_config
 from quartet_app.files import read_json
@@ -77,9 +77,9 @@ class RunRecord:
         return self.facts.get("fingerprint") or self.facts.get("mlflow_run_id") or str(self.folder)
 
     @property
-    def store(self) -> Lookup:
+    def store(self) -> TrackingReader:
         """The MLflow store that the run was tracked in."""
-        return Lookup(self.facts.get("tracking_uri") or self.config.get("tracking", {}).get("uri"))
+        return TrackingReader(self.facts.get("tracking_uri") or self.config.get("tracking", {}).get("uri"))
 
 
 def list_local_runs() -> list[RunRecord]:

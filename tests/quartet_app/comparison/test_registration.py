@@ -13,7 +13,7 @@ import pytest
 from quartet.report import Run
 from quartet.report.run import comparable_experiments
 from quartet.tracking import MLflow
-from quartet.tracking.model_fetch import Stored
+from quartet.tracking.model_store import ModelStore
 from quartet.types import QuartetError
 from quartet_app.comparison.champion import best, register
 from quartet_app.predict.predictor import champion
@@ -200,7 +200,7 @@ def test_names_of_data_that_share_an_alias_are_not_taken_for_one(table: Table) -
 def test_the_champion_is_found_by_the_name_that_its_data_has(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     table.register(table.runs("cnn", CLOSE, data="my.photos"))
-    uri, known = champion(Stored(table.store.uri), table.task, "my.photos")
+    uri, known = champion(ModelStore(table.store.uri), table.task, "my.photos")
     assert uri == f"models:/quartet-{table.task}@champion-my_photos"
     assert known["data"] == "my.photos"
 
