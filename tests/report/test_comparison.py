@@ -1,4 +1,4 @@
-"""What is compared with what, what is said of it, and that every place says the same to the digit."""
+"""Test the comparisons, their verdicts, and that all outputs show the same digits."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def nine() -> list[Run]:
     return [*grid(ACCURACY), run("language", net="rnn"), run("classify", experiment="lone", data="elsewhere")]
 
 
-def said(first: list[float], second: list[float], metric: str) -> str:
+def sentence(first: list[float], second: list[float], metric: str) -> str:
     (difference,) = differences({"a": dict(enumerate(first)), "b": dict(enumerate(second))})
     return verdict(difference, names=NAMES, metric=metric)
 
 
-def test_only_what_shares_task_and_data_is_compared(nine: list[Run]) -> None:
+def test_only_nets_of_one_task_and_data_set_are_compared(nine: list[Run]) -> None:
     found = comparisons(nine)
     assert [(c.task, c.data, len(c.experiments)) for c in found] == [
         ("classify", "things", 3), ("language", "things", 1), ("classify", "elsewhere", 1),
@@ -50,7 +50,7 @@ def test_only_what_shares_task_and_data_is_compared(nine: list[Run]) -> None:
     assert "language on things, test" not in text
 
 
-def test_few_test_examples_are_said() -> None:
+def test_a_small_test_split_has_a_caveat() -> None:
     def caveats(task: str = "", **examples: int) -> str:
         changes = {"dataset": {"examples": examples}} if examples else {}
         runs = [run(task, net=net, **changes) for net in ("cnn", "rnn")] if task else grid(ACCURACY, **changes)
@@ -63,7 +63,7 @@ def test_few_test_examples_are_said() -> None:
         assert "The test split" not in many
 
 
-def test_an_interval_stays_where_the_metric_can_be() -> None:
+def test_an_interval_stays_within_the_metrics_range() -> None:
     (comparison,) = comparisons(grid({"cnn": [0.94, 0.95, 1.0], "rnn": [0.0, 0.01, 0.05]}))
     cnn, rnn = (comparison.estimate(cell) for cell in comparison.experiments)
     assert cnn is not None
@@ -73,7 +73,7 @@ def test_an_interval_stays_where_the_metric_can_be() -> None:
     assert cnn.low == pytest.approx(cnn.mean - (rnn.high - rnn.mean) * cnn.deviation / rnn.deviation)
 
 
-def test_every_place_says_the_same_to_the_digit(nine: list[Run]) -> None:
+def test_all_outputs_have_the_same_digits(nine: list[Run]) -> None:
     html, text, terminal = page(nine), markdown(nine), summary(nine)
     plain = html.replace("<small> ± ", " ± ")
     entries = json.loads(json.dumps(results(nine)))
@@ -103,7 +103,7 @@ def test_every_place_says_the_same_to_the_digit(nine: list[Run]) -> None:
     assert [other["pairs"] for other in others] == [[], []]
 
 
-def test_statistics_hold_what_a_program_wants(nine: list[Run]) -> None:
+def test_statistics_are_complete_for_a_program(nine: list[Run]) -> None:
     first = analysis(nine)[0]
     assert (first["metric"], first["better"], first["level"], first["smallest_effect"]) == (
         "test/accuracy", "higher", 0.95, 0.005,
@@ -118,37 +118,37 @@ def test_statistics_hold_what_a_program_wants(nine: list[Run]) -> None:
 
 
 def test_verdicts_in_words() -> None:
-    rising = said([0.901, 0.903, 0.905], [0.951, 0.956, 0.955], "accuracy")
+    rising = sentence([0.901, 0.903, 0.905], [0.951, 0.956, 0.955], "accuracy")
     assert re.fullmatch(r"the RNN is better than the CNN by 5\.1\d ± 0\.\d\d points", rising), rising
-    falling = said([2.05, 2.06, 2.04], [2.25, 2.27, 2.26], "bits_per_character")
+    falling = sentence([2.05, 2.06, 2.04], [2.25, 2.27, 2.26], "bits_per_character")
     assert re.fullmatch(r"the CNN is better than the RNN by 0\.210 ± 0\.\d\d\d bits per character", falling), falling
-    assert said([1.0, 1.1, 1.2], [3.0, 3.2, 3.1], "steps").startswith("the RNN has more than the CNN by 2.00 ± ")
+    assert sentence([1.0, 1.1, 1.2], [3.0, 3.2, 3.1], "steps").startswith("the RNN has more than the CNN by 2.00 ± ")
 
 
-def test_no_difference_says_what_it_would_take() -> None:
-    few = said([0.90, 0.91, 0.92], [0.91, 0.90, 0.925], "accuracy")
+def test_without_a_difference_the_verdict_names_the_seeds_needed() -> None:
+    few = sentence([0.90, 0.91, 0.92], [0.91, 0.90, 0.925], "accuracy")
     assert re.fullmatch(
         r"no difference shown between the CNN and the RNN with 3 seeds; about \d+ would be needed to show 0.5 points",
         few,
     ), few
-    wild = said([0.1, 0.9, 0.5], [0.9, 0.1, 0.4], "accuracy")
+    wild = sentence([0.1, 0.9, 0.5], [0.9, 0.1, 0.4], "accuracy")
     assert wild.endswith("with 3 seeds; more than 1\u202fk would be needed to show 0.5 points")
-    tight = said([0.9, 0.9001, 0.8999], [0.9001, 0.9, 0.8999], "accuracy")
+    tight = sentence([0.9, 0.9001, 0.8999], [0.9001, 0.9, 0.8999], "accuracy")
     assert tight.endswith("with 3 seeds, nor is there room in the interval for one of 0.5 points")
-    assert said([1.0, 3.0], [2.0, 2.5], "steps") == "no difference shown between the CNN and the RNN with 2 seeds"
-    torn = said([1.0, 1.1, 0.9, 1.2, 0.8, -0.15], [0.0] * 6, "bleu")
+    assert sentence([1.0, 3.0], [2.0, 2.5], "steps") == "no difference shown between the CNN and the RNN with 2 seeds"
+    torn = sentence([1.0, 1.1, 0.9, 1.2, 0.8, -0.15], [0.0] * 6, "bleu")
     assert re.search(
         r"with 6 seeds: the t test finds one \(p 0\.0\d+\), the permutation test does not \(p 0\.062\)", torn
     ), torn
 
 
-def test_no_verdict_says_why() -> None:
+def test_a_missing_verdict_has_a_reason() -> None:
     none, one = differences({"a": {0: 1.0}, "b": {1: 1.0}}), differences({"a": {0: 1.0}, "b": {0: 2.0}})
     start = "no verdict on the CNN and the RNN: they "
     assert verdict(none[0], names=NAMES, metric="bleu") == start + "have no seed in common, and two at least are needed"
     assert verdict(one[0], names=NAMES, metric="bleu").startswith(start + "have only seed 0 in common")
-    assert said([0.9, 0.8], [0.9, 0.8], "accuracy").endswith(": the same value at each of the 2 seeds")
-    assert "they differ by 0.5 points at each of the 2 seeds" in said([0.905, 0.805], [0.9, 0.8], "accuracy")
+    assert sentence([0.9, 0.8], [0.9, 0.8], "accuracy").endswith(": the same value at each of the 2 seeds")
+    assert "they differ by 0.5 points at each of the 2 seeds" in sentence([0.905, 0.805], [0.9, 0.8], "accuracy")
     assert permutation_caveat([*none, *one]) == ""
 
 
@@ -160,7 +160,7 @@ def test_a_difference_has_two_digits_of_its_interval(value: float, half: float, 
     assert plus_minus(value, half) == written
 
 
-def test_the_permutation_test_is_owned_up_to(nine: list[Run]) -> None:
+def test_a_caveat_states_whether_the_permutation_test_votes(nine: list[Run]) -> None:
     caveat = comparisons(nine)[0].caveats[-1]
     assert caveat == (
         "The permutation test had no vote where there are 3 seeds, with which its p is never below 0.25; "
@@ -170,12 +170,13 @@ def test_the_permutation_test_is_owned_up_to(nine: list[Run]) -> None:
     assert comparisons(many)[0].caveats[-1] == "The permutation test had a vote on each pair."
 
 
-def test_what_holds_for_all_comparisons_is_said_once_and_scores_stand_with_the_verdicts(nine: list[Run]) -> None:
+def test_common_caveats_appear_once_and_scores_stand_with_the_verdicts(nine: list[Run]) -> None:
     few = {"cnn": [0.61, 0.64], "rnn": [0.73, 0.71]}
     others = [one for net in few for one in grid({net: few[net]}, data="others", experiment=f"other_{net}")]
     more = [*nine, *others]
     first, _, _, second = comparisons(more)
-    assert [said for said in second.caveats if said in first.caveats] == [first.caveats[0]]  # what was not matched
+    shared = [sentence for sentence in second.caveats if sentence in first.caveats]
+    assert shared == [first.caveats[0]]  # the unmatched conditions
     for place in (page(more), markdown(more), summary(more)):
         assert place.count(first.caveats[0]) == 1
         assert place.count("The permutation test had no vote where there are 3 seeds") == 1
@@ -200,7 +201,7 @@ def test_runs_without_a_number_are_named() -> None:
 @pytest.mark.parametrize(
     "values", [{"cnn": [0.9], "rnn": [0.95]}, {"cnn": [], "rnn": []}, {"cnn": [0.9, 0.9], "rnn": [0.9, 0.9]}]
 )
-def test_what_cannot_be_compared_is_said_everywhere(values: dict[str, list[float]]) -> None:
+def test_all_outputs_name_nets_that_cannot_be_compared(values: dict[str, list[float]]) -> None:
     runs = grid(values) or [run("classify", net=net, metrics={}) for net in values]
     for place in (page(runs), markdown(runs), summary(runs)):
         assert "No verdict on the CNN and the RNN" in place
@@ -211,7 +212,7 @@ def names(runs: list[Run]) -> Comparison:
     return comparisons(runs)[0]
 
 
-def test_nets_go_by_family_where_that_tells_them_apart() -> None:
+def test_nets_have_family_names_where_these_are_unique() -> None:
     two = [run("classify", net="cnn"), run("classify", net="rnn")]
     assert names(two).names == {"cnn_classify": "the CNN", "rnn_classify": "the RNN"}
     wide = run("classify", net="cnn", experiment="wide")

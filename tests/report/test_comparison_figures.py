@@ -17,7 +17,7 @@ def run(experiment: str, seed: int, *, data: str = "d", parameters: int = 100, c
     return Run(record, val=[{"samples": 10.0 * (i + 1), "accuracy": value} for i, value in enumerate(curve)])
 
 
-def test_a_set_for_each_task_and_data_and_none_across() -> None:
+def test_each_task_and_data_set_has_its_own_figures() -> None:
     runs = [run("cnn", 0, curve=(0.1, 0.2)), run("rnn", 0, parameters=90_000), run("mlp", 0, data="e")]
     figures = comparison_figures(runs)
     assert set(figures) == {f"{kind}_classify_{data}" for kind in ("curves", "costs") for data in "de"}
@@ -30,12 +30,12 @@ def test_a_set_for_each_task_and_data_and_none_across() -> None:
 
 
 def paced(seed: int, *steps: float) -> Run:
-    """Validated at these samples; the metric is a thousandth of them, and a tenth of the seed more."""
+    """Return a run validated at these samples; its metric is `samples / 1000 + seed / 10`."""
     rows = [{"samples": at, "accuracy": at / 1000 + seed / 10} for at in steps]
     return Run(run("cnn", seed).record, train=rows, val=rows)
 
 
-def test_seeds_that_are_validated_at_other_samples_have_a_band_within_what_all_cover() -> None:
+def test_a_band_covers_the_samples_that_all_seeds_share() -> None:
     (cell,) = comparable_experiments([paced(0, 100, 200, 305), paced(1, 110, 190, 300), paced(2, 90, 210, 310)])[
         "classify", "d"
     ]
@@ -51,7 +51,7 @@ def test_seeds_that_are_validated_at_other_samples_have_a_band_within_what_all_c
     assert "the mean over seeds, of validation with their range.</p>" in html
 
 
-def test_a_seed_that_ended_early_has_a_line_of_its_own_and_the_page_says_so() -> None:
+def test_a_seed_that_ended_early_has_its_own_line_and_a_note() -> None:
     runs = [paced(0, 100, 200, 300, 400, 500), paced(1, 100, 200)]
     html = page(runs)
     assert "cnn, seed 1, validation" in html

@@ -1,4 +1,4 @@
-"""Figures for the tracker: by name, each drawable, without matplotlib's global state."""
+"""Test the tracker's figures: their names, that each draws, and that matplotlib's global state stays unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quartet.report import Run, figures
 DRAW = np.random.default_rng(0)
 
 
-def test_figures_of_what_is_there() -> None:
+def test_figures_follow_the_evidence() -> None:
     from matplotlib.figure import Figure
 
     run = Run(

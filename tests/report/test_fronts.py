@@ -1,4 +1,4 @@
-"""Quality against cost: which nets are on the front, and that every case draws."""
+"""Test quality against cost: the nets on the front, and that every case draws."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def point(name: str, cost: float, quality: float) -> Point:
     return Point(name, "cnn", cost, quality, ((cost, quality),))
 
 
-def test_the_front_is_what_nothing_beats() -> None:
+def test_the_front_holds_points_that_no_other_dominates() -> None:
     points = [point("dear", 9, 0.95), point("cheap", 1, 0.8), point("beaten", 5, 0.7), point("middle", 4, 0.9)]
     assert [p.name for p in front(points, rising=True)] == ["cheap", "middle", "dear"]
     assert [p.name for p in front(points, rising=False)] == ["cheap", "beaten"]
 
 
-def test_equals_share_the_front_and_as_dear_but_worse_does_not() -> None:
+def test_equal_points_share_the_front_and_dominated_points_do_not() -> None:
     points = [point("one", 1, 0.9), point("other", 1, 0.9), point("worse", 1, 0.8), point("dearer", 2, 0.9)]
     assert [p.name for p in front(points, rising=True)] == ["one", "other"]
 
@@ -46,10 +46,10 @@ def test_a_chart_for_each_cost_that_differs() -> None:
     assert html.count("net on") == html.count("net off") == 2
 
 
-def test_what_is_said_to_be_matched_has_no_front() -> None:
+def test_matched_costs_have_no_front() -> None:
     html = drawn(net("cnn"), net("rnn", parameters=118_000, train_seconds=225.0))
     assert "Matched in parameters" in html
-    assert "Matched in seconds of training" in html  # within six per cent, as the machine's other work makes it
+    assert "Matched in seconds of training" in html  # within six per cent, a usual variation of the clock
 
 
 def test_falling_metrics_have_their_front_below() -> None:
@@ -59,7 +59,7 @@ def test_falling_metrics_have_their_front_below() -> None:
     assert "On the front: CNN." in drawn(net("cnn", "language"), worse)
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_nets_without_cost_or_metric_are_left_out() -> None:
     bare = {"metrics": {}}
     assert drawn(net("cnn"), net("rnn", **bare)) == ""
     assert drawn(net("cnn")) == ""
@@ -68,10 +68,10 @@ def test_what_is_not_known_is_left_out() -> None:
     read(page([net("cnn"), net("rnn", **odd), net("transformer", metrics={"test/accuracy": math.nan})]))
 
 
-@pytest.mark.parametrize(("one", "other"), [(0.5, 0.5), (0.0, 0.0), (1e-9, 1e9)])
-def test_every_range_draws(one: float, other: float) -> None:
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.5), (0.0, 0.0), (1e-9, 1e9)])
+def test_every_range_draws(low: float, high: float) -> None:
     html = drawn(
-        net("cnn", metrics={"test/accuracy": one}), net("rnn", metrics={"test/accuracy": other}, parameters=10**9)
+        net("cnn", metrics={"test/accuracy": low}), net("rnn", metrics={"test/accuracy": high}, parameters=10**9)
     )
     assert html.count("<svg") == 1
     assert "nan" not in html
@@ -80,7 +80,7 @@ def test_every_range_draws(one: float, other: float) -> None:
 @pytest.mark.parametrize(
     ("low", "high"), [(40e3, 600e3), (1.0, 1.03), (198e3, 212e3), (1e3, 1e12), (0.003, 0.8), (9.99, 10.5)]
 )
-def test_marks_of_a_logarithmic_axis_are_few_and_inside(low: float, high: float) -> None:
+def test_labels_of_a_logarithmic_axis_are_few_and_inside(low: float, high: float) -> None:
     found = decades(low, high)
     assert 1 <= len(found) <= 7
     assert all(low <= value <= high for value in found)

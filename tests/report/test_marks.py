@@ -1,4 +1,4 @@
-"""Numbers, ticks and markup, the small parts of the page."""
+"""Test numbers, ticks and markup, the small parts of the page."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_ticks_are_few_and_inside(low: float, high: float) -> None:
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
 
 
-def test_thinning_keeps_the_mean_and_drops_what_is_not_a_number() -> None:
+def test_thinning_keeps_the_mean_and_drops_nan() -> None:
     points = [(float(i), float(i % 7)) for i in range(10_000)] + [(1.0, math.nan)]
     few = thin(points)
     assert len(few) <= MAX_POINTS

@@ -1,4 +1,4 @@
-"""What nets had in common, and what not, as a reader of the table is told."""
+"""Test the conditions of a comparison, matched and unmatched, and their sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIG: dict[str, Any] = {
 
 
 def pair(first: dict[str, Any] | None = None, second: dict[str, Any] | None = None) -> list[ExperimentRuns]:
-    """A CNN and an RNN with two seeds each that are alike but for what is given."""
+    """Return a CNN and an RNN with two seeds each, equal but for the given changes."""
     same = {"config": CONFIG, "device": "cpu", "parameters": 200_000}
     return group_by_experiment(
         [
@@ -33,7 +33,7 @@ def conditions(found: list[ExperimentRuns]) -> dict[str, tuple[bool, str]]:
     return {c.name: (c.same, c.text.replace("\u202f", " ")) for c in matched(found)}
 
 
-def test_all_alike() -> None:
+def test_equal_runs_match_in_all_conditions() -> None:
     found = conditions(pair())
     assert all(same for same, _ in found.values())
     assert found["Parameters"] == (True, "the same, 200 k. 200 k were asked for.")
@@ -45,7 +45,7 @@ def test_all_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "what", "same", "said"),
+    ("changes", "what", "same", "sentence"),
     [
         ({"parameters": 198_000}, "Parameters", True, "within 1 %, 198 k to 200 k. 200 k were asked for."),
         (
@@ -82,12 +82,12 @@ def test_all_alike() -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_differs_is_said(changes: dict[str, Any], what: str, same: bool, said: str) -> None:
-    assert conditions(pair(second=changes))[what] == (same, said)
+def test_a_difference_is_named(changes: dict[str, Any], what: str, same: bool, sentence: str) -> None:
+    assert conditions(pair(second=changes))[what] == (same, sentence)
     assert (what.lower() in unmatched(pair(second=changes)).lower()) != same
 
 
-def test_settings_that_hold_words_are_compared_as_they_are() -> None:
+def test_text_settings_are_compared() -> None:
     alike = {"config": CONFIG | {"task": {"prompts": ["To be, or not"]}}}
     assert conditions(pair(alike, alike))["Settings beside the net"] == (True, "the same.")
 
@@ -97,7 +97,7 @@ def test_the_same_number_of_trials_is_fair() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "said"),
+    ("dataset", "sentence"),
     [
         (
             {"examples": {"train": 54_000, "val": 6000, "test": 10_000}},
@@ -110,15 +110,15 @@ def test_the_same_number_of_trials_is_fair() -> None:
         ({"origin": "a folder"}, "the same, d1ced1ced1."),
     ],
 )  # fmt: skip
-def test_how_much_data_there_is_is_said(dataset: dict[str, Any], said: str) -> None:
-    assert conditions(pair({"dataset": dataset}, {"dataset": dataset}))["Prepared data"] == (True, said)
+def test_sizes_of_splits_are_named(dataset: dict[str, Any], sentence: str) -> None:
+    assert conditions(pair({"dataset": dataset}, {"dataset": dataset}))["Prepared data"] == (True, sentence)
 
 
 def test_uncommitted_changes_are_not_the_same_commit() -> None:
     dirty = {"git_commit": "abcdef0123" * 4 + "-dirty"}
-    same, said = conditions(pair(dirty, dirty))["Code"]
+    same, sentence = conditions(pair(dirty, dirty))["Code"]
     assert not same
-    assert said.startswith("the same, abcdef0123-dirty: what was changed")
+    assert sentence.startswith("the same, abcdef0123-dirty: what was changed")
 
 
 def test_the_code_counts_and_not_the_commit() -> None:
@@ -128,13 +128,13 @@ def test_the_code_counts_and_not_the_commit() -> None:
     assert conditions(pair(first, second))["Code"] == (False, "not the same: CNN cccccccccc, RNN dddddddddd.")
 
 
-def test_runs_of_one_net_that_differ_are_said() -> None:
+def test_differing_runs_of_one_net_are_named() -> None:
     found = pair()
     odd = Run(found[0].runs[1].record | {"config": CONFIG | {"optimizer": {"lr": 1.0}}, "data_digest": "e" * 64})
     mixed = [ExperimentRuns((found[0].runs[0], odd)), found[1]]
     assert conditions(mixed)["Settings beside the net"][1] == "different in optimizer.lr (CNN 0.002 or 1.0, RNN 0.002)."
-    said = "CNN mixes runs that differ in optimizer.lr, which are no repetitions of each other."
-    assert conditions(mixed)["Runs of one experiment"] == (False, said)
+    sentence = "CNN mixes runs that differ in optimizer.lr, which are no repetitions of each other."
+    assert conditions(mixed)["Runs of one experiment"] == (False, sentence)
     assert conditions(mixed)["Prepared data"][1] == "not the same: CNN d1ced1ced1 and eeeeeeeeee, RNN d1ced1ced1."
     alike = [
         mixed[0],
@@ -143,15 +143,15 @@ def test_runs_of_one_net_that_differ_are_said() -> None:
     assert not conditions(alike)["Settings beside the net"][0]
 
 
-def test_nets_of_one_experiment_that_differ_are_said() -> None:
+def test_differing_nets_of_one_experiment_are_named() -> None:
     found = pair()
     wider = Run(found[0].runs[1].record | {"config": CONFIG | {"net": {"width": 32}}})
-    said = conditions([ExperimentRuns((found[0].runs[0], wider)), found[1]])
-    assert said["Settings beside the net"][0]
-    assert said["Runs of one experiment"][1].startswith("CNN mixes runs that differ in net.width,")
+    sentence = conditions([ExperimentRuns((found[0].runs[0], wider)), found[1]])
+    assert sentence["Settings beside the net"][0]
+    assert sentence["Runs of one experiment"][1].startswith("CNN mixes runs that differ in net.width,")
 
 
-def test_seeds_that_differ_are_said() -> None:
+def test_differing_seeds_are_named() -> None:
     found = pair()
     assert conditions([found[0], ExperimentRuns(found[1].runs[:1])])["Seeds"] == (
         False,

@@ -1,4 +1,4 @@
-"""The page holds what was measured, to the digit, says what is missing, and needs nothing from elsewhere."""
+"""Test that the page has the exact numbers, notes on missing evidence, and no external resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def four() -> list[Run]:
     return [run(task) for task in TEST_METRICS]
 
 
-def test_numbers_are_those_of_the_results_to_the_digit(four: list[Run]) -> None:
+def test_the_page_has_the_exact_numbers_of_results_json(four: list[Run]) -> None:
     html = page(four)
     text = " ".join(read(html).text)
     for entry in json.loads(json.dumps(results(four))):
@@ -38,7 +38,7 @@ def test_numbers_are_those_of_the_results_to_the_digit(four: list[Run]) -> None:
     assert "dvc repro" not in by_hand
 
 
-def test_everything_nests_and_nothing_comes_from_elsewhere(four: list[Run]) -> None:
+def test_elements_nest_and_no_resource_is_external(four: list[Run]) -> None:
     html = page(four)
     reader = read(html)
     assert not re.search(r"https?://|url\(|@import", html)
@@ -78,7 +78,7 @@ def test_evidence_of_every_task_is_shown(four: list[Run]) -> None:
 
 
 @pytest.mark.parametrize("task", TEST_METRICS)
-def test_missing_evidence_is_said(task: str) -> None:
+def test_missing_evidence_has_a_note(task: str) -> None:
     evaluated = run(task)
     bare = Run(record(task, metrics={}, mlflow_run_id=None, flops=None, train_seconds=float("nan")))
     text = " ".join(read(page([bare])).text)
@@ -101,7 +101,7 @@ def test_no_runs() -> None:
     summary([])
 
 
-def test_seeds_are_taken_together_as_mean_and_deviation() -> None:
+def test_seeds_are_summarised_as_mean_and_deviation() -> None:
     values = [0.90, 0.92, 0.94]
     runs = [run("classify", seed=seed, metrics={"test/accuracy": value}) for seed, value in enumerate(values)]
     html = page(runs[::-1])

@@ -1,4 +1,4 @@
-"""Runs of one experiment that differ: rows of their own, by names that are good everywhere."""
+"""Test rows for runs of one experiment that differ: their names work in all outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def of(seed: int = 0, value: float = 0.9, **config: Any) -> Run:
 
 
 def names(*runs: Run) -> list[str]:
-    return [one["experiment"] for one in split_by_config(runs)]
+    return [entry["experiment"] for entry in split_by_config(runs)]
 
 
 def test_seeds_of_one_setting_stay_one_row() -> None:
@@ -32,7 +32,7 @@ def test_seeds_of_one_setting_stay_one_row() -> None:
     assert names(of(0, data=IMAGES), of(1, data=IMAGES, profile="full"), of(2, **shown)) == ["cnn"] * 3
 
 
-def test_what_differs_names_a_row() -> None:
+def test_the_differing_settings_name_a_row() -> None:
     slow, fast = of(optimizer={"lr": 0.1}), of(optimizer={"lr": 0.2})
     assert names(slow, fast, of(1)) == ["cnn optimizer.lr=0.1", "cnn optimizer.lr=0.2", "cnn optimizer.lr=0.1"]
     two = of(optimizer={"lr": 0.2, "nesterov": True})
@@ -40,7 +40,7 @@ def test_what_differs_names_a_row() -> None:
     assert names(slow, of(net=NET | {"width": 8}))[1] == "cnn net.width=8"
 
 
-def test_of_another_part_the_kind_is_said_and_not_all_that_follows() -> None:
+def test_a_different_part_is_named_by_its_class_alone() -> None:
     other = {"_target_": "quartet.nets.RNN", "cell": "gru", "layers": 2, "dropout": 0.1, "heads": 4}
     assert names(of(), of(net=other)) == ["cnn net=cnn", "cnn net=rnn"]
     sgd, adam = ({"_target_": f"torch.optim.{name}", "lr": 0.1} for name in ("SGD", "AdamW"))
@@ -48,10 +48,10 @@ def test_of_another_part_the_kind_is_said_and_not_all_that_follows() -> None:
     assert names(of(data=IMAGES), of(data=SERIES)) == ["cnn data=photos", "cnn data=mnist1d"]
 
 
-def test_what_is_too_much_for_a_name_is_a_hash_that_all_seeds_share() -> None:
+def test_a_long_difference_becomes_a_hash_that_all_seeds_share() -> None:
     many = {f"key_{i}": i for i in range(4)}
     plain, first, second = of(0), of(0, schedule=many), of(1, schedule=many)
-    hashes = [f"cnn {one['config_hash'][:8]}" for one in (plain, first)]
+    hashes = [f"cnn {entry['config_hash'][:8]}" for entry in (plain, first)]
     assert names(second, plain, first) == [hashes[1], hashes[0], hashes[1]]
     for given in ("x" * 99, "two\nlines"):
         assert re.fullmatch(r"cnn \d{8}", names(plain, of(schedule={"name": given}))[1])
@@ -60,7 +60,7 @@ def test_what_is_too_much_for_a_name_is_a_hash_that_all_seeds_share() -> None:
     assert len(set(names(*hidden))) == 3
 
 
-def test_such_names_are_good_everywhere() -> None:
+def test_such_names_work_in_all_outputs() -> None:
     values = {0.001: (0.90, 0.91, 0.92), 1e3: (0.95, 0.96, 0.98)}
     runs = split_by_config([of(seed, value, optimizer={"lr": lr, "eps": "1e+3" if lr == 1e3 else "1e-3"})
                   for lr, some in values.items() for seed, value in enumerate(some)])  # fmt: skip
@@ -75,23 +75,25 @@ def test_such_names_are_good_everywhere() -> None:
     ids = [found["id"] for found in attributes if "id" in found]
     assert len(ids) == len(set(ids))
     assert {(found.get("href") or "#")[1:] for found in attributes} <= {*ids, ""}
-    assert not [one for one in ids if re.search(r"\s", one or "")]
+    assert not [entry for entry in ids if re.search(r"\s", entry or "")]
     logged = numbers(runs)
     assert logged["cnn optimizer.lr_1000.0 optimizer.eps_1e_3/test/accuracy/std"] > 0
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in logged)
-    assert {words for one in runs for words in commands(one)} == {f"dvc repro evaluate@cnn-{seed}" for seed in range(3)}
+    assert {words for entry in runs for words in commands(entry)} == {
+        f"dvc repro evaluate@cnn-{seed}" for seed in range(3)
+    }
 
 
 def test_one_experiment_on_two_data_sets_has_no_mean_over_both() -> None:
     runs = [of(0, 0.5, data=IMAGES), of(0, 0.9, data=SERIES)]
-    assert [(one["data"], [cell["mean"] for cell in one["cells"]]) for one in analysis(runs)] == [
+    assert [(entry["data"], [cell["mean"] for cell in entry["cells"]]) for entry in analysis(runs)] == [
         ("photos", [0.5]), ("mnist1d", [0.9]),
     ]  # fmt: skip
     ids = [found["id"] for _, found in read(page(runs)).attributes if "id" in found]
     assert len(ids) == len(set(ids))
 
 
-def test_what_is_wrong_with_the_runs_of_a_lone_experiment_is_said() -> None:
+def test_a_single_experiment_has_caveats_on_its_runs() -> None:
     runs = [of(0), of(0, 0.8), of(1, optimizer={"lr": 0.2}), of(2, float("nan"))]
     (statistics,) = analysis(runs)
     assert statistics["caveats"] == [
@@ -100,5 +102,5 @@ def test_what_is_wrong_with_the_runs_of_a_lone_experiment_is_said() -> None:
         "cnn has several runs of one seed; the last is taken.",
     ]
     for place in (page(runs), markdown(runs), summary(runs)):
-        assert all(said in place for said in statistics["caveats"])
+        assert all(text in place for text in statistics["caveats"])
     assert analysis([of(0), of(1)])[0]["caveats"] == []

@@ -1,4 +1,4 @@
-"""Intervals and tests: against scipy's own, in the cases where little can be said, and on simulated data."""
+"""Test intervals and tests against scipy, in degenerate cases, and on simulated data."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def by_seed(**values: list[float]) -> dict[str, dict[int, float]]:
     return {name: dict(enumerate(series)) for name, series in values.items()}
 
 
-def test_welch_is_that_of_scipy() -> None:
+def test_welch_equals_scipy() -> None:
     expected = stats.ttest_ind(A, B[:3], equal_var=False).confidence_interval(0.9)
     assert welch(A, B[:3], level=0.9) == pytest.approx((np.mean(A) - np.mean(B[:3]), expected.low, expected.high))
 
 
-def test_welch_where_little_can_be_said() -> None:
+def test_welch_with_few_or_constant_values() -> None:
     assert welch([0.5], [0.25, 0.5]) == (0.125, -math.inf, math.inf)
     assert welch([1.0, 1.0], [0.5, 0.5]) == (0.5, 0.5, 0.5)
     assert welch([1.0, math.nan], [0.5]) == (0.5, -math.inf, math.inf)
@@ -48,7 +48,7 @@ def test_welch_where_little_can_be_said() -> None:
     assert all(map(math.isfinite, welch([0.0, 1e-160], [0.0, 0.0])))
 
 
-def test_an_estimate_is_that_of_scipy() -> None:
+def test_an_estimate_equals_scipy() -> None:
     expected = stats.ttest_1samp(A, 0).confidence_interval(LEVEL)
     about = estimate(A)
     assert (about.low, about.high) == pytest.approx((expected.low, expected.high))
@@ -60,7 +60,7 @@ def test_an_estimate_is_that_of_scipy() -> None:
     assert estimate([0.5, 0.5]).high == 0.5
 
 
-def test_a_share_is_known_as_well_as_its_examples_allow() -> None:
+def test_the_sampling_error_follows_the_number_of_examples() -> None:
     draw = np.random.default_rng(0)
     for share, count in ((0.9, 40), (0.99, 300), (0.5, 20)):
         seen = draw.binomial(count, share, 4000) / count
@@ -70,7 +70,7 @@ def test_a_share_is_known_as_well_as_its_examples_allow() -> None:
     assert sampling_error(0.9, 10_000) == pytest.approx(1.96 * math.sqrt(0.09 / 10_000), rel=0.01)
 
 
-def test_the_paired_tests_are_those_of_scipy() -> None:
+def test_the_paired_tests_equal_scipy() -> None:
     d = [a - b for a, b in zip(A, B, strict=True)]
     assert paired_t(d) == pytest.approx(stats.ttest_rel(A, B).pvalue)
     signs = np.array(list(itertools.product((1, -1), repeat=len(d))))
@@ -97,7 +97,7 @@ def test_holm() -> None:
     assert second == 0.04
 
 
-def test_intervals_leave_out_zero_where_the_test_finds_a_difference() -> None:
+def test_intervals_exclude_zero_where_the_test_finds_a_difference() -> None:
     draw = np.random.default_rng(1)
     shown = 0
     for _ in range(60):
@@ -118,12 +118,12 @@ def test_a_pair_alone_is_not_corrected() -> None:
     assert d.p == d.holm == pytest.approx(expected.pvalue)
 
 
-def test_the_permutation_test_votes_where_it_can_say_yes() -> None:
+def test_the_permutation_test_votes_where_it_can_be_significant() -> None:
     few, enough = ([0.5 + 0.01 * i for i in range(n)] for n in (5, 6))
     for series, votes in ((few, False), (enough, True)):
         (d,) = differences(by_seed(a=series, b=[0.0] * len(series)))
         assert (d.votes, d.shown) == (votes, True)
-    # Far from zero on the whole, and yet of either sign as often: the t test is convinced, the permutation test is not.
+    # The mean is far from zero with both signs equally frequent: only the t test finds a difference.
     d = differences(by_seed(a=[1.0, 1.1, 0.9, 1.2, 0.8, -0.15], b=[0.0] * 6))[0]
     assert d.p < 0.05 < d.flip_p
     assert not d.shown
@@ -165,7 +165,7 @@ def test_seeds_needed_are_the_fewest() -> None:
     assert seeds_needed(1e-4, deviation=1.0) is None
 
 
-def test_that_many_seeds_do_show_it() -> None:
+def test_the_needed_seeds_reach_the_power() -> None:
     needed = seeds_needed(0.5, deviation=0.4)
     assert needed is not None
     d = np.random.default_rng(2).normal(0.5, 0.4, (20_000, needed))
@@ -175,8 +175,8 @@ def test_that_many_seeds_do_show_it() -> None:
 
 
 @pytest.mark.parametrize(("effect", "pairs", "alone"), [(1.45, 1, 6), (1.64, 3, 7)])
-def test_seeds_needed_reckon_with_both_tests(effect: float, pairs: int, alone: int) -> None:
-    """Where the permutation test has only just got a vote, the t test's own power promises too much."""
+def test_seeds_needed_use_the_power_of_both_tests(effect: float, pairs: int, alone: int) -> None:
+    """Near the number of seeds at which the permutation test gets a vote, the t test's power alone is too high."""
     strictest = 1 - 0.05 / pairs
     assert power(alone, effect=effect, level=strictest) > POWER > power(alone - 1, effect=effect, level=strictest)
     needed = seeds_needed(effect, deviation=1.0, pairs=pairs)
@@ -194,8 +194,10 @@ def test_seeds_needed_reckon_with_both_tests(effect: float, pairs: int, alone: i
 
 
 def simulate(count: int, seeds: int, means: tuple[float, ...], draw: Any) -> tuple[float, float]:
-    """How often the rule tells nets apart that are equal, and how often a pair's interval covers the difference; the
-    nets share what a seed does to all of them, and vary unlike one another."""
+    """Return the rate of false alarms among equal nets, and the coverage of a pair's interval.
+
+    The nets share an effect of each seed, and have different variances.
+    """
     alarms, covered, intervals = 0, 0, 0
     for _ in range(count):
         common = draw.normal(0, 1, seeds)
@@ -227,14 +229,14 @@ def test_false_alarms_and_coverage_are_as_stated(count: int, seeds: int, means: 
     alarms, covered = simulate(count, seeds, means, np.random.default_rng(seeds))
     error, pairs = 3 * math.sqrt(0.05 * 0.95 / count), math.comb(len(means), 2)
     assert alarms <= 1 - LEVEL + error
-    # Holm's levels lie between that of one test and that of all.
+    # Holm's levels lie between the level of a single test and of all tests together.
     assert LEVEL - error <= covered <= 1 - (1 - LEVEL) / pairs + error
     if count >= 2_000:
-        assert alarms >= 0.02  # the rule does use what it is allowed
+        assert alarms >= 0.02  # the rule is not too conservative
 
 
 @pytest.mark.parametrize("count", [800, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_two_nets_are_told_apart_in_vain_as_often_as_stated(count: int) -> None:
+def test_false_alarms_of_two_nets_are_as_stated(count: int) -> None:
     alarms, covered = simulate(count, 5, (0.0, 0.0), np.random.default_rng(4))
     assert alarms == pytest.approx(1 - LEVEL, abs=3 * math.sqrt(0.05 * 0.95 / count))
     assert covered == pytest.approx(1 - alarms)

@@ -1,4 +1,4 @@
-"""A study's figures and table: which trial is best, what is drawn and what is only counted, that every case draws."""
+"""Test a sweep's figures and table: the best trial, the drawn and the counted trials, and that every case draws."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STUDY = [
 
 
 def texts(figure: Any) -> list[str]:
-    """What is written in a figure, which is drawn for it."""
+    """Draw the figure and return its texts."""
     from matplotlib.text import Text
 
     figure.savefig(BytesIO(), dpi=30)
@@ -32,7 +32,7 @@ def texts(figure: Any) -> list[str]:
 
 
 def lines(figure: Any) -> dict[int, Any]:
-    """The lines of the trials, by number, in the order in which they are drawn."""
+    """Return the trials' lines by number, in drawing order."""
     return {int(line.get_gid().removeprefix("trial-")): line for line in figure.axes[0].lines}
 
 
@@ -46,7 +46,7 @@ def test_the_best_has_finished() -> None:
     assert best(twice, mode="min") is STUDY[0]
 
 
-def test_a_table_has_the_best_first_and_those_without_a_score_last() -> None:
+def test_a_table_has_the_best_first_and_trials_without_a_score_last() -> None:
     header, rows = table(STUDY, mode="min")
     assert header == ["rank", "trial", "status", "score", "reached", "lr", "net", "heads"]
     assert [row[1] for row in rows] == ["6", "1", "2", "0", "3", "4", "5"]
@@ -82,20 +82,20 @@ def test_parallel_coordinates() -> None:
     assert {"lr\n(log)", "net", "heads", "rnn", "transformer", "n/a", "0.1", "3.14e-5", "4", "8"} <= set(said)
     assert {"finished", "stopped early", "best: trial 2", "0.4000 (trial 2)", "0.5000"} <= set(said)
     assert "running" not in said
-    drawn = lines(figure)
-    assert list(drawn) == [0, 2, 1]  # worse before better …
-    assert max(drawn.values(), key=lambda line: line.get_zorder()) is drawn[2]  # … and the best on top
-    assert drawn[2].get_color() == BEST
-    assert drawn[2].get_linewidth() > drawn[0].get_linewidth() > drawn[1].get_linewidth()
-    assert drawn[1].get_linestyle() == "--" != drawn[0].get_linestyle()
-    lr, net, heads, score = drawn[0].get_ydata()
+    plotted = lines(figure)
+    assert list(plotted) == [0, 2, 1]  # worse before better …
+    assert max(plotted.values(), key=lambda line: line.get_zorder()) is plotted[2]  # … and the best on top
+    assert plotted[2].get_color() == BEST
+    assert plotted[2].get_linewidth() > plotted[0].get_linewidth() > plotted[1].get_linewidth()
+    assert plotted[1].get_linestyle() == "--" != plotted[0].get_linestyle()
+    lr, net, heads, score = plotted[0].get_ydata()
     assert lr == pytest.approx((math.log(1e-3) - math.log(3.14159e-5)) / (math.log(0.1) - math.log(3.14159e-5)))
     assert net == pytest.approx(0, abs=0.03)
     assert heads == pytest.approx(ABSENT, abs=0.03)
     assert score == 1
 
 
-def test_a_score_that_exploded_does_not_press_the_others_together() -> None:
+def test_a_diverged_score_does_not_compress_the_others() -> None:
     trials = [Trial(i, {"lr": 0.1 * i}, "finished", 0.5 + 0.1 * i, [(1, 0.5 + 0.1 * i)]) for i in range(8)]
     trials.append(Trial(8, {"lr": 1.0}, "finished", 1e30, [(1, 1e30)]))
     figure = parallel_coordinates(trials, objective="loss", mode="min")
@@ -111,13 +111,13 @@ def test_learning_curves() -> None:
     said = texts(figure)
     assert {"tokens", "loss", "trial 0", "best: trial 0", "finished", "stopped early", "failed"} <= set(said)
     assert "loss (higher is better)\n7 trials, not drawn: 2 without a curve" in said
-    drawn = lines(figure)
-    assert set(drawn) == {0, 1, 2, 4, 6}
-    assert drawn[0].get_color() == BEST
-    assert [list(drawn[4].get_xdata()), list(drawn[4].get_ydata())] == [[1000], [0.8]]
-    assert drawn[4].get_color() == drawn[6].get_color()  # not a number is a failure
-    assert drawn[1].get_marker() == "o"
-    assert drawn[1].get_markevery() == [-1]
+    plotted = lines(figure)
+    assert set(plotted) == {0, 1, 2, 4, 6}
+    assert plotted[0].get_color() == BEST
+    assert [list(plotted[4].get_xdata()), list(plotted[4].get_ydata())] == [[1000], [0.8]]
+    assert plotted[4].get_color() == plotted[6].get_color()  # not a number is a failure
+    assert plotted[1].get_marker() == "o"
+    assert plotted[1].get_markevery() == [-1]
 
 
 def many(count: int, parameters: int) -> list[Trial]:
@@ -152,12 +152,12 @@ def many(count: int, parameters: int) -> list[Trial]:
     ids=["none", "failed", "infinite", "no_parameter", "one", "two", "one_parameter", "many", "constant"],
 )
 @pytest.mark.parametrize("mode", ["min", "max"])
-def test_every_case_draws(trials: list[Trial], drawn: int, mode: Mode) -> None:
+def test_every_case_draws(trials: list[Trial], plotted: int, mode: Mode) -> None:
     log = {"group.long_parameter_0", "group.long_parameter_7", "lr", "val/loss"}
     figure = parallel_coordinates(trials, objective="val/loss", mode=mode, log=log)
     said = texts(figure)
-    assert len(lines(figure)) == drawn
-    assert ("no trial has a score" in said) == (drawn == 0)
+    assert len(lines(figure)) == plotted
+    assert ("no trial has a score" in said) == (plotted == 0)
     curves = learning_curves(trials, objective="val/loss", mode=mode)
     texts(curves)
     assert len(lines(curves)) == sum(bool(trial.curve) for trial in trials)

@@ -1,4 +1,4 @@
-"""A small Hydra application, unlike Quartet in all but that it reports, and how a user runs it."""
+"""Provide a small Hydra application that reports, and fixtures that run it as a user does."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CONFIG = "defaults: [_self_, net: a]\nlr: 0.1\nheads: null\nsteps: 9\nslow: 0.02
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    """`app.py` with its conf/, in a folder of its own."""
+    """Write `app.py` and its conf/ to a folder of their own; return the path of `app.py`."""
     (tmp_path / "conf" / "net").mkdir(parents=True)
     (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
     for name in "ab":
@@ -62,7 +62,7 @@ Sweep = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(app: Path) -> Sweep:
-    """`start("lr=1,2")`: the application swept on Ray in the folder `sweep`, as a process under way."""
+    """Return `start("lr=1,2")`, which starts a sweep of the application on Ray, in the folder `sweep`."""
 
     def begin(*arguments: str, **env: str) -> subprocess.Popen[str]:
         words = ["-m", "hydra/sweeper=ray", "hydra.sweeper.max_time=9", "hydra.sweep.dir=sweep", *arguments]
@@ -77,7 +77,7 @@ def start(app: Path) -> Sweep:
 
 @pytest.fixture
 def sweep(start: Sweep) -> Callable[..., tuple[int, str, str]]:
-    """The same, waited for: its exit code and what it said."""
+    """Return `sweep("lr=1,2")`, which runs such a sweep and returns exit code, output and errors."""
 
     def run(*arguments: str, **env: str) -> tuple[int, str, str]:
         process = start(*arguments, **env)
@@ -92,7 +92,7 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 
 def statuses(folder: Path) -> dict[int, str]:
-    return {one["trial"]: one["status"] for one in events(folder) if one["event"] == "end"}
+    return {event["trial"]: event["status"] for event in events(folder) if event["event"] == "end"}
 
 
 def logged(folder: Path, trial: int) -> str:
@@ -100,13 +100,13 @@ def logged(folder: Path, trial: int) -> str:
 
 
 def pids(folder: Path) -> set[int]:
-    """The processes that the trials ran in."""
+    """Return the ids of the processes in which the trials ran."""
     words = [word.split() for log in folder.glob("*/trial.log") for word in log.read_text().splitlines()]
     return {int(line[-1]) for line in words if line[:1] == ["started"]}
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and that nobody has waited for does not."""
+    """Return whether the process runs; a zombie does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

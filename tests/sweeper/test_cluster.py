@@ -1,4 +1,4 @@
-"""A sweep on a cluster of two machines, both of them here, one of which is lost in the middle."""
+"""Test sweeps on a cluster of two simulated machines, one of which is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hydra_plugins.quartet_ray_sweeper._journal import Journal
 from hydra_plugins.quartet_ray_sweeper._watch import SweepCallback
 
 
-def test_room_is_counted_machine_by_machine() -> None:
+def test_resources_are_counted_machine_by_machine() -> None:
     def nodes(*cpus: float) -> list[dict[str, Any]]:
         return [{"Resources": {"CPU": count}} for count in cpus]
 
@@ -28,13 +28,13 @@ def test_room_is_counted_machine_by_machine() -> None:
         return ResourceRequest.from_options({**options, **asked}, nodes(2, 2))
 
     assert room().max_concurrent(nodes(2, 2)) == 4
-    assert room(cpus=1.5).max_concurrent(nodes(2, 2)) == 2  # halves of two machines make no whole
+    assert room(cpus=1.5).max_concurrent(nodes(2, 2)) == 2  # a trial cannot span two machines
     assert room(cpus=0.5).max_concurrent(nodes(1)) == 2
-    assert room(workers=3).max_concurrent(nodes(2, 2)) == 1  # workers may be parted
+    assert room(workers=3).max_concurrent(nodes(2, 2)) == 1  # workers may lie on different machines
     assert room(workers=2, worker_cpus=2).max_concurrent(nodes(2, 1)) == 0
 
 
-def test_a_gpu_is_taken_where_there_are_any() -> None:
+def test_a_trial_takes_a_gpu_where_there_are_any() -> None:
     nodes = [{"Resources": {"CPU": 16, "GPU": 8}}]
     options = {"cpus": None, "gpus": None, "workers": 0, "worker_cpus": 1, "worker_gpus": None}
     assert ResourceRequest.from_options(options, nodes).max_concurrent(nodes) == 8
@@ -42,7 +42,7 @@ def test_a_gpu_is_taken_where_there_are_any() -> None:
     assert ResourceRequest.from_options({**options, "workers": 4}, nodes).max_concurrent(nodes) == 2
 
 
-def test_a_sweep_that_others_leave_no_room_says_so_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_sweep_without_resources_warns_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     printed: list[str] = []
     display = Namespace(tick=lambda: None, print_line=printed.append)
     monkeypatch.setattr("hydra_plugins.quartet_ray_sweeper._watch.MAX_WAIT_SECONDS", 0.05)
@@ -79,7 +79,7 @@ def test_a_lost_machine_costs_no_trial(app: Path, start: Callable[..., Any], clu
         "lr=0.1,0.11,0.12,0.13", "slow=0.4", "hydra/sweeper/scheduler=fifo", f"hydra.sweeper.address={cluster.address}",
         **{key: value for key, value in os.environ.items() if key.startswith("RAY_AUTH")},
     )  # fmt: skip
-    reported = lambda: {one["trial"] for one in events(folder) if one["event"] == "report"}  # noqa: E731
+    reported = lambda: {event["trial"] for event in events(folder) if event["event"] == "report"}  # noqa: E731
     wait_until(lambda: process.poll() is not None or ((folder / "trials.jsonl").exists() and {0, 1} <= reported()))
     cluster.remove_node(other, allow_graceful=False)
     out, err = process.communicate(timeout=240)
@@ -94,7 +94,7 @@ def test_a_lost_machine_costs_no_trial(app: Path, start: Callable[..., Any], clu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cluster", [{"num_cpus": 4, "num_gpus": 1}], indirect=True)  # Ray believes what it is told
+@pytest.mark.parametrize("cluster", [{"num_cpus": 4, "num_gpus": 1}], indirect=True)  # Ray believes in this GPU
 def test_two_trials_share_a_gpu_and_never_three(app: Path, sweep: Callable[..., Any], cluster: Any) -> None:
     code, out, err = sweep(
         "lr=0.1,0.2,0.3,0.4,0.5,0.6", "slow=0.3", "hydra/sweeper/scheduler=fifo", "hydra.sweeper.gpus=0.5",

@@ -1,4 +1,4 @@
-"""Hydra's own test suites for sweepers and launchers, with real Ray."""
+"""Run Hydra's own test suites for sweepers and launchers, with real Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ray() -> Iterator[None]:
 
 
 def test_hydra_finds_the_sweeper() -> None:
-    assert RaySweeper.__name__ in [one.__name__ for one in Plugins.instance().discover(Sweeper)]
+    assert RaySweeper.__name__ in [plugin.__name__ for plugin in Plugins.instance().discover(Sweeper)]
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
-"""A job waits at its reports, is told to end, and is waited for."""
+"""Test that a job waits at its reports, ends on request, and has time to clean up."""
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,17 @@ def job(function: Callable[[], Any], folder: Path) -> Job:
     return Job(function, trial=Trial(number=3, folder=folder), log=folder / "trial.log")
 
 
-def test_outside_a_sweep_a_report_is_nothing() -> None:
+def test_a_report_outside_a_sweep_does_nothing() -> None:
     assert report({"objective": 1.0}) is False
     assert trial() is None
+
+
+def test_every_public_name_loads() -> None:
+    plugin = importlib.import_module("hydra_plugins.quartet_ray_sweeper")
+    assert all(getattr(plugin, name) is not None for name in plugin.__all__)
+    assert set(plugin.LAZY) <= set(plugin.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        plugin.absent  # noqa: B018
 
 
 def test_a_job_reports_waits_and_returns(tmp_path: Path) -> None:
@@ -33,17 +42,17 @@ def test_a_job_reports_waits_and_returns(tmp_path: Path) -> None:
         print("said")
         return "done"
 
-    one = job(work, tmp_path)
-    assert one.next() == Report({"objective": 0.0}, tmp_path / "last")
+    running = job(work, tmp_path)
+    assert running.next() == Report({"objective": 0.0}, tmp_path / "last")
     time.sleep(0.05)
     assert steps == [0]  # it waits for the decision
-    assert one.next() == Report({"objective": 1.0}, tmp_path / "last")
-    assert one.next() == JobOutcome(value="done")
-    assert one.end() == JobOutcome()
+    assert running.next() == Report({"objective": 1.0}, tmp_path / "last")
+    assert running.next() == JobOutcome(value="done")
+    assert running.end() == JobOutcome()
     assert (tmp_path / "trial.log").read_text() == "said\n"
 
 
-def test_a_job_that_is_told_to_end_is_waited_for(tmp_path: Path) -> None:
+def test_a_job_has_time_to_end(tmp_path: Path) -> None:
     def work() -> str:
         while not report({"objective": 1.0}):
             pass
@@ -51,13 +60,13 @@ def test_a_job_that_is_told_to_end_is_waited_for(tmp_path: Path) -> None:
         (tmp_path / "cleaned").touch()
         return "ended early"
 
-    one = job(work, tmp_path)
-    one.next()
-    assert one.end() == JobOutcome(value="ended early")
+    running = job(work, tmp_path)
+    running.next()
+    assert running.end() == JobOutcome(value="ended early")
     assert (tmp_path / "cleaned").exists()
 
 
-def test_a_job_that_does_not_listen_is_ended(tmp_path: Path) -> None:
+def test_a_job_that_ignores_the_decision_is_ended(tmp_path: Path) -> None:
     def work() -> None:
         try:
             while True:
@@ -65,14 +74,14 @@ def test_a_job_that_does_not_listen_is_ended(tmp_path: Path) -> None:
         finally:
             (tmp_path / "cleaned").touch()
 
-    one = job(work, tmp_path)
-    one.next()
-    assert one.end() == JobOutcome()
+    running = job(work, tmp_path)
+    running.next()
+    assert running.end() == JobOutcome()
     assert (tmp_path / "cleaned").exists()
 
 
 @pytest.mark.parametrize("error", [ValueError("broke"), SystemExit(3)])
-def test_a_failure_is_told_with_its_traceback(tmp_path: Path, error: BaseException) -> None:
+def test_a_failure_has_its_traceback(tmp_path: Path, error: BaseException) -> None:
     def work() -> None:
         raise error
 

@@ -1,4 +1,4 @@
-"""A sweep read back from its journal, and not gone on with as another one."""
+"""Test that a sweep is restored from its journal, and that a different sweep never continues it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hydra_plugins.quartet_ray_sweeper._journal import (
 from hydra_plugins.quartet_ray_sweeper._space import SweeperError
 
 
-def test_what_happened_is_read_back(tmp_path: Path) -> None:
+def test_the_journal_is_read_back(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     for number in range(3):
         journal.start(number, values={"lr": 0.1 * number}, overrides=[f"lr={0.1 * number}"], folder=str(number))
@@ -33,7 +33,7 @@ def test_what_happened_is_read_back(tmp_path: Path) -> None:
     assert [row["time"] for row in again.records[0].reports] == [1.0, 2.0]
 
 
-def test_half_a_line_is_no_harm(tmp_path: Path) -> None:
+def test_a_truncated_line_is_dropped(tmp_path: Path) -> None:
     Journal(tmp_path).start(0, values={}, overrides=[], folder="0")
     with (tmp_path / "trials.jsonl").open("a") as file:
         file.write('{"event": "start", "tri')
@@ -56,7 +56,7 @@ def test_another_sweep_is_refused_with_the_difference(tmp_path: Path) -> None:
     assert holds_same_sweep(tmp_path, asked)
 
 
-def test_a_sweep_that_is_forgotten_takes_its_trials_along_and_nothing_else(tmp_path: Path) -> None:
+def test_deleting_a_sweep_deletes_its_trials_and_nothing_else(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "sweep")
     for number, folder in enumerate(("sweep/0", "sweep/net/1", "elsewhere/2")):
         (tmp_path / folder).mkdir(parents=True)

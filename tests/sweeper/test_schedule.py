@@ -1,4 +1,4 @@
-"""What schedulers are told, and what of their decisions can be."""
+"""Test the results that schedulers get, and the values that PBT may set."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def test_a_trial_that_diverges_is_stopped(mode: str, good: list[float], bad: flo
     scheduler = asha(time="time", max_time=9.0, grace=1 / 9, eta=3.0)
     scheduler.set_search_properties("score", mode)
 
-    def told(number: int, score: float) -> str:
+    def decision(number: int, score: float) -> str:
         trial = RecordedTrial(str(number))
         scheduler.on_trial_add(RecordedTrial, trial)
         result = replace_non_finite({"score": score, "time": 1.0}, {"score": mode})
         return str(scheduler.on_trial_result(RecordedTrial, trial, {**result, "training_iteration": 1}))
 
     for number, score in enumerate(good):
-        assert told(number, score) == TrialScheduler.CONTINUE
-    assert told(3, bad) == TrialScheduler.STOP
-    assert told(4, good[-1]) == TrialScheduler.CONTINUE
+        assert decision(number, score) == TrialScheduler.CONTINUE
+    assert decision(3, bad) == TrialScheduler.STOP
+    assert decision(4, good[-1]) == TrialScheduler.CONTINUE
 
 
-def test_what_is_not_sought_is_told_as_it_is() -> None:
-    told = replace_non_finite({"score": 1.0, "loss": NAN}, {"score": "max"})
-    assert told["score"] == 1.0
-    assert told["loss"] != told["loss"]
+def test_other_metrics_stay_as_they_are() -> None:
+    decision = replace_non_finite({"score": 1.0, "loss": NAN}, {"score": "max"})
+    assert decision["score"] == 1.0
+    assert decision["loss"] != decision["loss"]
 
 
-def test_values_that_do_not_go_together_are_left_as_the_better_trial_has_them() -> None:
+def test_values_that_do_not_compose_are_replaced_by_the_better_trials() -> None:
     space = parse(["lr=interval(0, 1)", "db/net=a,b"], params={}, when={}, config_loader=None)
     scheduler = pbt(time="time", max_time=9.0, interval=0.2, quantile=0.25, resample=0.25)
     scheduler._hyperparam_mutations = mutations(space, tune_domains(space))
@@ -61,7 +61,7 @@ def test_values_that_do_not_go_together_are_left_as_the_better_trial_has_them() 
     assert len(composed) == 2
 
 
-def test_population_based_training_needs_each_parameter_always() -> None:
+def test_population_based_training_refuses_conditions() -> None:
     space = parse(["net=a,b"], params={}, when={"net=b": {"heads": "1,2"}}, config_loader=None)
     config = {"_target_": f"{RecomposingPBT.__module__}.pbt", "time": "time", "max_time": 9.0, "interval": 0.2,
               "quantile": 0.25, "resample": 0.25}  # fmt: skip

@@ -1,4 +1,4 @@
-"""The search space in Hydra's grammar: what is swept, in which order, and what is refused."""
+"""Test the search space in Hydra's grammar: parameters, their order, conditions and refusals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_grid_is_in_hydras_order() -> None:
 def test_the_command_line_wins_over_params() -> None:
     found = space("lr=0.5", params={"lr": "choice(1, 2)", "width": "range(1, 4)"})
     assert found.constants == {"lr": "0.5"}
-    assert [one.key for one in found.parameters] == ["width"]
+    assert [parameter.key for parameter in found.parameters] == ["width"]
 
 
 def test_an_added_key_is_the_same_key() -> None:
@@ -53,13 +53,13 @@ def test_an_added_key_is_the_same_key() -> None:
     ],
 )
 def test_intervals_and_ranges_keep_their_ends(text: str, low: float, high: float, log: bool, whole: bool) -> None:
-    (one,) = space(text).parameters
-    assert (one.low, one.high, one.log, one.whole) == (low, high, log, whole)
+    (parameter,) = space(text).parameters
+    assert (parameter.low, parameter.high, parameter.log, parameter.whole) == (low, high, log, whole)
 
 
 def test_a_range_with_gaps_is_a_list() -> None:
-    (one,) = space("n=range(1, 10, 3)").parameters
-    assert (one.values, one.whole) == (("1", "4", "7"), False)
+    (parameter,) = space("n=range(1, 10, 3)").parameters
+    assert (parameter.values, parameter.whole) == (("1", "4", "7"), False)
 
 
 def test_quotes_lists_and_signs_survive() -> None:
@@ -90,7 +90,7 @@ def test_a_condition_may_be_any_value(n: str) -> None:
     assert {point["heads"] for point in points if "heads" in point} == {"1", "2"}
 
 
-def test_values_of_a_file_are_as_a_person_would_type_them() -> None:
+def test_values_of_a_file_become_overrides() -> None:
     found = space(params={"a": None, "b": True, "c": [1, 2], "d": "1,2"}, when={"d=1": {"e": None}})
     assert [found.overrides(point) for point in found.grid()] == [
         ["a=null", "b=true", "c=[1, 2]", "d=1", "e=null"],
@@ -98,14 +98,14 @@ def test_values_of_a_file_are_as_a_person_would_type_them() -> None:
     ]
 
 
-def test_many_values_of_one_leave_room_to_probe_the_others() -> None:
+def test_many_values_of_one_parameter_leave_probes_for_others() -> None:
     met = {
         point["net"] for pair in space("seed=" + ",".join(map(str, range(200))), "net=a,b,c").probes() for point in pair
     }
     assert met == {"a", "b", "c"}
 
 
-def test_probes_meet_every_value_and_both_ends() -> None:
+def test_probes_cover_every_value_and_both_ends() -> None:
     found = space("net=a,b", "lr=interval(0, 1)", when={"net=b": {"heads": "choice(1, 2)"}})
     points = [point for pair in found.probes() for point in pair]
     met = {line for point in points for line in found.overrides(point)}
@@ -115,7 +115,7 @@ def test_probes_meet_every_value_and_both_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "when", "said"),
+    ("arguments", "when", "expected"),
     [
         (["lr=tag(foo, interval(0, 1))"], {}, ("lr=tag(foo, interval(0, 1))", "'foo'", "tag(log")),
         (["lr=tag(log, interval(0, 1))"], {}, ("lr=", "above 0")),
@@ -132,9 +132,9 @@ def test_probes_meet_every_value_and_both_ends() -> None:
         (["net=a,b"], {"net=b": 3}, ("net=b", "needs a mapping")),
     ],
 )
-def test_what_cannot_be_swept_is_named(arguments: list[str], when: dict[str, Any], said: tuple[str, ...]) -> None:
+def test_a_refusal_names_the_override(arguments: list[str], when: dict[str, Any], expected: tuple[str, ...]) -> None:
     with pytest.raises(SweeperError) as refusal:
         space(*arguments, when=when)
-    for words in said:
+    for words in expected:
         assert words in str(refusal.value)
     assert len(str(refusal.value).splitlines()) <= 2

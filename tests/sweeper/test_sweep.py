@@ -1,4 +1,4 @@
-"""Sweeps of a small application with real Ray: stopped early, killed, gone on with, refused."""
+"""Test sweeps of a small application with real Ray: stopped early, killed, resumed, refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hydra_plugins.quartet_ray_sweeper._journal import Journal
 LR = "lr=tag(log, interval(1e-3, 1))"
 
 
-def test_bad_trials_are_stopped_and_clean_up_at_their_leisure(app: Path, sweep: Callable[..., Any]) -> None:
+def test_bad_trials_are_stopped_and_have_time_to_clean_up(app: Path, sweep: Callable[..., Any]) -> None:
     code, out, err = sweep("lr=0.1,0.9,2", "net=glob(*)")
     folder = app.parent / "sweep"
     assert code == 0, err
@@ -46,11 +46,13 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(
 ) -> None:
     folder, given = app.parent / "sweep", ["lr=0.1,0.2", "slow=0.3", "hydra/sweeper/scheduler=fifo"]
     process = start(*given)
-    wait_until(lambda: (folder / "trials.jsonl").exists() and any(one["event"] == "report" for one in events(folder)))
+    wait_until(
+        lambda: (folder / "trials.jsonl").exists() and any(event["event"] == "report" for event in events(folder))
+    )
     assert listening(process.pid) == {"127.0.0.1"}
     process.send_signal(by)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGINT, err  # what Python makes of KeyboardInterrupt
+    assert process.returncode == -signal.SIGINT, err  # Python's exit code after KeyboardInterrupt
     assert f"interrupted; the same command with hydra.sweep.dir={folder} goes on" in out
     assert "SIGTERM" not in err
     wait_until(lambda: not any(alive(pid) for pid in pids(folder)))
@@ -61,7 +63,7 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (
             [
@@ -90,12 +92,12 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(
         ),
     ],
 )
-def test_what_cannot_be_is_refused_before_ray_starts(
-    app: Path, sweep: Callable[..., Any], arguments: list[str], said: tuple[str, ...]
+def test_impossible_sweeps_are_refused_before_ray_starts(
+    app: Path, sweep: Callable[..., Any], arguments: list[str], expected: tuple[str, ...]
 ) -> None:
     code, _, err = sweep(*arguments)
     assert code == 1
-    for words in said:
+    for words in expected:
         assert words in err
     assert "Traceback" not in err
     assert {path.name for path in (app.parent / "sweep").glob("*")} <= {"lock"}  # nothing for resume=true to find
@@ -142,10 +144,10 @@ def test_a_killed_sweep_goes_on(app: Path, start: Callable[..., Any], sweep: Cal
     process.kill()
     process.communicate()
     before = events(folder)
-    running = {one["trial"] for one in before} - set(statuses(folder))
+    running = {event["trial"] for event in before} - set(statuses(folder))
     assert running
     wait_until(lambda: not any(alive(pid) for pid in pids(folder)))  # Ray ends with its driver
-    reports = [(one["trial"], one["metrics"]["time"]) for one in before if one["event"] == "report"]
+    reports = [(event["trial"], event["metrics"]["time"]) for event in before if event["event"] == "report"]
     steps = {number: max([0, *(step for trial, step in reports if trial == number)]) for number in running}
 
     code, _, err = sweep("lr=0.1,0.2", "net=a,b")
@@ -158,9 +160,9 @@ def test_a_killed_sweep_goes_on(app: Path, start: Callable[..., Any], sweep: Cal
     assert "8/8 trials" in out
     after = events(folder)
     assert after[: len(before)] == before
-    started = [one["trial"] for one in after if one["event"] == "start"]
+    started = [event["trial"] for event in after if event["event"] == "start"]
     assert started == list(range(8))  # a total, and the numbers go on
-    assert {one["trial"] for one in after[len(before) :]} == running | set(range(max(started_in(before)) + 1, 8))
+    assert {event["trial"] for event in after[len(before) :]} == running | set(range(max(started_in(before)) + 1, 8))
     for number in running:
         assert int(logged(folder, number).splitlines()[-1].split()[2]) >= steps[number]
 
@@ -189,7 +191,7 @@ def test_a_sweep_runs_once_at_a_time(app: Path, start: Callable[..., Any], sweep
 
 
 def started_in(of: list[dict[str, Any]]) -> list[int]:
-    return [one["trial"] for one in of if one["event"] == "start"]
+    return [event["trial"] for event in of if event["event"] == "start"]
 
 
 @pytest.mark.slow
@@ -203,7 +205,7 @@ def test_resume_finds_the_newest_sweep_of_its_kind(app: Path, sweep: Callable[..
 
 
 @pytest.mark.slow
-def test_a_lost_process_is_tried_again_from_its_checkpoint(app: Path, start: Callable[..., Any]) -> None:
+def test_a_lost_process_restarts_from_its_checkpoint(app: Path, start: Callable[..., Any]) -> None:
     process = start("lr=0.1,0.2", "slow=0.5", "hydra/sweeper/scheduler=fifo")
     folder = app.parent / "sweep"
     wait_until(
@@ -229,7 +231,8 @@ def test_a_sweep_goes_on_when_ray_itself_was_killed(
         lambda: (
             (folder / "trials.jsonl").exists()
             and any(
-                one["event"] == "report" and one["trial"] == 2 and one["metrics"]["time"] >= 2 for one in events(folder)
+                event["event"] == "report" and event["trial"] == 2 and event["metrics"]["time"] >= 2
+                for event in events(folder)
             )
         ),
         seconds=120,
@@ -249,8 +252,8 @@ def test_a_sweep_goes_on_when_ray_itself_was_killed(
     assert (code, "4/4 trials" in out) == (0, True), err
     after = events(folder)
     assert after[: len(before)] == before
-    assert not {one["trial"] for one in after[len(before) :]} & set(ended)
-    assert [one["trial"] for one in after if one["event"] == "start"] == list(range(4))
+    assert not {event["trial"] for event in after[len(before) :]} & set(ended)
+    assert [event["trial"] for event in after if event["event"] == "start"] == list(range(4))
     assert int(logged(folder, 2).splitlines()[-1].split()[2]) >= 2
 
 
@@ -275,8 +278,8 @@ def test_a_failing_trial_ends_itself_alone(app: Path, sweep: Callable[..., Any])
 
 
 @pytest.mark.slow
-def test_a_combination_that_cannot_be_is_a_failed_trial(app: Path, sweep: Callable[..., Any]) -> None:
-    # Each value is possible, beside the others' first; one pair of them is not.
+def test_an_impossible_combination_is_a_failed_trial(app: Path, sweep: Callable[..., Any]) -> None:
+    # Each value is possible with the others' first values; one pair of values is not.
     (app.parent / "rules.py").write_text(
         "def check(config):\n"
         "    if (config.lr, config.heads) == (0.2, 3):\n"
@@ -288,9 +291,9 @@ def test_a_combination_that_cannot_be_is_a_failed_trial(app: Path, sweep: Callab
     found = statuses(app.parent / "sweep")
     assert [number for number, status in found.items() if status == "failed"] == [4]
     assert len(found) == 9
-    said = [i for i, line in enumerate(out.splitlines()) if "lr=0.2 does not go with heads=3" in line]
-    assert len(said) == 2  # when it happens, and in the summary
-    assert said[0] < out.splitlines().index(next(line for line in out.splitlines() if line.startswith("trial 8 ")))
+    positions = [i for i, line in enumerate(out.splitlines()) if "lr=0.2 does not go with heads=3" in line]
+    assert len(positions) == 2  # when it happens, and in the summary
+    assert positions[0] < out.splitlines().index(next(line for line in out.splitlines() if line.startswith("trial 8 ")))
     code, out, err = sweep(*given, "hydra.sweep.dir=fast", "hydra.sweeper.fail_fast=true")
     assert (code, "trial 4 failed: ValueError: lr=0.2 does not go" in err) == (1, True)
     assert len(statuses(app.parent / "fast")) < 9
@@ -322,10 +325,10 @@ def test_searches_and_schedulers(app: Path, sweep: Callable[..., Any], search: s
     )  # fmt: skip
     assert code == 0, err
     folder = app.parent / "sweep"
-    trials = [one for one in events(folder) if one["event"] == "start"]
+    trials = [event for event in events(folder) if event["event"] == "start"]
     assert len(trials) == 8
-    assert {one["values"]["net"] for one in trials} == {"a", "b"}
-    assert all(("heads" in one["values"]) == (one["values"]["net"] == "b") for one in trials)
+    assert {event["values"]["net"] for event in trials} == {"a", "b"}
+    assert all(("heads" in event["values"]) == (event["values"]["net"] == "b") for event in trials)
     few = scheduler in ("fifo", "hyperband")  # eight do not fill a bracket
     assert set(statuses(folder).values()) == ({"finished"} if few else {"finished", "stopped"})
     assert len(statuses(folder)) == 8
@@ -339,7 +342,7 @@ def test_pbt_hands_weights_and_changed_values_on(app: Path, sweep: Callable[...,
     )  # fmt: skip
     assert code == 0, err
     folder = app.parent / "sweep"
-    changes = [one for one in events(folder) if one["event"] == "change"]
+    changes = [event for event in events(folder) if event["event"] == "change"]
     assert changes
     assert set(statuses(folder).values()) == {"finished"}
     for change in changes:
@@ -359,7 +362,7 @@ def test_two_objectives_give_a_front(app: Path, sweep: Callable[..., Any]) -> No
 
 
 @pytest.mark.slow
-def test_what_cannot_be_placed_is_said(app: Path, sweep: Callable[..., Any]) -> None:
+def test_a_trial_that_fits_nowhere_is_refused(app: Path, sweep: Callable[..., Any]) -> None:
     code, _, err = sweep("lr=0.1,0.2", "hydra.sweeper.workers=400")
     assert code == 1
     for words in ("400 workers", "hydra.sweeper.address", "none would ever start"):
@@ -367,14 +370,14 @@ def test_what_cannot_be_placed_is_said(app: Path, sweep: Callable[..., Any]) -> 
 
 
 def listening(pid: int) -> set[str]:
-    """The addresses at which a process and all that it has started listen."""
+    """Return the addresses on which a process and its children listen."""
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     found = set()
-    for one in family:
+    for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             found |= {
                 c.laddr.ip.removeprefix("::ffff:")
-                for c in one.net_connections("inet")
+                for c in process.net_connections("inet")
                 if c.status == psutil.CONN_LISTEN
             }
     return found

@@ -1,4 +1,4 @@
-"""Each role's real net, exported, stored, and predicting from raw input in a process that knows nothing of ours."""
+"""Test each role's net: exported, stored, and predicting from raw input in a process without Quartet."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def load(path: Path) -> Any:
     return torch.export.load(path).module()
 
 
-# The recurrent layers are the ones that tracing treats apart.
+# Tracing handles recurrent layers differently, so that they are always tested.
 @pytest.mark.parametrize(
     "family", ["rnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn", "transformer"))]
 )
@@ -124,7 +124,7 @@ def test_other_cells_and_inputs(tmp_path: Path, tokenizer: tuple[Path, Tokens]) 
     assert json.loads((tmp_path / "coloured" / "model.json").read_text())["shape"] == [12, 12, 3]
 
 
-def test_the_model_given_is_left_as_it_was(tmp_path: Path) -> None:
+def test_an_export_leaves_the_model_unchanged(tmp_path: Path) -> None:
     model = net("cnn").classifier(PIXELS, CLASSES).train()
     export(model, describe(role="classify", inputs=PIXELS, outputs=CLASSES), tmp_path)
     assert model.training
@@ -141,7 +141,7 @@ def test_a_model_that_cannot_be_traced_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "spaced"), [("subword", False), ("subword", True), ("character", False)])
-def test_tokenizer_says_the_same_as_the_data_s(kind: Any, spaced: bool, tmp_path: Path) -> None:
+def test_the_exported_tokenizer_equals_the_datas(kind: Any, spaced: bool, tmp_path: Path) -> None:
     data = train_tokenizer(TEXT, kind=kind, vocabulary=280, spaced=spaced)
     data.save(tmp_path / "tokenizer.json")
     engine = portable(json.loads((tmp_path / "tokenizer.json").read_text()))
@@ -184,7 +184,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory, tokenizer: tuple[Path, Tokens]) -> tuple[str, dict[str, str]]:
-    """The address of a store with a model of each role, and the models' uris."""
+    """Return the uri of a store with a model of each role, and the models' uris."""
     folder = tmp_path_factory.mktemp("stored")
     store = MLflow(uri=f"sqlite:///{folder}/mlflow.db", experiment="quartet", system_metrics=False, model=True)
     uris, families = {}, {"classify": "cnn", "language": "rnn", "translate": "transformer", "generate": "cnn"}
@@ -196,7 +196,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, tokenizer: tuple[Path, Toke
     return store.uri, uris
 
 
-def test_stored_models_predict_from_raw_input_in_a_foreign_process(
+def test_stored_models_predict_from_raw_input_in_another_process(
     tmp_path: Path, stored: tuple[str, dict[str, str]]
 ) -> None:
     uri, uris = stored
@@ -206,17 +206,17 @@ def test_stored_models_predict_from_raw_input_in_a_foreign_process(
     command = [sys.executable, "-I", "-c", PREDICT, uri, json.dumps(uris)]
     done = subprocess.run(command, cwd=away, env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert len(said["classes"]["label"]) == 3
-    assert set(said["classes"]["label"]) <= set(CLASSES.names)
-    assert all(1 / 3 <= share <= 1 for share in said["classes"]["confidence"])
-    assert said["go on"] == said["same"]
-    assert said["go on"][0].startswith("the cat")
-    assert said["greedy"][1] == said["alone"][0]  # what stands beside a sentence does not change how it goes on
-    assert len(said["beam"]) == 2
-    assert len(said["one"]) == 1
-    assert len(said["capped"]) == 1  # the context of 24 tokens ends it, or this would take hours
-    assert said["images"] == [[3, 12, 12, 1], "uint8", True]
+    predicted = json.loads(done.stdout.splitlines()[-1])
+    assert len(predicted["classes"]["label"]) == 3
+    assert set(predicted["classes"]["label"]) <= set(CLASSES.names)
+    assert all(1 / 3 <= share <= 1 for share in predicted["classes"]["confidence"])
+    assert predicted["go on"] == predicted["same"]
+    assert predicted["go on"][0].startswith("the cat")
+    assert predicted["greedy"][1] == predicted["alone"][0]  # other sentences in the batch do not change a continuation
+    assert len(predicted["beam"]) == 2
+    assert len(predicted["one"]) == 1
+    assert len(predicted["capped"]) == 1  # the context of 24 tokens ends it, or this would take hours
+    assert predicted["images"] == [[3, 12, 12, 1], "uint8", True]
 
 
 def test_requirements_and_signature_are_explicit(stored: tuple[str, dict[str, str]]) -> None:

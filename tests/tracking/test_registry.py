@@ -1,5 +1,4 @@
-"""The registry and the look-ups of a real SQLite store. Models are entries without weights: what is stored of a model,
-and that it loads, is tested elsewhere."""
+"""Test the registry and the queries of a real SQLite store. The models are entries without weights."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ def client(store: MLflow) -> Any:
 
 
 def with_model(store: MLflow, name: str) -> tuple[str, str]:
-    """A run that has stored a model, and the model's id."""
+    """Start a run with a stored model; return their ids."""
     from mlflow.entities import LoggedModelOutput
 
     run = store.start(name=name, params={}, tags={})
@@ -39,7 +38,7 @@ def with_model(store: MLflow, name: str) -> tuple[str, str]:
 
 
 def test_a_version_is_the_model_of_its_run(store: MLflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # MLflow's global store is another: it must be neither asked nor made.
+    # MLflow's global store is a different one: it must be neither read nor created.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
     run, model = with_model(store, "a")
@@ -66,7 +65,7 @@ def test_a_version_is_the_model_of_its_run(store: MLflow, tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_store_refuses_is_said(store: MLflow) -> None:
+def test_refusals_of_the_store_are_quartet_errors(store: MLflow) -> None:
     run = store.start(name="without", params={}, tags={})
     with pytest.raises(QuartetError, match="holds no model"), store.registry() as registry:
         registry.register("quartet-b", run=run, tags={})
@@ -76,7 +75,7 @@ def test_what_the_store_refuses_is_said(store: MLflow) -> None:
         NoTracking().registry()
 
 
-def test_runs_are_found_by_their_tags_and_known_while_they_live(store: MLflow) -> None:
+def test_runs_are_found_by_tags_until_deleted(store: MLflow) -> None:
     old = store.start(name="old", params={}, tags={"kind": "comparison", "folder": "/it's/here"})
     new = store.start(name="new", params={}, tags={"kind": "comparison", "folder": "/it's/here"})
     other = store.start(name="other", params={}, tags={"kind": "comparison", "links": f"{old} {new}"})

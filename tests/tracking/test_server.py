@@ -1,4 +1,4 @@
-"""A real MLflow server: a run goes through it, and training goes on when it dies."""
+"""Test a real MLflow server: it stores a run, and training continues when it dies."""
 
 from __future__ import annotations
 

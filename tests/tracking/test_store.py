@@ -1,4 +1,4 @@
-"""Runs in a real SQLite store: what is kept, what is refused, and what happens when the store goes away."""
+"""Test runs in a real SQLite store: their content, refusals, and a store that disappears."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tracker(folder: Path, **given: object) -> MLflow:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> MLflow:
-    """One store for the whole file: its first migration takes seconds."""
+    """Return one store for all tests: its first migration takes seconds."""
     return tracker(tmp_path_factory.mktemp("store"))
 
 
@@ -49,7 +49,7 @@ def test_importing_needs_no_mlflow_and_neither_does_tracking_nothing() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MLFLOW_TRACKING_URI": ""})
 
 
-def test_address_is_absolute_and_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_uri_is_absolute_and_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracker(tmp_path, uri=None).uri == f"sqlite:///{tmp_path}/mlflow.db"
@@ -59,7 +59,7 @@ def test_address_is_absolute_and_follows_the_environment(tmp_path: Path, monkeyp
     assert tracker(tmp_path, uri="sqlite:////b.db").uri == "sqlite:////b.db"
 
 
-def test_every_parameter_is_kept_however_many_and_long(store: MLflow) -> None:
+def test_many_and_long_parameters_are_stored(store: MLflow) -> None:
     layers = {f"layer{i}": {"width": i, "note": None} for i in range(130)}
     long = "ä" * 5900
     params = {
@@ -98,7 +98,7 @@ def test_tags_dataset_and_nesting(store: MLflow) -> None:
     assert used.tags[0].value == "training"
 
 
-def test_artifacts_lie_beside_the_database(store: MLflow, tmp_path: Path) -> None:
+def test_artifacts_lie_next_to_the_database(store: MLflow, tmp_path: Path) -> None:
     from matplotlib.figure import Figure
 
     (tmp_path / "config.yaml").write_text("seed: 0\n")
@@ -116,13 +116,13 @@ def test_artifacts_lie_beside_the_database(store: MLflow, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
-def test_status_is_as_it_was(store: MLflow, status: str) -> None:
+def test_the_final_status_is_stored(store: MLflow, status: str) -> None:
     run = store.start(name=status, params={}, tags={})
     store.finish(run, status)  # type: ignore[arg-type]
     assert client(store).get_run(run).info.status == status
 
 
-def test_resuming_goes_on_with_the_run_and_repeats_no_point(store: MLflow) -> None:
+def test_resuming_continues_the_run_and_repeats_no_point(store: MLflow) -> None:
     run = store.start(name="long", params={"lr": 0.1, "devices": 1}, tags={})
     with store.attach(run) as metrics:
         for step in (100, 200, 300):
@@ -142,7 +142,7 @@ def test_resuming_goes_on_with_the_run_and_repeats_no_point(store: MLflow) -> No
     assert len(client(store).get_metric_history(run, "val/loss")) == 2
 
 
-def test_resuming_a_run_that_is_gone_starts_afresh(store: MLflow) -> None:
+def test_resuming_a_deleted_run_starts_a_new_one(store: MLflow) -> None:
     assert store.start(name="new", params={}, tags={}, resume="0" * 32) != "0" * 32
     run = store.start(name="old", params={}, tags={})
     client(store).delete_run(run)
@@ -178,7 +178,7 @@ def test_system_metrics_and_final_metrics(store: MLflow) -> None:
     assert sorted(steps) == [0, 1]
 
 
-def test_a_store_that_goes_away_ends_nothing_and_leaves_a_csv(
+def test_a_lost_store_ends_no_training_and_leaves_a_csv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("quartet.tracking.buffer.CLOSE_SECONDS", 2.0)
@@ -197,7 +197,7 @@ def test_a_store_that_goes_away_ends_nothing_and_leaves_a_csv(
     assert "the status FINISHED did not reach" in caplog.text
 
 
-def test_refusals_name_the_address_and_the_remedy(tmp_path: Path, store: MLflow) -> None:
+def test_refusals_name_the_uri_and_the_remedy(tmp_path: Path, store: MLflow) -> None:
     begin = time.monotonic()
     for uri in ("http://127.0.0.1:9", "http://no-such-host.invalid:5000"):
         with pytest.raises(QuartetError, match=r"(?s)no MLflow server answers at .*tracking=none"):

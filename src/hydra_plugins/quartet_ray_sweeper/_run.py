@@ -152,7 +152,7 @@ def _observe(sweep: Sweep, observer: Any, display: Display) -> Iterator[dict[str
 
 def _run_trials(setup: Setup) -> dict[int, Any]:
     """Run the trials; return their jobs by number. Raise KeyboardInterrupt where a person ended the sweep."""
-    from hydra_plugins.quartet_ray_sweeper import _schedule, _search, _trials, _watch
+    from hydra_plugins.quartet_ray_sweeper import _schedule, _trials, _watch
 
     sweep, ray = setup.sweep, setup.ray
     max_concurrent = ConcurrencyLimit(ray, setup.resources, limit=sweep.options["max_batch_size"])
@@ -183,14 +183,22 @@ def _run_trials(setup: Setup) -> dict[int, Any]:
         return callback.returns
     for left in sweep.folder.glob(f"{TUNE_FOLDER}*"):  # of a driver that was killed
         shutil.rmtree(left, ignore_errors=True)
-    if isinstance(setup.scheduler, _schedule.RecomposingPBT):
-        setup.scheduler._hyperparam_mutations = _schedule.mutations(sweep.space, _search.tune_domains(sweep.space))
-        setup.scheduler.recompose = partial(_trials.recompose, setup.composer)
+    _prepare_pbt(setup)
     with _watch.refuse_tune_errors(sweep.resume_hint):
         _tune(setup, generator, callback)
     if sweep.journal.unfinished or not generator.is_finished():  # Tune catches Ctrl-C itself and returns
         raise KeyboardInterrupt
     return callback.returns
+
+
+def _prepare_pbt(setup: Setup) -> None:
+    """Give population-based training its mutations and the composer; leave other schedulers alone."""
+    from hydra_plugins.quartet_ray_sweeper import _schedule, _search, _trials
+
+    if isinstance(setup.scheduler, _schedule.RecomposingPBT):
+        space = setup.sweep.space
+        setup.scheduler._hyperparam_mutations = _schedule.mutations(space, _search.tune_domains(space))
+        setup.scheduler.recompose = partial(_trials.recompose, setup.composer)
 
 
 def _tune(setup: Setup, generator: Any, callback: Any) -> None:
