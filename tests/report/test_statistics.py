@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from quartet.report.comparing.power import POWER, combined_power, power, seeds_needed
 from quartet.report.comparing.statistics import (
     LEVEL,
-    POWER,
-    combined_power,
     differences,
     estimate,
     holm,
     paired_t,
-    power,
     sampling_error,
-    seeds_needed,
     sign_flip,
     welch,
 )

@@ -137,7 +137,7 @@ def many(count: int, parameters: int) -> list[Trial]:
 
 
 @pytest.mark.parametrize(
-    ("trials", "drawn"),
+    ("trials", "plotted"),
     [
         ([], 0),
         ([Trial(0, {"lr": 0.1}, "failed", None)], 0),

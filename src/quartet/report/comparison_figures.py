@@ -55,7 +55,7 @@ def _costs(group: Sequence[ExperimentRuns], title: str) -> Figure:
     from matplotlib.ticker import EngFormatter
 
     figure, all_axes = _figure(len(COSTS), title)
-    for axes, (key, what) in zip(all_axes, COSTS.items(), strict=True):
+    for axes, (key, cost_name) in zip(all_axes, COSTS.items(), strict=True):
         spent = []
         for i, experiment in enumerate(group):
             values, costs = (
@@ -71,7 +71,7 @@ def _costs(group: Sequence[ExperimentRuns], title: str) -> Figure:
             axes.annotate(label(experiment, group), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
         # Orders of magnitude need a log scale; below one, its ticks would run into each other.
         wide = spent and min(spent) > 0 and max(spent) > 10 * min(spent)
-        axes.set(xlabel=what, xscale="log" if wide else "linear")
+        axes.set(xlabel=cost_name, xscale="log" if wide else "linear")
         axes.margins(x=0.2)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     name = group[0].headline

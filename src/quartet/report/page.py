@@ -136,9 +136,10 @@ def _experiment(experiment: ExperimentRuns) -> Markup:
     """Return an experiment's article: a sentence of facts and its evidence."""
     run = experiment.shown
     task, data = str(experiment["task"]), str(experiment["data"])
-    _, _, what = TASKS.get(task, ("", "", "On {data}."))
+    _, _, description = TASKS.get(task, ("", "", "On {data}."))
     several = f" Shown is seed {run.seed}, the first of {len(experiment.runs)}." if len(experiment.runs) > 1 else ""
-    facts = f"{net_name(experiment)}, trained by the {experiment['method']} method. {what.format(data=data)}{several}"
+    shown = description.format(data=data)
+    facts = f"{net_name(experiment)}, trained by the {experiment['method']} method. {shown}{several}"
     return tag(
         "article",
         tag("h3", tag("span", class_=f"dot {experiment.family}"), experiment.name),

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from quartet.report.comparing.matched import Condition, matched, mixed, unmatched
+from quartet.report.comparing.power import POWER
 from quartet.report.comparing.statistics import (
     LEVEL,
-    POWER,
     UNBOUNDED,
     Difference,
     Estimate,

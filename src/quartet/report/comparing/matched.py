@@ -74,7 +74,7 @@ def label(experiment: ExperimentRuns, experiments: Sequence[ExperimentRuns]) -> 
 def _number(
     experiments: Sequence[ExperimentRuns],
     key: str,
-    what: str,
+    title: str,
     as_text: Callable[[object], str],
     most: float,
     bounds: Bounds = MEANS,
@@ -86,7 +86,7 @@ def _number(
     found = {label(experiment, experiments): list(experiment.numbers(key).values()) for experiment in experiments}
     unknown = [name for name, values in found.items() if not values]
     if unknown:
-        return Condition(what, False, f"not known for {_and(unknown)}.")
+        return Condition(title, False, f"not known for {_and(unknown)}.")
     lows, highs = ({name: bound(values) for name, values in found.items()} for bound in bounds)
     least, largest = min(lows, key=lambda name: lows[name]), max(highs, key=lambda name: highs[name])
     low, high = lows[least], highs[largest]
@@ -95,14 +95,14 @@ def _number(
         f" {_and([as_text(float(value)) for value in requested if value])} were asked for." if any(requested) else ""
     )
     if low == high:
-        return Condition(what, True, f"the same, {as_text(low)}.{wanted}")
+        return Condition(title, True, f"the same, {as_text(low)}.{wanted}")
     if low > 0 and high / low - 1 <= most:
         both = dict.fromkeys((as_text(low), as_text(high)))
-        return Condition(what, True, f"within {percent(high / low - 1)}, {' to '.join(both)}.{wanted}")
+        return Condition(title, True, f"within {percent(high / low - 1)}, {' to '.join(both)}.{wanted}")
     times = ""
     if low > 0 and high / low < 99:
         times = f", a factor of {high / low:.2g}" if high / low >= 1.5 else f", {percent(high / low - 1)} more"
-    return Condition(what, False, f"from {as_text(low)} ({least}) to {as_text(high)} ({largest}){times}.{wanted}")
+    return Condition(title, False, f"from {as_text(low)} ({least}) to {as_text(high)} ({largest}){times}.{wanted}")
 
 
 def _budget(experiments: Sequence[ExperimentRuns]) -> Condition:
@@ -130,7 +130,7 @@ def _seeds(experiments: Sequence[ExperimentRuns]) -> Condition:
     return Condition("Seeds", len(set(seeds)) == 1, text)
 
 
-def _record_value(experiments: Sequence[ExperimentRuns], key: str, what: str) -> Condition:
+def _record_value(experiments: Sequence[ExperimentRuns], key: str, title: str) -> Condition:
     """Return the condition that all runs share a value of the record; hashes are shortened."""
 
     def read(run: Run) -> str | None:
@@ -138,7 +138,7 @@ def _record_value(experiments: Sequence[ExperimentRuns], key: str, what: str) ->
         dirty = "-dirty" if text.endswith("-dirty") else ""
         return None if text == "unknown" else text[:10] + dirty if len(text) >= 40 else text
 
-    return _values(what, experiments, read)
+    return _values(title, experiments, read)
 
 
 def _data(experiments: Sequence[ExperimentRuns]) -> Condition:
@@ -178,10 +178,10 @@ def _selection(experiments: Sequence[ExperimentRuns]) -> Condition:
 
 def _settings(experiments: Sequence[ExperimentRuns]) -> Condition:
     """Return the condition that all settings agree, the net's own left out."""
-    what = "Settings beside the net"
+    title = "Settings beside the net"
     configs = [[flatten_config(run["config"] or {}) for run in experiment.runs] for experiment in experiments]
     if not all(config for group in configs for config in group):
-        return Condition(what, False, "not known.")
+        return Condition(title, False, "not known.")
     keys = dict.fromkeys(key for group in configs for config in group for key in config)
     values = {
         key: [list(dict.fromkeys(str(config.get(key, "none")) for config in group)) for group in configs]
@@ -193,38 +193,40 @@ def _settings(experiments: Sequence[ExperimentRuns]) -> Condition:
         if len({value for group in found for value in group}) > 1
     }
     if not different:
-        return Condition(what, True, "the same.")
+        return Condition(title, True, "the same.")
     named = [f"{key} ({_by_experiment(experiments, found)})" for key, found in list(different.items())[:MAX_KEYS]]
     more = f" and {len(different) - MAX_KEYS} more" if len(different) > MAX_KEYS else ""
-    return Condition(what, False, f"different in {', '.join(named)}{more}.")
+    return Condition(title, False, f"different in {', '.join(named)}{more}.")
 
 
 def _repetitions(experiments: Sequence[ExperimentRuns]) -> Condition:
     """Return the condition that the runs of each experiment differ in the seed alone, nets included."""
-    what, odd = "Runs of one experiment", {}
+    title, odd = "Runs of one experiment", {}
     for experiment in experiments:
         keys = differing_keys([repetition_config(run) for run in experiment.runs])
         if keys:
             odd[label(experiment, experiments)] = _and(keys[:MAX_KEYS])
     if not odd:
-        return Condition(what, True, "they differ in their seeds alone.")
+        return Condition(title, True, "they differ in their seeds alone.")
     mixtures = "; ".join(f"{name} mixes runs that differ in {keys}" for name, keys in odd.items())
-    return Condition(what, False, f"{mixtures}, which are no repetitions of each other.")
+    return Condition(title, False, f"{mixtures}, which are no repetitions of each other.")
 
 
-def _values(what: str, experiments: Sequence[ExperimentRuns], read: Callable[[Run], str | None]) -> Condition:
+def _values(title: str, experiments: Sequence[ExperimentRuns], read: Callable[[Run], str | None]) -> Condition:
     """Return the condition that `read` gives the same value for all runs; None counts as unknown."""
     found = [list(dict.fromkeys(read(run) for run in experiment.runs)) for experiment in experiments]
     unknown = [
         label(experiment, experiments) for experiment, values in zip(experiments, found, strict=True) if None in values
     ]
     if unknown:
-        return Condition(what, False, f"not known for {_and(unknown)}.")
+        return Condition(title, False, f"not known for {_and(unknown)}.")
     distinct = list(dict.fromkeys(str(value) for values in found for value in values))
     if len(distinct) == 1:
-        return Condition(what, True, f"the same, {distinct[0]}.")
+        return Condition(title, True, f"the same, {distinct[0]}.")
     return Condition(
-        what, False, f"not the same: {_by_experiment(experiments, [_and(list(map(str, values))) for values in found])}."
+        title,
+        False,
+        f"not the same: {_by_experiment(experiments, [_and(list(map(str, values))) for values in found])}.",
     )
 
 

@@ -3,16 +3,16 @@
 The rule was fixed before any result. The nets of one task and data set are compared by one metric, all pairs at once,
 each over the seeds that both nets have.
 
-1. A pair differs where Student's paired t test says so after Holm's correction over all tested pairs. If no pair
+1. A pair differs where Student's paired t test is significant after Holm's correction over all tested pairs. If no pair
    differed, at most 1 - `LEVEL` of such comparisons would report any difference. A pair's interval has the level at
    which Holm's procedure tested it: it excludes zero exactly where this test finds a difference. This level is never
    below `LEVEL`, so the interval covers the true difference at least that often.
 2. The t test assumes normally distributed differences. The exact sign-flip permutation test does not, but with n seeds
    its p cannot be below 2^(1 - n): with three seeds 0.25, for any data. It has a vote where there are enough seeds for
    a significant result after the correction; there both tests must agree. Elsewhere it is shown without a vote.
-3. Where no difference is shown, `seeds_needed` says how many seeds would show a relevant difference with a chance of
-   `POWER` by this rule, if the seeds' variance stays the same. Where the interval excludes any relevant difference, the
-   verdict says so instead.
+3. Where no difference is shown, the verdict gives the seeds that would show a relevant difference with a chance of
+   `power.POWER` by this rule, if the seeds' variance stays the same (`power.seeds_needed`). Where the interval excludes
+   any relevant difference, the verdict states that instead.
 4. A pair with fewer than two common seeds is not tested. Neither is a pair whose difference is the same at every seed:
    its variance is zero and its t infinite. It counts as a pair with p = 1.
 """
@@ -20,17 +20,13 @@ each over the seeds that both nets have.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 from statistics import fmean, stdev, variance
 
 LEVEL = 0.95  # of every interval; 1 - LEVEL is the rate of false alarms
 UNBOUNDED = -math.inf, math.inf
-POWER = 0.8  # how often a true difference should be shown
-POWER_DRAWS = 2000  # simulated comparisons, for an error of about a hundredth
-MAX_SEEDS = 1000  # above this number nobody trains
 MAX_FLIPS = 2**14  # all sign patterns of up to 14 seeds; above 14, this many random patterns with a fixed seed
 
 
@@ -90,7 +86,7 @@ def welch(a: Sequence[float], b: Sequence[float], *, level: float = LEVEL) -> tu
         return difference, difference, difference
     # Welch and Satterthwaite: the degrees of freedom of a sum of two variances.
     freedom = 1 / sum((e / error) ** 2 / (len(side) - 1) for e, side in zip(errors, (a, b), strict=True))
-    half = _t_quantile(level, freedom) * math.sqrt(error)
+    half = t_quantile(level, freedom) * math.sqrt(error)
     return difference, difference - half, difference + half
 
 
@@ -101,7 +97,7 @@ def estimate(values: Sequence[float], *, level: float = LEVEL, between: tuple[fl
     if n < 2:
         return Estimate(n, mean, math.nan, math.nan, math.nan)
     deviation = stdev(values)
-    half = _t_quantile(level, n - 1) * deviation / math.sqrt(n)
+    half = t_quantile(level, n - 1) * deviation / math.sqrt(n)
     return Estimate(n, mean, deviation, max(mean - half, between[0]), min(mean + half, between[1]))
 
 
@@ -209,48 +205,7 @@ def _order(ps: Sequence[float]) -> list[int]:
     return sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
 
 
-def power(count: int, *, effect: float, level: float) -> float:
-    """Return how often the paired t test over `count` seeds shows a difference of `effect` deviations: t² is noncentral
-    F."""
-    from scipy.stats import ncf, t
-
-    far = t.isf((1 - level) / 2, count - 1)
-    return float(ncf.sf(far**2, 1, count - 1, count * effect**2))
-
-
-def combined_power(count: int, *, effect: float, level: float) -> float:
-    """Return the power of both tests together, where the permutation test has a vote.
-
-    With few seeds the permutation test is significant for almost nothing but equal signs, which costs up to a fifth of
-    the power. The result is simulated; with many seeds it equals the t test's.
-    """
-    import numpy as np
-
-    if 2.0 ** (1 - count) > 1 - level or 2**count > MAX_FLIPS:
-        return power(count, effect=effect, level=level)
-    d = np.random.default_rng(0).normal(effect, 1, (POWER_DRAWS, count)).astype(np.float32)
-    rest = np.array(
-        list(product((1, -1), repeat=count - 1)), np.float32
-    )  # the first sign stays: its flip gives the same sizes
-    sizes, seen = np.abs(d[:, :1] + d[:, 1:] @ rest.T), np.abs(d.sum(1))
-    flip_p = (sizes >= seen[:, None] * (1 - 1e-5)).mean(1)
-    far = seen / d.std(1, ddof=1) / math.sqrt(count)
-    return float(np.mean((far >= _t_quantile(level, count - 1)) & (flip_p <= 1 - level)))
-
-
-def seeds_needed(size: float, *, deviation: float, pairs: int = 1, level: float = LEVEL, least: int = 2) -> int | None:
-    """Return the smallest number of seeds, at least `least`, that shows a difference of `size` with a chance of
-    `POWER`.
-
-    The correction over `pairs` is taken at its strictest. Return None above `MAX_SEEDS`.
-    """
-    counts, strictest = range(least, MAX_SEEDS + 1), 1 - (1 - level) / pairs
-    effect = min(size / deviation, 1e3)  # above this scipy's distribution is inaccurate
-    at = bisect_left(counts, POWER, key=lambda n: power(n, effect=effect, level=strictest))
-    return next((n for n in counts[at:] if combined_power(n, effect=effect, level=strictest) >= POWER), None)
-
-
-def _t_quantile(level: float, freedom: float) -> float:
+def t_quantile(level: float, freedom: float) -> float:
     """Return how many standard errors a two-sided interval extends on either side."""
     from scipy.stats import t
 

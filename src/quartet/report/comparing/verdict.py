@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from quartet.report.comparing.statistics import LEVEL, MAX_SEEDS, POWER, Difference, Estimate, seeds_needed
+from quartet.report.comparing.power import MAX_SEEDS, POWER, seeds_needed
+from quartet.report.comparing.statistics import LEVEL, Difference, Estimate
 from quartet.report.drawing.numerals import NARROW_SPACE, compact, percent, plain
 from quartet.report.run import FALLING, RISING, metric_name
 

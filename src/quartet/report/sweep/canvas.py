@@ -17,7 +17,7 @@ MAX_CHARACTERS = 14  # characters of a label, and of a line of an axis' name
 
 def title_of(objective: str, mode: Mode, count: int, omitted: Mapping[str, int]) -> str:
     """Return the title: the objective, its direction, the number of trials and the trials that are not drawn."""
-    counts = ", ".join(f"{number} {what}" for what, number in omitted.items() if number)
+    counts = ", ".join(f"{number} {reason}" for reason, number in omitted.items() if number)
     trials = f"{count} trial{'' if count == 1 else 's'}"
     return f"{objective} ({BETTER[mode]})\n{trials}" + (f", not drawn: {counts}" if counts else "")
 
