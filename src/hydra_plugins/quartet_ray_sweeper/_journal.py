@@ -54,6 +54,7 @@ class Journal:
             self._read()
 
     def _read(self) -> None:
+        """Read all events. Cut off the last line where a killed driver left it incomplete."""
         text = self.path.read_text(encoding="utf-8")
         whole, newline, part = text.rpartition("\n")
         if part:  # the driver was killed while it wrote
@@ -62,6 +63,7 @@ class Journal:
             self._apply(json.loads(line))
 
     def _apply(self, event: dict[str, Any]) -> None:
+        """Update the records by an event."""
         number, kind = event["trial"], event["event"]
         if kind == "start":
             self.records[number] = Record(number, event["values"], event["overrides"], event["folder"])
@@ -75,6 +77,7 @@ class Journal:
             record.seconds = event["seconds"]
 
     def _write(self, event: str, number: int, **facts: Any) -> None:
+        """Append an event to the file, on disk before this returns, and apply it."""
         line = {"event": event, "trial": number, **facts}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:

@@ -79,6 +79,7 @@ def _bare(key: str) -> str:
 
 
 def _item(override: Override, when: Conditions) -> Parameter | Constant:
+    """Return an override as a parameter or a constant. Raise `SweeperError` for what Ray Tune cannot draw."""
     key, line = override.get_key_element(), str(override.input_line)
     if not override.is_sweep_override():
         return Constant(_bare(key), override.get_value_element_as_str(), line)
@@ -107,10 +108,12 @@ def _item(override: Override, when: Conditions) -> Parameter | Constant:
 
 
 def _gapless(sweep: RangeSweep) -> bool:
+    """Return whether a range holds all whole numbers between its ends."""
     return isinstance(sweep.start, int) and isinstance(sweep.stop, int) and sweep.step == 1
 
 
 def _interval(key: str, text: str, line: str, sweep: IntervalSweep, *, log: bool, when: Conditions) -> Parameter:
+    """Return an interval as a parameter."""
     low, high = sweep.start, sweep.end
     if low is None or high is None or not low < high:
         raise SweeperError(f"{line}: an interval needs its lower end first, given {low} and {high}")

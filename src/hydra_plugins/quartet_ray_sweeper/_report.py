@@ -112,6 +112,7 @@ class Job:
         self.thread = threading.Thread(target=self._run, name="job", daemon=True)
 
     def _run(self) -> None:
+        """Run the function in the job's thread, with its output in the log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with (
             self.log.open("a", buffering=1, encoding="utf-8") as file,
@@ -125,6 +126,7 @@ class Job:
         self.messages.put(outcome)
 
     def _outcome(self) -> JobOutcome:
+        """Call the function and return its outcome."""
         try:
             return JobOutcome(value=self.function())
         except TrialStopped:

@@ -127,6 +127,7 @@ class RecomposingPBT(PopulationBasedTraining):
     recompose: Any = None  # (trial, configuration) → configuration
 
     def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return PBT's new configuration, composed; where its values do not compose, the copied trial's."""
         config, operations = super()._get_new_config(trial, trial_to_clone)
         try:
             return self.recompose(trial, config), operations

@@ -90,6 +90,7 @@ class Space:
 
     @property
     def finite(self) -> bool:
+        """Whether every parameter has a list of values."""
         return all(parameter.values is not None for parameter in self.parameters)
 
     def active(self, parameter: Parameter, values: Mapping[str, Value]) -> bool:
@@ -150,6 +151,7 @@ class Space:
         return self.point({**others, **self._conditions(parameter), parameter.key: value})
 
     def _conditions(self, parameter: Parameter) -> dict[str, Value]:
+        """Return values for which all conditions of `parameter` hold."""
         wanted: dict[str, Value] = {}
         for key, text in parameter.when:
             for other in self.parameters:

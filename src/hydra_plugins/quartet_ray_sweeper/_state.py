@@ -102,6 +102,7 @@ class Sweep:
         return []
 
     def count(self, status: str) -> int:
+        """Return the number of trials with this status."""
         return sum(trial.status == status for trial in self.trials)
 
     @property

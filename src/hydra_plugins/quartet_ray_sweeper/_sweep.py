@@ -73,6 +73,7 @@ def run_sweep(
 
 
 def _check_minimums(options: dict[str, Any]) -> None:
+    """Raise `SweeperError` for an option below its minimum."""
     for key, least in MINIMUMS.items():
         if options[key] is not None and options[key] < least:
             raise SweeperError(f"hydra.sweeper.{key}: given {options[key]:g}, needs at least {least}")

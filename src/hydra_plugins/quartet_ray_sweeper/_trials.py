@@ -151,12 +151,11 @@ class Trials(SearchAlgorithm):
 
     def next_trial(self) -> Trial | None:
         """Return the next trial for Tune; None while enough trials run or none is left."""
-        if self.scheduler is not None:  # before the first trial Tune has not set its metric
+        if self.scheduler is not None:  # here at the earliest, since Tune sets its metric after the constructor
             replay(self.journal, self.scheduler, metric_modes=self.metric_modes)
             self.scheduler = None
-        running = sum(
-            trial.status in (Trial.PENDING, Trial.RUNNING) for trial in self.live.values()
-        )  # without paused trials
+        # A paused trial takes no resources.
+        running = sum(trial.status in (Trial.PENDING, Trial.RUNNING) for trial in self.live.values())
         if self.is_finished() or running >= self.max_concurrent():
             return None
         if self.interrupted:

@@ -63,6 +63,7 @@ FRONTS = (
 
 
 def _condition(name: str, text: str, same: bool) -> Markup:
+    """Return a condition as an item of the list."""
     return tag("li", tag("strong", name), ": ", text, class_="same" if same else "differs")
 
 
@@ -74,6 +75,7 @@ def _nets(comparison: Comparison) -> Markup:
 
 
 def _net(comparison: Comparison, experiment: ExperimentRuns) -> list[Markup]:
+    """Return the row of a net."""
     values = experiment.values(f"test/{comparison.metric}")
     return [
         experiment_link(experiment),
@@ -96,6 +98,7 @@ def _pairs(comparison: Comparison) -> Markup:
 
 
 def _pair(comparison: Comparison, difference: Difference) -> list[Markup]:
+    """Return the row of a pair."""
     mean, low, high = (
         exact(value) if math.isfinite(value) else "–" for value in (difference.mean, difference.low, difference.high)
     )

@@ -79,6 +79,7 @@ def _pairs(group: Comparison) -> str:
 
 
 def _pair(group: Comparison, difference: Difference) -> list[str]:
+    """Return the row of a pair."""
     return [
         pair_name(difference, names=group.names),
         signed(difference, group.metric),
@@ -119,6 +120,7 @@ def _folded(summary: str, content: str) -> str:
 
 
 def _run(run: Run) -> str:
+    """Return a run's experiment and seed."""
     return _text(f"{run['experiment']}, seed {run.seed}")
 
 

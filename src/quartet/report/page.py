@@ -176,4 +176,5 @@ def _footer() -> Markup:
 
 
 def _count(n: int, noun: str) -> str:
+    """Return a number with its noun in the right number."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

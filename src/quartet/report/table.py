@@ -72,6 +72,7 @@ def align_columns(rows: Sequence[Sequence[str]], *, right: Collection[int]) -> s
 
 
 def _summary_row(experiment: ExperimentRuns) -> tuple[str, ...]:
+    """Return an experiment's row in the terminal's table."""
     values = list(experiment.values(f"test/{experiment.headline}").values())
     return (
         str(experiment.name), str(experiment["net"]), str(experiment["task"]), str(experiment["data"]),
@@ -95,6 +96,7 @@ def overview(all_experiments: Sequence[ExperimentRuns]) -> Markup:
 
 
 def _overview_row(experiment: ExperimentRuns) -> list[Markup]:
+    """Return an experiment's row in the page's overview."""
     values = experiment.values(f"test/{experiment.headline}")
     metric = join(
         spread_with_values(values),

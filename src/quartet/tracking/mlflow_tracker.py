@@ -74,7 +74,7 @@ class MLflow(Tracker):
             _log_params(client, run, flatten(params), resumed.data.params if resumed else {})
         except QuartetError:
             raise
-        except Exception as error:  # MLflow lets through what requests, SQLAlchemy and the file system raise
+        except Exception as error:  # MLflow passes on errors of requests, SQLAlchemy and the file system
             raise QuartetError(
                 f"tracking.uri: MLflow cannot use {self.uri}: {first_line(error)}\n"
                 "Give another tracking.uri (or MLFLOW_TRACKING_URI), or tracking=none."

@@ -61,6 +61,7 @@ class ModelStore:
         return found[0].parent
 
     def _exists(self) -> bool:
+        """Return whether the store exists and answers."""
         check_reachable(self.uri)
         return store_exists(self.uri)
 

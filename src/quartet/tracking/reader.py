@@ -128,6 +128,7 @@ class TrackingReader:
 
 
 def _tracked(run: Any) -> TrackedRun:
+    """Return MLflow's run as plain data."""
     info, data = run.info, run.data
     return TrackedRun(
         id=info.run_id, name=info.run_name or "", status=info.status, started=info.start_time or 0,
@@ -136,6 +137,7 @@ def _tracked(run: Any) -> TrackedRun:
 
 
 def _version(client: Any, found: Any) -> RegisteredVersion:
+    """Return MLflow's version as plain data, with its own aliases."""
     aliases = client.get_registered_model(found.name).aliases  # a version from a search lacks its aliases
     own = tuple(sorted(alias for alias, version in aliases.items() if int(version) == int(found.version)))
     run = (found.tags or {}).get("mlflow_run_id") or found.run_id or ""

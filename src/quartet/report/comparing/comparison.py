@@ -166,6 +166,7 @@ def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _entry(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison's entry in statistics.json."""
     metric, names = comparison.metric, comparison.names
     better = "higher" if metric in RISING else "lower" if metric in FALLING else None
     about = [(experiment, comparison.estimate(experiment)) for experiment in comparison.experiments]

@@ -15,11 +15,11 @@ CHOSEN = "on validation data only; the test split is read once, by evaluate."
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 UNTUNED = "no trials"
 CLOCK_TOLERANCE = 0.1  # for seconds, since other work on the machine changes them
-# The two numbers of a experiment of which the lesser and the larger are compared.
+# Two functions that reduce an experiment's seeds to the lower and the higher number to compare.
 Bounds = tuple[Callable[[list[float]], float], Callable[[list[float]], float]]
 MEANS: Bounds = (fmean, fmean)
 EXTREMES: Bounds = (min, max)  # a mean would hide a seed that other work slowed down
-MAX_KEYS = 6  # differing settings that are named
+MAX_KEYS = 6  # of the differing settings in a sentence
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def _number(
 
 
 def _budget(experiments: Sequence[ExperimentRuns]) -> Condition:
+    """Return the condition that all runs had the same budget."""
     return _values("Budget", experiments, lambda run: (run["config"] or {}).get("budget"))
 
 
@@ -118,6 +119,7 @@ def _tuning(experiments: Sequence[ExperimentRuns]) -> Condition:
 
 
 def _tuned(run: Run) -> str:
+    """Return how many trials a sweep spent on the run's settings, in words."""
     return (
         "a trial of a sweep" if run["sweep"] else f"{run['tuning_trials']} trials" if run["tuning_trials"] else UNTUNED
     )
@@ -223,11 +225,8 @@ def _values(title: str, experiments: Sequence[ExperimentRuns], read: Callable[[R
     distinct = list(dict.fromkeys(str(value) for values in found for value in values))
     if len(distinct) == 1:
         return Condition(title, True, f"the same, {distinct[0]}.")
-    return Condition(
-        title,
-        False,
-        f"not the same: {_by_experiment(experiments, [_and(list(map(str, values))) for values in found])}.",
-    )
+    listed = _by_experiment(experiments, [_and(list(map(str, values))) for values in found])
+    return Condition(title, False, f"not the same: {listed}.")
 
 
 def _by_experiment(experiments: Sequence[ExperimentRuns], values: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ def join(*children: object) -> Markup:
 
 
 def _child(child: object) -> str:
+    """Return a child as markup."""
     if child is None:
         return ""
     if isinstance(child, list | tuple):
@@ -34,6 +35,7 @@ def _child(child: object) -> str:
 
 
 def _attribute(name: str, value: object) -> str:
+    """Return an attribute as markup, with a leading space."""
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")
