@@ -18,6 +18,6 @@ class QuartetSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         own = os.environ.get(VARIABLE)
-        main = next((one.path for one in search_path.get_path() if one.provider == "main"), None)
-        if own and main == f"file://{SHIPPED}":
+        main = next((one.path or "" for one in search_path.get_path() if one.provider == "main"), "")
+        if own and main.removeprefix("file://") == str(SHIPPED):
             search_path.prepend(provider="project", path=f"file://{own}")

@@ -31,7 +31,12 @@ def main(arguments: list[str], task: Task = train_config) -> None:
     if {"--help", "-h"} & set(arguments):
         print(help_text())
         return
-    arguments = typed_overrides(arguments)
+    keys, arguments = explained(typed_overrides(arguments))
+    if keys:
+        from quartet_app.config.origin import explain_keys
+
+        print(explain_keys(arguments, keys))
+        return
     sweep = next((argument for argument in arguments if argument.startswith("sweep=")), None)
     if sweep is not None and not {"--multirun", "-m", "--cfg", "-c"} & set(arguments):
         raise QuartetError(f"{sweep}: a sweep is many runs; add --multirun")
@@ -41,6 +46,24 @@ def main(arguments: list[str], task: Task = train_config) -> None:
         run_hydra(task, arguments)
     else:
         run_once(task, arguments)
+
+
+def explained(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys that `--explain KEY` or `--explain=KEY` names, and the other arguments."""
+    keys, others = [], []
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--explain":
+            keys.append(next(rest, ""))
+        elif word.startswith("--explain="):
+            keys.append(word.partition("=")[2])
+        else:
+            others.append(word)
+    if "" in keys:
+        raise QuartetError("--explain: no key given; name one, as in --explain optimizer.lr")
+    if keys and {"--multirun", "-m"} & set(others):
+        raise QuartetError("--explain: a multirun has many configurations; leave out -m and give one value each")
+    return keys, others
 
 
 def run_once(task: Task, arguments: Sequence[str]) -> None:
@@ -76,6 +99,7 @@ def help_text() -> str:
             "Groups (net=…), of which an experiment chooses; each of their values can be set, as net.width=48:",
             *(f"  {group:{wide}}  {', '.join(options(group))}" for group in chosen),
             "",
-            "See all that a run would use: --cfg job. Hydra's other flags: --hydra-help.",
+            "See all that a run would use: --cfg job. See which file or override gave a key its value: --explain KEY.",
+            "Hydra's other flags: --hydra-help.",
         ]
     )

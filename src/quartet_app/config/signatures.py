@@ -132,13 +132,16 @@ def lineage(definition: ast.ClassDef, module: Module) -> Iterator[tuple[ast.Clas
 
 
 def resolve(name: str, module: Module) -> tuple[Definition, Module] | None:
-    """What `name` means in `module`, if it is a class or function whose package is the module's own."""
+    """What `name` means in `module`, if it is a class or function of the module's own package, or of ours."""
     if definition := module.definition(name):
         return definition, module
     source = module.imported(name)
-    if source is None or source[0].split(".")[0] != module.name.split(".")[0]:
-        return None
-    return find(*source)
+    return find(*source) if source is not None and _followed(source[0], module) else None
+
+
+def _followed(imported: str, module: Module) -> bool:
+    """Return whether names that `module` imports are looked up: those of its own package, and of ours."""
+    return imported.split(".")[0] in (module.name.split(".")[0], "quartet")
 
 
 def stands_for(name: str, module: Module) -> tuple[ast.expr, Module] | None:
@@ -146,7 +149,7 @@ def stands_for(name: str, module: Module) -> tuple[ast.expr, Module] | None:
     if alias := module.alias(name):
         return alias, module
     source = module.imported(name)
-    if source is None or source[0].split(".")[0] != module.name.split(".")[0]:
+    if source is None or not _followed(source[0], module):
         return None
     home = load(source[0])
     return stands_for(source[1], home) if home is not None else None
