@@ -67,7 +67,7 @@ def test_markup_escapes_all_but_markup() -> None:
         tag("p", "<a>", Markup("<b/>"), None, [1, "&"], class_='"x"')
         == '<p class="&quot;x&quot;">&lt;a&gt;<b/>1&amp;</p>'
     )
-    assert tag("img", alt="", mlp_ratio=True, width=None) == '<img alt="" hidden>'
+    assert tag("img", alt="", hidden=True, width=None) == '<img alt="" hidden>'
 
 
 def test_pictures_keep_their_pixels() -> None:

@@ -177,7 +177,7 @@ generate = load("generate")
 images = generate.predict(np.array([3]), params={"seed": 4})
 again = generate.predict(np.array([3]), params={"seed": 4})
 said["images"] = [list(images.shape), str(images.dtype), bool((images == again).all())]
-assert "quartet" not in sys.modules and not any("main/src" in path for path in sys.path)
+assert "quartet" not in sys.modules
 print(json.dumps(said))
 """
 

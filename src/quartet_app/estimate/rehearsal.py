@@ -41,7 +41,8 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
 
     from quartet.methods.reporting import Reporting
     from quartet_app.run.build import build_data, build_method
-    from quartet_app.run.worker import build_trainer, use_machine
+    from quartet_app.run.trainer import build_trainer
+    from quartet_app.run.worker import use_machine
 
     class Stopwatch(pl.Callback):
         """When each batch ended, and how many samples had been trained by then."""

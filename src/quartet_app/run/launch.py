@@ -1,16 +1,13 @@
 """The one way to start workers: N of them, each given the run's folder and the hash of what lies in it.
 
-N = 1 is this process. Several are torch's elastic launcher on this machine, or Ray Train on a cluster; they start
+N = 1 is this process. Several are processes of this machine, or Ray Train's on a cluster; they start
 `worker.fit`, never the command line that the user typed, so that nothing composes twice.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
@@ -74,34 +71,6 @@ class Local:
         if devices == 1:
             alone(run)
         else:
-            elastic(run, devices=devices)
+            from quartet_app.run.local_workers import fit_locally
 
-
-def elastic(run: Run, *, devices: int) -> None:
-    """Torch's elastic launcher, as torchrun uses it."""
-    from torch.distributed.elastic.multiprocessing import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=devices,
-        run_id=run.fingerprint[:12],
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
-        max_restarts=0,
-    )
-    worker = ("-m", "quartet_app.run.worker", str(run.folder), str(run.data), run.config_hash)
-    try:
-        elastic_launch(config, sys.executable)("-u", *worker)
-    except SignalException as signal:
-        raise KeyboardInterrupt from signal
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        from quartet_app.run.worker import REFUSED
-
-        if failure.exitcode == REFUSED:
-            raise QuartetError(f"worker {rank} refused the run: its message is above") from None
-        raise RuntimeError(f"worker {rank} ended with exit code {failure.exitcode}: its message is above") from None
+            fit_locally(run, devices=devices)

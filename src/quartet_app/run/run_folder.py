@@ -151,7 +151,7 @@ def code_digest() -> str:
     ]
     digest = hashlib.sha256()
     run = Path(__file__).parent
-    for path in sorted([*deciding, run / "build.py", run / "worker.py"]):
+    for path in sorted([*deciding, run / "build.py", run / "trainer.py", run / "worker.py"]):
         digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -2,7 +2,7 @@
 
     python -m quartet_app.run.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
-The driver starts it: in its own process for one device, by torch's elastic launcher or by Ray Train for several.
+The driver starts it: in its own process for one device, as processes of this machine or by Ray Train for several.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from __future__ import annotations
 import csv
 import ctypes
 import json
-import logging
 import os
 import platform
 import sys
-import warnings
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +22,13 @@ from quartet_app.config.resolved import load_config
 from quartet_app.run.build import build_data, build_method, describe_model
 from quartet_app.run.checkpoints import load_checkpoint
 from quartet_app.run.environment import threads, trained_on
+from quartet_app.run.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
+from quartet_app.run.trainer import build_trainer, find_accelerator
 
-REFUSED = 2  # the exit code of a refusal, as against a failure
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 
 if TYPE_CHECKING:
-    import pytorch_lightning as pl
-    from pytorch_lightning.profilers import PassThroughProfiler
-
     from quartet.methods.method import Method
-    from quartet.methods.reporting import Reporting
     from quartet.tracking import Metrics
 
 
@@ -51,6 +45,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     if found != config_hash:
         raise QuartetError(f"{folder}/config.yaml has hash {found[:12]}, the driver composed {config_hash[:12]}")
     use_machine(config["trainer"])
+    join_workers(gpu=find_accelerator({**config["trainer"], **({"devices": 1} if ray else {})}) == "gpu")
     rank = int(os.environ.get("RANK", "0"))
     data = build_data(config, data_folder)
     method = build_method(config, data)
@@ -85,134 +80,30 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
 
 
 def finished(last: Path, method: Method) -> bool:
-    """Whether training had ended before the run was interrupted; then `method` gets back what it knew."""
-    if not last.exists():
-        return False
-    checkpoint = load_checkpoint(last)
-    if checkpoint["quartet"]["finished"]:
-        method.on_load_checkpoint(checkpoint)
-    return checkpoint["quartet"]["finished"]
+    """Return whether training had ended before the run was interrupted; if so, `method` gets back what it knew.
 
-
-def build_trainer(
-    config: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None, reporting: Reporting, *, ray: bool
-) -> pl.Trainer:
-    """The trainer of this worker, with its checkpoints: the best by the task's monitor, the last to resume from."""
-    import pytorch_lightning as pl
-    import torch
-    from pytorch_lightning.callbacks import ModelCheckpoint
-
-    from quartet.methods.interruption import Interruptible
-    from quartet.methods.recorder import Display, Recorder
-    from quartet.methods.shared_memory import ShareMemory
-    from quartet.nets import synchronise_batch_norm
-
-    quiet()
-    options = config["trainer"]
-    # Ray shows each worker its own GPU alone.
-    accelerator = find_accelerator({**options, "devices": 1} if ray else options)
-    # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    strategy, environment = find_strategy(method, ray=ray)
-    launched = environment is not None
-    if launched and options["sync_batch_norm"]:
-        synchronise_batch_norm(method)
-    if options["compile"]:
-        for network in method.networks():
-            network.compile()
-    kept: dict[str, Any] = {
-        "dirpath": folder / "checkpoints",
-        "save_on_train_epoch_end": True,
-        "auto_insert_metric_name": False,
-        "enable_version_counter": False,
-    }
-    best = ModelCheckpoint(filename="best", monitor=f"val/{method.task.MONITOR}", mode=method.task.MODE, **kept)
-    # One of its own: Lightning's `save_last` writes only where there is a new best.
-    last = ModelCheckpoint(filename="last", monitor=None, **kept)
-    shown = options["progress"] and os.environ.get("RANK", "0") == "0"
-    display = Display(title=f"{config['experiment']} (seed {config['seed']})") if shown else None
-    recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
-    callbacks: list[pl.Callback] = [recorder, best, last, reporting]
-    if launched:
-        callbacks.append(ShareMemory())
-    if launched and not ray:
-        callbacks.append(Interruptible())
-    return pl.Trainer(
-        accelerator=accelerator,
-        devices="auto" if ray else options["devices"],
-        strategy=strategy,
-        plugins=[environment] if environment is not None else None,
-        precision=options["precision"],
-        deterministic=options["deterministic"],
-        max_epochs=-1,  # the budget ends training
-        num_sanity_val_steps=0,
-        callbacks=callbacks,
-        logger=False,
-        use_distributed_sampler=False,
-        profiler=quiet_profiler(),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-
-
-def find_strategy(method: Method, *, ray: bool) -> tuple[Any, Any]:
-    """Lightning's strategy, and the environment of who launched this process: None where it is alone."""
-    # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
-    ddp: dict[str, Any] = {
-        "find_unused_parameters": method.UNUSED_PARAMETERS,
-        "broadcast_buffers": False,
-        "gradient_as_bucket_view": True,
-    }
-    if ray:
-        from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
-
-        return RayDDPStrategy(**ddp), RayLightningEnvironment()
-    from pytorch_lightning.plugins.environments import TorchElasticEnvironment
-    from pytorch_lightning.strategies import DDPStrategy
-
-    return (DDPStrategy(**ddp), TorchElasticEnvironment()) if TorchElasticEnvironment.detect() else ("auto", None)
-
-
-def find_accelerator(options: dict[str, Any]) -> str:
-    """What `trainer.accelerator` comes to on this machine; QuartetError where it lacks what is asked for.
-
-    `auto` never takes Apple's GPU, which knows no float64: metrics are summed in it.
+    The first rank alone looks and tells the others: they could see another file, or none, while one is written.
     """
-    import torch
-
-    found = torch.cuda.device_count()
-    accelerator = {"auto": "gpu" if found else "cpu"}.get(options["accelerator"], options["accelerator"])
-    if accelerator == "gpu" and found < options["devices"]:
-        have = f"this machine has {found}" if found else "this machine has no CUDA GPU"
-        raise QuartetError(
-            f"trainer.devices: {options['devices']} GPUs asked for, {have}; "
-            f"{'take fewer' if found else 'take trainer.accelerator=cpu'}"
-        )
-    if accelerator == "cpu" and options["precision"] == "16-mixed":
-        raise QuartetError("trainer.precision: 16-mixed needs a GPU, there is none; take 32-true or bf16-mixed")
-    return accelerator
+    checkpoint = load_checkpoint(last) if first_rank() and last.exists() else None
+    ended = tell_all(bool(checkpoint and checkpoint["quartet"]["finished"]))
+    if ended:
+        method.on_load_checkpoint(checkpoint or load_checkpoint(last))
+    return ended
 
 
-def quiet() -> None:
-    """Hush Lightning's greetings and hints, which are about loaders and loggers that are not used here, and DDP's
-    remark that it copies the gradient of a kernel of one input channel, whose two orders of memory are the same."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+def first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
-def quiet_profiler() -> PassThroughProfiler:
-    """Lightning asks 40 times a step to be profiled, and its profiler that does nothing makes a generator each time."""
-    from pytorch_lightning.profilers import PassThroughProfiler
+def tell_all(found: bool) -> bool:
+    """Return what the first of the run's workers has `found`."""
+    import torch.distributed as dist
 
-    class Quiet(PassThroughProfiler):
-        nothing = nullcontext()
-
-        def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
-            return self.nothing
-
-    return Quiet()
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return found
+    said = [found]
+    dist.broadcast_object_list(said, src=0)
+    return said[0]
 
 
 def use_machine(options: dict[str, Any]) -> None:
@@ -286,9 +177,12 @@ def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_driver()
     run_folder, data_folder, config_hash = sys.argv[1:]
     try:
         fit(Path(run_folder), Path(data_folder), config_hash)
     except QuartetError as error:
         print(error, file=sys.stderr)
         sys.exit(REFUSED)
+    except KeyboardInterrupt:  # the driver says so
+        sys.exit(INTERRUPTED)

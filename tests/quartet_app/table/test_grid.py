@@ -153,7 +153,7 @@ def test_where_nothing_waits_ray_is_not_started(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "dvc.yaml").touch()
     said: list[str] = []
     monkeypatch.setattr("quartet_app.table.grid.dvc", lambda table, *words, **_: said.append(words[-1]) or "")
-    monkeypatch.setattr("quartet_app.table.grid.cells", lambda _: [TableRun("a-0", 1, "cpu")])
+    monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [TableRun("a-0", 1, "cpu")])
     monkeypatch.setattr("quartet_app.table.grid.changed", lambda *_: [])
     monkeypatch.setattr("quartet_app.table.grid.on_ray", lambda *_: pytest.fail("started for nothing"))
     grid(tmp_path, jobs=None, ray="auto", cpus=1)
