@@ -33,6 +33,7 @@ def build_trainer(
     from quartet.methods.recorder import Display, Recorder
     from quartet.methods.shared_memory import ShareMemory
     from quartet.nets import synchronise_batch_norm
+    from quartet_app.run.checkpoint_files import WholeFiles
 
     quiet()
     options = config["trainer"]
@@ -68,7 +69,7 @@ def build_trainer(
         accelerator=accelerator,
         devices="auto" if ray else options["devices"],
         strategy=strategy,
-        plugins=[environment] if environment is not None else None,
+        plugins=[WholeFiles(), *([environment] if launched else [])],
         precision=options["precision"],
         deterministic=options["deterministic"],
         max_epochs=-1,  # the budget ends training

@@ -39,6 +39,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     """
     from hydra_plugins.quartet_ray_sweeper import report
     from quartet.methods.reporting import Reporting
+    from quartet_app.run.checkpoint_files import LAST, newest_readable
 
     config = load_config(folder / "config.yaml")
     found = resolved.config_hash(config)
@@ -52,13 +53,13 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     data.clock = method
     method.count_flops(data.typical_batch())
     metrics = attach(folder, config) if rank == 0 else None
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / "checkpoints" / LAST
     reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)
     trainer = build_trainer(config, method, folder, metrics, reporting, ray=ray)
-    last = start or last
+    begun = start or agreed(newest_readable(folder / "checkpoints") if rank == 0 else None)
     try:
-        if not finished(last, method):
-            trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        if begun is None or not finished(begun, method):
+            trainer.fit(method, datamodule=data, ckpt_path=None if begun is None else str(begun), weights_only=True)
     except SystemExit as stop:  # Lightning turns an interrupt into an exit
         raise KeyboardInterrupt from stop
     finally:
@@ -74,7 +75,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
                 precision=str(trainer.precision),
             ),
         }
-        leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
+        leave_results(folder, method, facts)
         described = describe_model(config, method.task, data)
         (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -82,21 +83,17 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
 def finished(last: Path, method: Method) -> bool:
     """Return whether training had ended before the run was interrupted; if so, `method` gets back what it knew.
 
-    The first rank alone looks and tells the others: they could see another file, or none, while one is written.
+    The first rank alone looks and tells the others, who could see another file while one is being written.
     """
-    checkpoint = load_checkpoint(last) if first_rank() and last.exists() else None
-    ended = tell_all(bool(checkpoint and checkpoint["quartet"]["finished"]))
+    checkpoint = load_checkpoint(last) if os.environ.get("RANK", "0") == "0" else None
+    ended: bool = agreed(checkpoint is not None and checkpoint["quartet"]["finished"])
     if ended:
         method.on_load_checkpoint(checkpoint or load_checkpoint(last))
     return ended
 
 
-def first_rank() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def tell_all(found: bool) -> bool:
-    """Return what the first of the run's workers has `found`."""
+def agreed(found: Any) -> Any:
+    """Return what the first of the run's workers has `found`, to all of them."""
     import torch.distributed as dist
 
     if not dist.is_initialized() or dist.get_world_size() == 1:
@@ -132,11 +129,13 @@ def attach(folder: Path, config: dict[str, Any]) -> Metrics:
     return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
 
 
-def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
+def leave_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
     """The chosen weights, what is known of the run, `more` of it, and its curves."""
     from safetensors.torch import save_model
 
-    chosen = load_checkpoint(best)
+    from quartet_app.run.checkpoint_files import load_best
+
+    chosen = load_best(folder / "checkpoints")
     prefix = "model." if method.average is None else "average."
     weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
     kept = method.eval_model.cpu()
