@@ -45,8 +45,9 @@ def main(arguments: list[str]) -> None:
 
         sys.exit(repeat(run, anyway=chosen.anyway, as_json=chosen.json))
     if chosen.diff:
-        path = run.folder and run.folder / "work_tree.diff"
-        sys.stdout.buffer.write(path.read_bytes() if path and path.exists() else b"")
+        from quartet_app.run.work_tree import read_diff
+
+        sys.stdout.buffer.write(read_diff(run.folder / "work_tree.diff" if run.folder else None))
         return
     facts = lineage(run)
     if chosen.json:

@@ -21,7 +21,8 @@ MAIN = "config.yaml"  # in the conf/ of a clone
 def _project_above(folder: Path) -> Path | None:
     """Return the nearest folder from `folder` upwards that has a `conf/`, None where there is none."""
     for candidate in (folder, *folder.parents):
-        if (candidate / "conf").is_dir() and any((candidate / "conf").rglob("*.yaml")):
+        conf = candidate / "conf"  # a table's is a link to its project's
+        if conf.is_dir() and not conf.is_symlink() and any(conf.rglob("*.yaml")):
             return candidate
     return None
 

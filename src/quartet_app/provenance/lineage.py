@@ -16,7 +16,7 @@ from quartet_app.files import read_json, relative_to_cwd
 from quartet_app.provenance.find_run import REPORT, entries_of
 from quartet_app.provenance.run_record import RunRecord, list_local_runs
 from quartet_app.run.run_folder import code_digest
-from quartet_app.run.work_tree import changed, left_out
+from quartet_app.run.work_tree import changed, left_out, read_diff
 
 Facts = dict[str, Any]
 
@@ -51,7 +51,7 @@ def lineage(run: RunRecord) -> Facts:
 def code(run: RunRecord) -> Facts:
     """The sources: the commit, what the work config changed in it, and whether it is the code at hand."""
     path = run.folder / "work_tree.diff" if run.folder else None
-    diff = path.read_bytes() if path and path.exists() else b""
+    diff = read_diff(path)
     digest = run.facts.get("code_digest")
     return {
         "commit": run.facts.get("git_commit"),

@@ -22,6 +22,7 @@ from quartet_app.provenance.differences import Comparison, compare_runs
 from quartet_app.provenance.run_record import RunRecord
 from quartet_app.run.environment import environment
 from quartet_app.run.run_folder import code_digest, fingerprint, git_commit
+from quartet_app.run.work_tree import read_diff
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -122,7 +123,7 @@ def other_code(run: RunRecord) -> str:
     place = REPOSITORY.parent / f"{REPOSITORY.name}-{commit[:8]}"
     words = [f"git -C {REPOSITORY} worktree add --detach {place} {commit.removesuffix('-dirty')}"]
     if commit.endswith("-dirty"):
-        kept = run.folder and (run.folder / "work_tree.diff").exists()
+        kept = run.folder and read_diff(run.folder / "work_tree.diff")
         words.append(f"quartet trace {run.handle} --diff | git -C {place} apply" if kept else "(its changes are lost)")
     words.append(f"PYTHONPATH={place / 'src'} python -m quartet_app trace --repeat {run.handle}")
     return f"{said}. To have it:\n" + "\n".join(f"  {word}" for word in words)

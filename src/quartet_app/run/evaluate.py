@@ -53,9 +53,16 @@ def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None
     np.savez_compressed(out / "evidence.npz", **evidence.arrays)  # type: ignore[arg-type]
     (out / "evidence.json").write_text(json.dumps(evidence.texts, indent=1, ensure_ascii=False) + "\n")
     (out / "plots").mkdir(exist_ok=True)
+    write_metrics(evidence.metrics, out / "plots" / "metrics.csv")
     confusion = evidence.arrays.get("confusion")
     if confusion is not None:
         write_confusion(confusion, evidence.texts["classes"], out / "plots" / "confusion.csv")
+
+
+def write_metrics(metrics: dict[str, float], path: Path) -> None:
+    """Write one row a metric, for DVC's bar template (x: value, y: metric), so that every task has a plot."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("metric", "value"), *metrics.items()])
 
 
 def write_confusion(confusion: Any, classes: list[str], path: Path) -> None:

@@ -98,7 +98,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_config(self.config, self.folder / "config.yaml")
         sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
-        (self.folder / "work_tree.diff").write_bytes(sources.diff)
+        work_tree.write_diff(self.folder / "work_tree.diff", sources.diff)
         self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, code_digest=code_digest())
 
     @property
@@ -141,19 +141,22 @@ def fingerprint(*parts: str) -> str:
 
 
 def code_digest() -> str:
-    """SHA-256 over the sources that decide a run's outcome. Unlike a commit, it sees what is not committed yet, and
-    does not change with the README or the look of the report."""
-    sources = REPOSITORY / "src" / "quartet"
-    deciding = [
-        sources / "budget.py",
-        sources / "types.py",
-        *(path for room in DECIDING for path in (sources / room).rglob("*.py")),
-    ]
+    """Return the SHA-256 over the sources that decide a run's outcome.
+
+    Unlike a commit, it sees what is not committed yet, and does not change with the README or the look of the report.
+    """
     digest = hashlib.sha256()
-    run = Path(__file__).parent
-    for path in sorted([*deciding, run / "build.py", run / "trainer.py", run / "worker.py"]):
+    for path in deciding_sources():
         digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def deciding_sources() -> list[Path]:
+    """Return the files whose code decides a run's outcome, in the order of their paths."""
+    library, own = REPOSITORY / "src" / "quartet", Path(__file__).parent
+    rooms = (path for room in DECIDING for path in (library / room).rglob("*.py"))
+    files = (library / "budget.py", library / "types.py", own / "build.py", own / "trainer.py", own / "worker.py")
+    return sorted([*rooms, *files])
 
 
 def git_commit() -> str:

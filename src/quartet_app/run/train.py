@@ -153,6 +153,7 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     from hydra.utils import instantiate
 
     from quartet_app.run.run_folder import names
+    from quartet_app.run.work_tree import read_diff
 
     sweep = trial.facts if trial is not None else {}
     at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.config["tracking"] else {}
@@ -177,7 +178,7 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         parent=sweep.get("parent"),
     )
     run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
-    if (run.folder / "work_tree.diff").stat().st_size:
+    if read_diff(run.folder / "work_tree.diff"):
         tracker.artifact(run_id, run.folder / "work_tree.diff", folder="run")
     status: Status = "FAILED"
     try:

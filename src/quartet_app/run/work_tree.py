@@ -19,6 +19,7 @@ from pathlib import Path
 ROOMS = ("src", "pipelines", "conf")  # where an untracked file may take part in a run
 WRITTEN = ":(exclude)dvc.lock"  # DVC writes it between two stages: a diff of it would say nothing of the sources
 FILE_LIMIT, LIMIT = 1_000_000, 5_000_000  # bytes: of a changed file or its diff, and of all together
+CLEAN = b"# The work tree had no changes.\n"
 LEFT_OUT = "# left out, as it is too large: "
 # As git prints a diff by itself, whatever a person has set for it.
 ALIKE = ("--no-renames", "--relative", "--ignore-submodules", "--no-ext-diff", "--no-textconv")
@@ -33,8 +34,19 @@ class WorkTree:
     diff: bytes
 
 
+def write_diff(path: Path, diff: bytes) -> None:
+    """Keep a diff in a file that is never empty: DVC warns of empty outputs."""
+    path.write_bytes(diff or CLEAN)
+
+
+def read_diff(path: Path | None) -> bytes:
+    """Return the diff that `write_diff` kept, b"" where nothing had changed or where there is no file."""
+    kept = path.read_bytes() if path is not None and path.exists() else b""
+    return b"" if kept == CLEAN else kept
+
+
 def look(folder: Path) -> WorkTree:
-    """The work config in `folder` as it is now."""
+    """Return the work tree in `folder` as it is now."""
     try:
         commit = _git(folder, "rev-parse", "HEAD").decode().strip()
         diff = _difference(folder, commit)

@@ -34,6 +34,10 @@ def run(table: Path, submit: Submit, waiting: Sequence[TableRun]) -> dict[str, s
 def grid(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> None:
     if not (table / "dvc.yaml").exists():
         raise QuartetError(f"{table}: no table, it has no dvc.yaml\nquartet table {table} EXPERIMENT … makes one")
+    if not (table / ".dvc").is_dir():
+        raise QuartetError(
+            f"{table}: no DVC repository of its own, as tables are now\nquartet table {table} makes it one"
+        )
     print("preparing the data", flush=True)
     dvc(table, "repro", "prepare", run=aloud)
     all_cells = table_runs(table)

@@ -1,10 +1,16 @@
-"""Make a table: a folder with params.yaml, and the project's graph with its paths as seen from there."""
+"""Make a table: a folder with params.yaml and the project's graph, as a DVC repository within the project's.
+
+So `dvc status`, `repro`, `pull` and `metrics` speak in each folder of its own table alone. The sources are links to the
+project's: DVC ignores byte code in a folder of its own only, and paths in dvc.lock are the same in all tables, which
+share the cache.
+"""
 
 from __future__ import annotations
 
+import configparser
+import io
 import json
 import os
-import re
 from pathlib import Path
 
 from quartet.types import QuartetError
@@ -15,7 +21,7 @@ from quartet_app.data.origin import origin
 from quartet_app.files import write_text
 from quartet_app.near import did_you_mean
 
-OURS = re.compile(r"(?<![\w./])(conf|pipelines|src)(?=[/,\]\s])")  # where dvc.yaml names them
+LINKS = ("conf", "pipelines", "src")  # what the stages depend on
 PATHS = ("data.source.folder", "data.source.file", "data.source.mirror")
 MADE = ("build", "data", "results", "reports", "runs")
 PARAMS = """\
@@ -27,10 +33,39 @@ overrides: {overrides}
 """
 
 
-def graph(folder: Path) -> str:
-    """The project's dvc.yaml for a table in `folder`."""
-    up = Path(os.path.relpath(REPOSITORY, folder)).as_posix()
-    return OURS.sub(rf"{up}/\1", (REPOSITORY / "dvc.yaml").read_text())
+def write_repository(folder: Path) -> None:
+    """Make `folder` a DVC repository within the project's: its graph, its links, the cache and remotes in common."""
+    up = Path(os.path.relpath(REPOSITORY, folder.resolve()))
+    for name in LINKS:
+        link = folder / name
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(up / name)
+    (folder / ".dvc").mkdir(exist_ok=True)
+    write_text(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
+    write_text(folder / ".dvc" / "config", dvc_config(up))
+    write_text(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text())
+    write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in MADE))
+    write_text(folder / "dvc.yaml", (REPOSITORY / "dvc.yaml").read_text())
+
+
+def dvc_config(up: Path) -> str:
+    """Return the configuration of a table's DVC: the project's with its remotes, and its cache, which lies `up`.
+
+    Paths in it are seen from the folder `.dvc`, in the project as in the table.
+    """
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(REPOSITORY / ".dvc" / "config")
+    for section in config.sections():
+        place = config.get(section, "url", fallback="")
+        if place and "://" not in place and not Path(place).is_absolute():
+            config.set(section, "url", (".." / up / ".dvc" / place).as_posix())
+    if not config.has_option("cache", "dir"):
+        config.setdefault("cache", {})
+        config.set("cache", "dir", (".." / up / ".dvc" / "cache").as_posix())
+    text = io.StringIO()
+    config.write(text)
+    return text.getvalue()
 
 
 def seen_from(folder: Path, word: str) -> str:
@@ -60,5 +95,4 @@ def make(folder: Path, experiments: list[str], changes: list[str]) -> None:
         words = json.dumps([seen_from(folder, word) for word in changes])
         overrides = "".join(f"\n  {name}: {words}" for name in experiments) if changes else "{}"
         write_text(params, PARAMS.format(experiments=json.dumps(experiments), overrides=overrides))
-    write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in MADE))
-    write_text(folder / "dvc.yaml", graph(folder))
+    write_repository(folder)

@@ -104,7 +104,8 @@ def test_kills_with_a_temporary_folder_elsewhere_leave_whole_checkpoints(
     for _ in range(kills):
         process = subprocess.Popen(
             [*QUARTET, "train", *words], cwd=parts,
-            env={**os.environ, "TMPDIR": str(elsewhere), "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(elsewhere), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         known = [path.stat().st_mtime_ns for path in parts.glob(f"runs/*/checkpoints/{LAST}")]
         deadline = time.monotonic() + 120

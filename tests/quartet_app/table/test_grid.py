@@ -24,7 +24,7 @@ from quartet_app.table import executors
 from quartet_app.table.executors import Devices, at_once, on_ray
 from quartet_app.table.grid import grid
 from quartet_app.table.grid import run as run_cells
-from quartet_app.table.make import PARAMS, graph
+from quartet_app.table.make import LINKS, PARAMS
 from quartet_app.table.table_runs import TableRun, changed, dvc
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
@@ -60,7 +60,10 @@ def run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[s
 
 
 def test_the_grid_has_the_graph_of_the_project() -> None:
-    assert (ROOT / "grid" / "dvc.yaml").read_text() == graph(ROOT / "grid"), "run quartet table grid"
+    for name in ("dvc.yaml", ".dvcignore"):
+        assert (ROOT / "grid" / name).read_text() == (ROOT / name).read_text(), "run quartet table grid"
+    for name in LINKS:
+        assert (ROOT / "grid" / name).resolve() == ROOT / name
 
 
 def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
@@ -151,6 +154,7 @@ def test_an_option_that_nothing_would_heed_is_refused(words: list[str], said: st
 
 def test_where_nothing_waits_ray_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dvc.yaml").touch()
+    (tmp_path / ".dvc").mkdir()
     said: list[str] = []
     monkeypatch.setattr("quartet_app.table.grid.dvc", lambda table, *words, **_: said.append(words[-1]) or "")
     monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [TableRun("a-0", 1, "cpu")])
