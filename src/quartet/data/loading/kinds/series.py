@@ -7,7 +7,7 @@ from quartet.types import Series
 
 
 class SeriesKind(LabelledKind):
-    """x float32 (N, L, C)."""
+    """x float32 (N, L, C). Where the manifest says `mean` and `std` of training, the model normalises by them."""
 
     LIKE = ("series",)
     DTYPE = "float32"
@@ -15,4 +15,5 @@ class SeriesKind(LabelledKind):
     @property
     def inputs(self) -> Series:
         length, channels = self.manifest["shape"]
-        return Series(length=length, channels=channels)
+        mean, std = tuple(self.manifest.get("mean", ())), tuple(self.manifest.get("std", ()))
+        return Series(length=length, channels=channels, mean=mean, std=std)
