@@ -90,7 +90,7 @@ def compare(line: Line, *, shift: int, workers: int, repetitions: int, quick: bo
 
 def our_way(leg: TrainSegment, *, steps: int) -> Callable[[], float]:
     data = build_data(leg.tree, leg.data)
-    normalise: Any = Normalise(pixels=data.inputs)  # type: ignore[arg-type]
+    normalise: Any = Normalise(inputs=data.inputs)  # type: ignore[arg-type]
 
     def run() -> float:
         batches = iter(data.batches("train"))

@@ -47,12 +47,11 @@ def describe(
     if role == "classify":
         assert isinstance(inputs, Pixels | Series)
         assert isinstance(outputs, Classes)
-        pixels = isinstance(inputs, Pixels)
-        described |= {"dtype": "uint8" if pixels else "float32", "shape": list(shape_of(inputs))}
+        described |= {"dtype": inputs.dtype, "shape": list(inputs.shape)}
         described |= {"inputs": asdict(inputs), "classes": list(outputs.names)}
     elif role == "generate":
         assert isinstance(outputs, Pixels)
-        described |= {"latent_dim": latent_dim, "shape": list(shape_of(outputs)), "outputs": asdict(outputs)}
+        described |= {"latent_dim": latent_dim, "shape": list(outputs.shape), "outputs": asdict(outputs)}
     else:
         assert isinstance(outputs, Tokens)
         assert tokenizer is not None
@@ -62,20 +61,13 @@ def describe(
     return described
 
 
-def shape_of(spec: Pixels | Series) -> tuple[int, ...]:
-    if isinstance(spec, Pixels):
-        return spec.height, spec.width, spec.channels
-    return spec.length, spec.channels
-
-
 def inputs_of(described: Mapping[str, Any]) -> Pixels | Series | Tokens:
     """What goes into the model that is `described`; of a generator, what comes out."""
     if "vocabulary" in described:
         return Tokens(vocabulary=described["vocabulary"], context=described["context"])
     spec = described.get("outputs") or described["inputs"]
-    if "length" in spec:
-        return Series(**spec)
-    return Pixels(**{**spec, "mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
+    spec = {**spec, **{key: tuple(spec[key]) for key in ("mean", "std") if key in spec}}
+    return Series(**spec) if "length" in spec else Pixels(**spec)
 
 
 def read(folder: Path) -> dict[str, Any]:

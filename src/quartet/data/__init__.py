@@ -13,6 +13,7 @@ HOMES = {
     "prepare": "preparing.store",
     "is_prepared": "preparing.store",
     "Source": "preparing.source",
+    "Kind": "loading.kinds.kind",
     "DataModule": "loading.module",
     "Augment": "loading.augment",
     "Tokenizer": "loading.tokenizer",

@@ -23,7 +23,7 @@ class Task(ABC):
     So metrics are exact however a split is cut into batches and shared among devices.
     """
 
-    ACCEPTS: ClassVar[tuple[str, ...]]  # kinds of data
+    ACCEPTS: ClassVar[tuple[str, ...]]  # kinds of data, by the names that sources give them
     ROLE: ClassVar[str]  # the role that the net must have
     METHOD: ClassVar[Literal["supervised", "adversarial"]]
     MONITOR: ClassVar[str]  # the validation metric by which weights are chosen

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from quartet.budget import Budget
+from quartet.data.loading.kinds import SHIPPED, kind_path
 from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.config.annotations import describe, fits
 from quartet_app.config.options import options, target
 from quartet_app.config.ranges import check_ranges
 from quartet_app.config.resolved import Config
-from quartet_app.config.signatures import Signature, signature
+from quartet_app.config.signatures import Signature, constants, signature
 from quartet_app.near import did_you_mean
 
 # The tree's own keys, and the settings that pipelines read themselves: everything else is some target's keyword.
@@ -49,7 +50,6 @@ PARTS = {"": (*TARGETS, "data", "trainer", "match"), "data": ("source", "loading
 # A player is no keyword of its method: the pipeline builds the model and hands that over.
 PLAYERS = {"method": ("discriminator",)}
 RESERVED = ("_target_", "_partial_", "_recursive_", "_convert_")
-PAIRS_GROUP = 8  # pairs are batched in groups of this many of like length
 
 
 def check(config: Config) -> None:
@@ -162,10 +162,16 @@ def _check_heads(config: Config) -> None:
 
 
 def _check_kind(config: Config) -> None:
-    """The task works on this kind of data."""
+    """The kind of data is one, and the task works on it."""
     kind, accepts = _kind(config), _constant_of(config["task"], "ACCEPTS")
-    if kind is not None and accepts and kind not in accepts:
-        able = [name for name in options("task") if kind in _constant("task", name, "ACCEPTS")]
+    if kind is not None and signature(kind_path(kind)) is None:
+        raise QuartetError(
+            f"data.source: {_class_name(config['data']['source'])}.KIND is {kind}, and there is no such class; "
+            f"one of {', '.join(SHIPPED)}, or the full path of a class, would do"
+        )
+    taken_as = {kind, *_kind_constants(config).get("LIKE", ())}
+    if kind is not None and accepts and taken_as.isdisjoint(accepts):
+        able = [name for name in options("task") if not taken_as.isdisjoint(_constant("task", name, "ACCEPTS"))]
         raise QuartetError(
             f"data: {config['data']['name']} holds {kind}, "
             f"task {_class_name(config['task'])} needs {' or '.join(accepts)}; "
@@ -207,15 +213,16 @@ def _check_shares(config: Config) -> None:
     """Devices and their micro-batches share a batch without a remainder."""
     trainer, accumulate = config["trainer"], config["method"].get("accumulate_grad_batches", 1)
     shares = trainer["devices"] * accumulate
-    if _kind(config) == "pairs":
-        size, key, what = PAIRS_GROUP, "trainer.devices", f"groups of {PAIRS_GROUP} pairs"
+    group = _kind_constants(config).get("GROUP")
+    if group is not None:
+        size, key, what = group, "trainer.devices", f"groups of {group} {_kind(config)}"
     else:
         size, key = config["data"]["loading"].get("batch_size"), "data.loading.batch_size"
         what = f"a batch of {size}"
     if not isinstance(size, int) or size % shares == 0:
         return
     near = [n for n in (size - size % shares, size - size % shares + shares) if n > 0]
-    remedy = "make these divide 8" if what.startswith("groups") else f"take {' or '.join(map(str, near))}"
+    remedy = f"take {' or '.join(map(str, near))}" if group is None else f"make these divide {group}"
     raise QuartetError(
         f"{key}: {what} cannot be shared by {trainer['devices']} devices × {accumulate}"
         f" micro-batches (method.accumulate_grad_batches); {remedy}"
@@ -227,15 +234,18 @@ def _kind(config: Config) -> str | None:
     return None if kind is None else str(kind)
 
 
+def _kind_constants(config: Config) -> dict[str, Any]:
+    """The constants of the class of this kind of data."""
+    return constants(kind_path(_kind(config) or ""))
+
+
 def _constant_of(node: Config, name: str) -> Any:
-    made = signature(str(node.get("_target_")))
-    return made.constants.get(name) if made else None
+    return constants(str(node.get("_target_"))).get(name)
 
 
 def _constant(group: str, option: str, name: str) -> Any:
     """A class constant of what an option of conf/ makes, () where it cannot be told."""
-    made = signature(target(group, option))
-    return made.constants.get(name, ()) if made else ()
+    return constants(target(group, option)).get(name, ())
 
 
 def _class_name(node: Config) -> str:

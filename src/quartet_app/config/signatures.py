@@ -78,6 +78,12 @@ def signature(dotted: str) -> Signature | None:
     return Signature(name, parameters, is_open, _constants(family))
 
 
+def constants(dotted: str) -> dict[str, Any]:
+    """The literals of the class `package.module.Name`, {} where no source says that there is one."""
+    made = signature(dotted)
+    return made.constants if made else {}
+
+
 def find(module_name: str, name: str) -> tuple[Definition, Module] | None:
     """Where `name`, as `module_name` hands it on, is defined."""
     module = load(module_name)
@@ -112,11 +118,15 @@ def load(name: str) -> Module | None:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return None
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        base = Path(folder).joinpath(*rest)
-        for path in (base / "__init__.py", base.with_suffix(".py")):
-            if path.is_file():
-                return Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
+    if spec is None:
+        return None
+    bases = [Path(folder).joinpath(*rest) for folder in spec.submodule_search_locations or []]
+    paths = [path for base in bases for path in (base / "__init__.py", base.with_suffix(".py"))]
+    if spec.origin and not rest:  # a module that is one file
+        paths.append(Path(spec.origin))
+    for path in paths:
+        if path.suffix == ".py" and path.is_file():
+            return Module(name, path, ast.parse(path.read_text(encoding="utf-8")))
     return None
 
 
@@ -132,27 +142,27 @@ def lineage(definition: ast.ClassDef, module: Module) -> Iterator[tuple[ast.Clas
 
 
 def resolve(name: str, module: Module) -> tuple[Definition, Module] | None:
-    """What `name` means in `module`, if it is a class or function of the module's own package, or of ours."""
+    """What `name` means in `module`, if it is a class or function whose package is the module's own or ours."""
     if definition := module.definition(name):
         return definition, module
     source = module.imported(name)
-    return find(*source) if source is not None and _followed(source[0], module) else None
-
-
-def _followed(imported: str, module: Module) -> bool:
-    """Return whether names that `module` imports are looked up: those of its own package, and of ours."""
-    return imported.split(".")[0] in (module.name.split(".")[0], "quartet")
+    return find(*source) if source is not None and _readable(source[0], module) else None
 
 
 def stands_for(name: str, module: Module) -> tuple[ast.expr, Module] | None:
-    """The type that `name` is a short word for in `module`, there or where it is imported from in the same package."""
+    """What `name = …` stands for in `module`, there or where it is imported from in the same package or ours."""
     if alias := module.alias(name):
         return alias, module
     source = module.imported(name)
-    if source is None or not _followed(source[0], module):
+    if source is None or not _readable(source[0], module):
         return None
     home = load(source[0])
     return stands_for(source[1], home) if home is not None else None
+
+
+def _readable(imported: str, module: Module) -> bool:
+    """Whether what `module` imports from there is small enough to be read: its own package, or ours."""
+    return imported.split(".")[0] in (module.name.split(".")[0], "quartet")
 
 
 def _constructor(family: list[tuple[ast.ClassDef, Module]]) -> tuple[dict[str, Parameter], bool]:
@@ -195,17 +205,19 @@ def _arguments(function: ast.FunctionDef, module: Module) -> tuple[dict[str, Par
 
 
 def _constants(family: list[tuple[ast.ClassDef, Module]]) -> dict[str, Any]:
-    constants: dict[str, Any] = {}
-    for definition, _ in reversed(family):
+    found: dict[str, Any] = {}
+    for definition, module in reversed(family):
         for node in definition.body:
             target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
             value = getattr(node, "value", None)
+            if isinstance(value, ast.Name) and (meant := stands_for(value.id, module)):
+                value = meant[0]
             if isinstance(target, ast.Name) and value is not None:
                 try:
-                    constants[target.id] = ast.literal_eval(value)
+                    found[target.id] = ast.literal_eval(value)
                 except ValueError:
                     continue
-    return constants
+    return found
 
 
 def _is_dataclass(definition: ast.ClassDef) -> bool:

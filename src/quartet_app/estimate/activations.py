@@ -26,7 +26,7 @@ def activations(config: Tree, folder: Path, *, gpu: bool) -> float:
     data = build_data(config, folder)
     devices, accumulate = config["trainer"]["devices"], config["method"].get("accumulate_grad_batches", 1)
     first = next(iter(data.batches("val")))  # where it is the only one, it need not be full
-    held = first["target"][:, 1:].numel() if data.kind == "pairs" else int(first["samples"])
+    held = data.kind.size(first)
     whole = held if data.batches("val").per_epoch == 1 else data.evaluation_batch_size
     size = {"train": data.batch_size, "val": whole}
     few = {split: max(1, min(FEW[split], size[split] // (2 * devices * accumulate))) for split in size}
@@ -46,16 +46,13 @@ def activations(config: Tree, folder: Path, *, gpu: bool) -> float:
 
 
 def _few(config: Tree, folder: Path, split: str, count: int) -> tuple[dict[str, Any], int]:
-    """A batch of so many examples, and its size in the unit of batch sizes: of pairs, the target tokens."""
-    import torch
-
+    """A batch of so many examples, and its size in the unit of batch sizes."""
     from quartet_app.run.build import build_data
 
     data = build_data(config, folder)
-    if data.kind == "pairs":
-        whole = next(iter(data.batches(split, seed=config["seed"])))
-        batch = {key: value[:count] if torch.is_tensor(value) else value for key, value in whole.items()}
-        return {**batch, "samples": len(batch["target"])}, batch["target"][:, 1:].numel()
+    if not data.kind.fixed:
+        batch = data.kind.first(next(iter(data.batches(split, seed=config["seed"]))), count)
+        return batch, data.kind.size(batch)
     loading = {**config["data"]["loading"], "batch_size": count, "evaluation_batch_size": count}
     small = build_data({**config, "data": {**config["data"], "loading": loading}}, folder)
     return next(iter(small.batches(split, seed=config["seed"]))), count

@@ -189,8 +189,7 @@ def fits(row: Forecast) -> bool:
 def spend(row: Forecast, config: Tree, data: DataModule, speed: float | None) -> None:
     """The budget in samples, whole batches of them, and validations; those that count seconds need the speed."""
     per_epoch = data.batches("train", seed=config["seed"]).per_epoch
-    pairs = data.kind == "pairs"  # of which a batch holds as many as fit
-    batch = data.examples["train"] / per_epoch if pairs else data.batch_size
+    batch = data.batch_size if data.kind.fixed else data.examples["train"] / per_epoch
     one = Spent(1, 0, data.examples["train"], row.flops_per_sample or 0.0, 1 / speed if speed else 0.0)
     shares = {}
     for key in ("budget", "validate_every"):

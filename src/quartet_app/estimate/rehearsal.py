@@ -61,7 +61,7 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
             self.validated.append(time.perf_counter())
 
     devices, share = config["trainer"]["devices"], together(config)
-    small = one_of(config, seconds, kind=build_data(config, folder).kind)
+    small = one_of(config, seconds, shared=build_data(config, folder).kind.fixed)
     use_machine(small["trainer"])
     data = build_data(small, folder)
     data.clock = method = build_method(small, data)
@@ -82,12 +82,13 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
     )
 
 
-def one_of(config: Tree, seconds: float, *, kind: str) -> Tree:
+def one_of(config: Tree, seconds: float, *, shared: bool) -> Tree:
     """The run that one of the tree's devices would have, for so many seconds, without learning anything: rates that
-    rise within seconds would diverge."""
+    rise within seconds would diverge. `shared`: devices share `batch_size` examples; a batch of tokens stays whole, as
+    too few hold no sentence."""
     trainer, loading = config["trainer"], dict(config["data"]["loading"])
     devices = trainer["devices"]
-    if kind != "pairs":  # whose batches are of so many tokens; too few hold no sentence
+    if shared:
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
     share = threads(trainer["threads"], workers=devices)
     alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}

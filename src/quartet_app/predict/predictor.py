@@ -11,7 +11,7 @@ from typing import Any
 
 from quartet import description
 from quartet.tracking.labels import alias
-from quartet.types import Classes, QuartetError, Series, Tokens
+from quartet.types import Classes, QuartetError
 from quartet_app.files import read_json
 
 URIS = ("models:/", "runs:/")
@@ -79,17 +79,16 @@ def rebuild(described: dict[str, Any], weights: Path) -> Any:
 
     from quartet_app.run.checkpoints import load_weights
 
-    net, inputs = net_of(described["net"]), description.inputs_of(described)
+    net = net_of(described["net"])
+    inputs: Any = description.inputs_of(described)
     if described["role"] == "classify":
-        assert not isinstance(inputs, Tokens)
-        form = "float32" if isinstance(inputs, Series) else "uint8", list(description.shape_of(inputs))
+        form = inputs.dtype, list(inputs.shape)
         if (described["dtype"], described["shape"]) != form:
             raise ValueError(f"dtype and shape are not {form}, those of its inputs")
         model: nn.Module = net.classifier(inputs, Classes(names=tuple(described["classes"])))
     elif described["role"] == "generate":
         model = net.generator(described["latent_dim"], inputs)
     else:
-        assert isinstance(inputs, Tokens)
         model = net.language_model(inputs) if described["role"] == "language" else net.translator(inputs)
     if described["role"] == "generate":  # a run keeps both players
         load_weights(nn.ModuleDict({"generator": model}), weights, beside="discriminator.")

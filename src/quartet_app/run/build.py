@@ -77,7 +77,7 @@ def describe_model(config: dict[str, Any], task: Task, data: DataModule) -> dict
         inputs=None if generates else data.inputs,
         outputs=data.inputs if generates else data.outputs,  # type: ignore[arg-type]
         latent_dim=task.latent_dim if isinstance(task, Generate) else None,
-        tokenizer=data.folder / "tokenizer.json" if data.kind in ("text", "pairs") else None,
+        tokenizer=data.kind.tokenizer,
         params=task.decoding,
     )
 

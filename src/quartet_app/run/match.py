@@ -88,11 +88,11 @@ def operations(config: Tree, folder: Path, net: Tree) -> float:
     """Operations of training `net` on one sample, as the run itself will count them."""
     from quartet_app.run.build import build_data, build_method
 
-    loading = dict(config["data"]["loading"])
-    if json.loads((folder / "manifest.json").read_text())["kind"] != "pairs":  # whose lengths, and padding, differ
-        loading["batch_size"] = FEW
-    config = {**config, "net": net, "data": {**config["data"], "loading": loading}}
+    config = {**config, "net": net}
     data = build_data(config, folder)
+    if data.kind.fixed:  # else lengths, and padding, differ
+        loading = {**config["data"]["loading"], "batch_size": FEW}
+        data = build_data({**config, "data": {**config["data"], "loading": loading}}, folder)
     method = build_method(config, data)
     return method.count_flops(data.typical_batch())
 

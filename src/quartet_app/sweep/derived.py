@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from quartet.budget import Budget, Spent
+from quartet.data.loading.kinds import kind_path
 from quartet.types import QuartetError
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.resolved import Config, resolve
-from quartet_app.config.signatures import signature
+from quartet_app.config.signatures import constants
 from quartet_app.sweep.refusals import refuse_deletions, refuse_metric, refuse_shapes, refuse_solved
 from quartet_app.sweep.tuned import chosen_file, defaults
 
@@ -123,8 +124,8 @@ def _trees(overrides: Sequence[Override]) -> list[Config]:
 
 
 def _goal(config: Config) -> tuple[str, str]:
-    constants = getattr(signature(config["task"]["_target_"]), "constants", {})
-    return constants.get("MONITOR", ""), constants.get("MODE", "min")
+    task = constants(config["task"]["_target_"])
+    return task.get("MONITOR", ""), task.get("MODE", "min")
 
 
 def _clock(configs: Sequence[Config]) -> tuple[str, float]:
@@ -157,7 +158,7 @@ def samples(config: Config) -> int:
     manifest = json.loads((folder / "manifest.json").read_text())
     if budget.unit == "samples":
         return round(budget.amount)
-    if manifest["kind"] in ("images", "series"):
+    if "examples" in manifest and constants(kind_path(manifest["kind"])).get("GROUP") is None:
         examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
     from quartet_app.run.build import build_data

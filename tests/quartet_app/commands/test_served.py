@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from running import command
+from running import command, model_server
 
-Ask = Callable[[Any], tuple[int, Any]]
 BLACK = [[0] * 28] * 28
 # What is sent, and what the answer says; text is sent as it is.
 BAD: dict[str, list[tuple[Any, str]]] = {
@@ -76,48 +65,6 @@ ANYWHERE: list[tuple[Any, str]] = [
 ]
 
 
-@contextmanager
-def server(folder: Path, task: str) -> Iterator[Ask]:
-    """`mlflow models serve` of a champion, as its own group of processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    arguments = ["models", "serve", "-m", f"models:/quartet-{task}@champion", "--env-manager", "local"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *arguments, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=folder, env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-
-    def ask(what: Any) -> tuple[int, Any]:
-        body = what if isinstance(what, str) else json.dumps(what)
-        request = urllib.request.Request(
-            f"{address}/invocations", data=body.encode(), headers={"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline
-            try:
-                urllib.request.urlopen(f"{address}/ping", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield ask
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
 def predicted(trained: Path, *arguments: str) -> list[Any]:
     done = command("predict", *arguments, "--json", cwd=trained, MLFLOW_TRACKING_URI="")
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -126,7 +73,7 @@ def predicted(trained: Path, *arguments: str) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", BAD)
 def test_a_champion_answers_over_http(task: str, trained: Path, tmp_path: Path) -> None:
-    with server(trained, task) as ask:
+    with model_server(f"models:/quartet-{task}@champion", trained) as ask:
         if task == "classify":
             names = [f"pictures/{i}.png" for i in range(3)]
             status, answer = ask({"inputs": [np.asarray(Image.open(trained / name)).tolist() for name in names]})
