@@ -71,6 +71,9 @@ class Generate(Task):
         """The discriminator."""
         return net.discriminator(data.inputs)
 
+    def facts(self, data: Any) -> dict[str, Any]:
+        return {"outputs": data.inputs, "latent_dim": self.latent_dim}
+
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """Both players' non-saturating losses; the method trains them one at a time, by `quartet.tasks.adversarial`."""
         fake_BHWC = draw(

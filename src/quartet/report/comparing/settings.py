@@ -29,8 +29,9 @@ def flat(config: Mapping[str, Any], prefix: str = "", skipped: Collection[str] =
 
 
 def repeated(run: Run) -> dict[str, Any]:
-    """What the repetitions of a run have in common: all but the seed, the net included."""
-    return flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET)
+    """What the repetitions of a run have in common: all but the seed, the net and the user's own code included."""
+    own = {"own_code": str(run["own_code_digest"])[:8]} if run["own_code_digest"] else {}
+    return {**flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET), **own}
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
