@@ -35,7 +35,7 @@ ARROWS = {
 # The folders within a room, each of which may import those after it.
 INSIDE = {
     "data": ("sources", "preparing", "loading"),
-    "report": ("evidence", "study", "comparing", "drawing"),
+    "report": ("evidence", "study", "comparing", "drawing", "tasks"),
 }
 # The rooms of the application: each may import those of the lines below it, not those of its own line.
 LEVELS = [

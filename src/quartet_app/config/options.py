@@ -50,6 +50,12 @@ def nets_beside(method: str) -> list[str]:
     return list(made.constants.get("NETS", {})) if made else []
 
 
+def net_keys() -> list[str]:
+    """Return the keys under which a configuration may hold a net: `net`, and those of every method."""
+    beside = (f"method.{name}" for method in option_files("method") for name in nets_beside(method))
+    return ["net", *dict.fromkeys(beside)]
+
+
 def register_implied_experiments() -> None:
     """Have Hydra take the implied experiments for files of conf/experiment/."""
     for name, content in implied_experiments().items():
