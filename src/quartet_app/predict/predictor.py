@@ -13,6 +13,7 @@ from quartet import description, roles
 from quartet.tracking.labels import alias
 from quartet.types import QuartetError
 from quartet_app.config.own_code import named_packages
+from quartet_app.config.signatures import signature
 from quartet_app.files import read_json
 
 URIS = ("models:/", "runs:/")
@@ -94,9 +95,8 @@ def net_of(recipe: dict[str, Any]) -> Any:
 
     module, _, name = recipe["_target_"].rpartition(".")
     ours = module == "quartet.nets" or module.startswith("quartet.nets.")
-    top = module.partition(".")[0]
     try:
-        family = getattr(import_module(module), name, None) if ours or top in named_packages() - {"quartet"} else None
+        family = getattr(import_module(module), name, None) if ours or is_own_net(recipe["_target_"]) else None
     except ModuleNotFoundError:
         family = None
     if not (isinstance(family, type) and issubclass(family, Net)):
@@ -105,3 +105,9 @@ def net_of(recipe: dict[str, Any]) -> Any:
             "or of a package that a _target_ of conf/ names"
         )
     return family(**{key: value for key, value in recipe.items() if key != "_target_"})
+
+
+def is_own_net(target: str) -> bool:
+    """Whether a file may have this imported: its package is named in conf/, and its source says that it is a net."""
+    made = signature(target) if target.partition(".")[0] in named_packages() else None
+    return made is not None and "ROLES" in made.constants
