@@ -87,8 +87,6 @@ class Generate(Task):
         """Bytes 0..255 to floats in [-1, 1]."""
         return to_unit(x)
 
-    # Sums.
-
     @torch.no_grad()
     def measure(self, model: Any, batch: Batch) -> Sums:
         """`model` is the two players: `.generator` and `.discriminator`."""
