@@ -59,7 +59,7 @@ class Runs:
         watch = Watch(warm=self.warm)
         method = fit(self.leg, place, watch, validation_batches=2)
         self.memory.append(torch.cuda.max_memory_allocated() / 2**30)
-        self.flops = method.flops_per_sample
+        self.flops = method.clock.flops_per_sample
         return watch.rate(method)
 
 

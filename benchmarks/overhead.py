@@ -83,7 +83,7 @@ class Turns(Watch):
         metrics._flush = flush_in_turn
 
     def on_train_batch_start(self, trainer: pl.Trainer, method: Method, *batch: Any) -> None:  # type: ignore[override]
-        if method.steps < WARM or method.steps % TURN:
+        if method.clock.steps < WARM or method.clock.steps % TURN:
             return
         with self.sending:  # waiting for it is the pipeline's time
             if self.watch.running:
@@ -91,7 +91,7 @@ class Turns(Watch):
             else:
                 self.loop.train(WARM)
                 self.loop.forget()
-                self.before = method.samples
+                self.before = method.clock.samples
             torch.use_deterministic_algorithms(False)  # as a bare loop's author would have it
             self.loop.train(TURN)
             torch.use_deterministic_algorithms(True)

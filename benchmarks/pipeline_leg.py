@@ -52,12 +52,12 @@ class Watch(pl.Callback):
         self.before = 0
 
     def on_train_batch_start(self, trainer: pl.Trainer, method: Method, *_: Any) -> None:  # type: ignore[override]
-        if method.steps == self.warm:
-            self.before = method.samples
+        if method.clock.steps == self.warm:
+            self.before = method.clock.samples
             self.watch.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
-        if method.steps > self.warm and not self.watch.running:
+        if method.clock.steps > self.warm and not self.watch.running:
             self.watch.start()
 
     def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
@@ -68,7 +68,7 @@ class Watch(pl.Callback):
         value = method.history["val"][-1][method.task.MONITOR]
         if self.target is not None and value <= self.target:
             trainer.should_stop = True
-        if method.steps > self.warm:
+        if method.clock.steps > self.warm:
             self.watch.start()
 
     def on_train_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
@@ -76,7 +76,7 @@ class Watch(pl.Callback):
 
     def rate(self, method: Method) -> float:
         """Samples per second."""
-        return (method.samples - self.before) / self.watch.seconds
+        return (method.clock.samples - self.before) / self.watch.seconds
 
 
 def fit(leg: TrainSegment, folder: Path, watch: Watch, *, validation_batches: int | None = None) -> Method:
@@ -89,7 +89,6 @@ def fit(leg: TrainSegment, folder: Path, watch: Watch, *, validation_batches: in
     (folder / "state.json").write_text(json.dumps({"mlflow_run_id": run, "tracking_uri": tracker.uri}))
     data = build_data(tree, leg.data)
     method = build_method(tree, data)
-    data.clock = method
     method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
     metrics = worker.attach(folder, tree)
     trainer = worker.build_trainer(tree, method, folder, metrics)

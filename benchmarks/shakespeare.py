@@ -83,7 +83,9 @@ def our_seconds(name: str, race: Race, *, seed: int) -> float:
     if not rows:
         best = min(row["loss"] for row in method.history["val"])
         raise QuartetError(f"{EXPERIMENTS[name]}: the budget ended at {best:.4f} nats (seed {seed}), above {race.loss}")
-    CONSOLE.print(f"    {name}, seed {seed}: {rows[0]['seconds']:.1f} s to {rows[0]['loss']:.4f}, {method.steps} steps")
+    CONSOLE.print(
+        f"    {name}, seed {seed}: {rows[0]['seconds']:.1f} s to {rows[0]['loss']:.4f}, {method.clock.steps} steps"
+    )
     return rows[0]["seconds"]
 
 

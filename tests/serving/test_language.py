@@ -9,12 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from quartet import roles
 from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
-from quartet.export import programs
 from quartet.methods.flops import count_flops
 from quartet.nets import RNN
-from quartet.serving import predictor
 from quartet.tasks.decoding import write_on
 from quartet.types import Tokens
 
@@ -126,8 +125,9 @@ def test_no_character_is_cut(tmp_path: Any) -> None:
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(ids[:, :-1])[0][0], ids[0, 1:]).backward()
         optimizer.step()
-    described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
-    writer = predictor(described, programs(model.eval(), "language"))
+    described = describe(role="language", outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
+    role = roles.find("language")
+    writer = role.predictor(described, role.programs(model.eval()))
     after = text[2:] + text
     pieces = list(writer.stream(text[:2], greedy(len(after.encode()))))
     assert pieces == list(after)
@@ -148,8 +148,9 @@ def test_characters_that_are_tokens(tmp_path: Any) -> None:
         "spectral": False,
         "tie_embeddings": False,
     }
-    described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
-    writer = predictor(described, programs(RNN(cell="lstm", **recipe).language_model(tokens).eval(), "language"))
+    described = describe(role="language", outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
+    role = roles.find("language")
+    writer = role.predictor(described, role.programs(RNN(cell="lstm", **recipe).language_model(tokens).eval()))
     pieces = list(writer.stream("a?", {"tokens": 30, "temperature": 1.0}))
     assert len(pieces) == 30
     assert set(pieces) <= set("aä€😀 ")

@@ -15,8 +15,9 @@ import yaml
 
 from quartet import nets
 from quartet.data.loading.tokenizer import train_tokenizer
-from quartet.description import describe, portable
+from quartet.description import describe
 from quartet.export import export
+from quartet.roles.text import portable
 from quartet.tracking import MLflow
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
 
@@ -57,13 +58,13 @@ def export_role(
         described = describe(role="classify", inputs=PIXELS, outputs=CLASSES)
     elif role == "generate":
         model = recipe.generator(4, PIXELS)
-        described = describe(role="generate", inputs=None, outputs=PIXELS, latent_dim=4)
+        described = describe(role="generate", outputs=PIXELS, latent_dim=4)
     elif role == "language":
         model = recipe.language_model(tokens)
-        described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=path)
+        described = describe(role="language", outputs=tokens, tokenizer=path)
     else:
         model = recipe.translator(tokens)
-        described = describe(role="translate", inputs=tokens, outputs=tokens, tokenizer=path)
+        described = describe(role="translate", outputs=tokens, tokenizer=path)
     export(model, described, folder)
     return model.eval()
 

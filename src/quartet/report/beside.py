@@ -12,7 +12,7 @@ from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_valu
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration
 from quartet.report.fronts import fronts
-from quartet.report.run import Cell, arrow, metric_name
+from quartet.report.run import Cell, metric_name
 from quartet.report.table import exact, missing, named, number, spread_data, table
 
 
@@ -66,7 +66,7 @@ def _condition(what: str, said: str, same: bool) -> Markup:
 
 
 def _nets(comparison: Comparison) -> Markup:
-    metric = f"{metric_name(comparison.metric)} {arrow(comparison.metric)}".strip()
+    metric = f"{metric_name(comparison.metric)} {comparison.arrow}".strip()
     head = ("experiment", metric, "95 % interval", "parameters", "FLOPs / sample", "samples seen", "training", "seeds")
     return table([_net(comparison, cell) for cell in comparison.cells], head=head, caption=NETS)
 
@@ -101,7 +101,7 @@ def _pair(comparison: Comparison, difference: Difference) -> list[Markup]:
         tag("td", tag("data", signed(difference, comparison.metric), value=mean, title=f"{mean} from {low} to {high}")),
         tag("td", ", ".join(map(str, difference.seeds)) or "none"),
         *(_p(p) for p in (difference.p, difference.holm, difference.flip_holm)),
-        tag("td", short(difference, names=comparison.names, metric=comparison.metric)),
+        tag("td", short(difference, names=comparison.names, metric=comparison.metric, better=comparison.better)),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from quartet.report import tasks
 from quartet.report.drawing.chart import Band, Line, line_chart
 from quartet.report.drawing.markup import Markup, tag
 from quartet.report.run import Cell, Row, arrow, finite, metric_name
@@ -26,7 +27,7 @@ def names(same_data: Sequence[Cell]) -> list[str]:
         name for cell in same_data for run in cell.runs for rows in (run.val, run.train) for row in rows
         for name in row if name not in NOT_DRAWN and finite(row[name])
     )  # fmt: skip
-    monitors = {str(cell["monitor"]).split("/")[-1] for cell in same_data} | {"discriminator_accuracy"}
+    monitors = {str(cell["monitor"]).split("/")[-1] for cell in same_data} | tasks.watched()
     return sorted(found, key=lambda name: (name not in monitors, "loss" not in name))
 
 
@@ -78,14 +79,16 @@ def _chart(name: str, same_data: Sequence[Cell], where: str) -> Markup:
     drawn = [_drawn(cell, name, kind) for cell in same_data for kind in KINDS]
     lines, bands = [line for some, _ in drawn for line in some], [band for _, some in drawn for band in some]
     what = metric_name(name) + where
-    guess = 0.5 if name == "discriminator_accuracy" else None
+    guess = tasks.metric(name).guess
     chart = line_chart(lines, title=f"{what} against samples seen", unit="samples", reference=guess, bands=bands)
     keys = [tag("span", tag("span", class_=f"dot {cell.family}"), str(cell["experiment"])) for cell in same_data]
     kinds = sorted({line.kind for line in lines}, reverse=True)
     said = [tag("span", tag("span", class_=f"stroke {kind}"), kind) for kind in kinds]
     guessing = None if guess is None else tag("span", "dashed: a guess")
     legend = tag("span", keys, said, guessing, class_="legend")
-    return tag("figure", tag("figcaption", tag("strong", what), " ", arrow(name), legend), chart, class_="curve")
+    return tag(
+        "figure", tag("figcaption", tag("strong", what), " ", arrow(name, same_data[0]), legend), chart, class_="curve"
+    )
 
 
 def _drawn(cell: Cell, name: str, kind: str) -> tuple[list[Line], list[Band]]:

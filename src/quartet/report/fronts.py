@@ -12,7 +12,7 @@ from quartet.report.comparing.matched import CLOCK_TOLERANCE, TOLERANCE, label
 from quartet.report.drawing.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact
-from quartet.report.run import FALLING, RISING, arrow, metric_name
+from quartet.report.run import metric_name
 
 # What each cost is called, and by what share nets may differ in it and yet be matched.
 COSTS = {
@@ -37,7 +37,7 @@ class Point:
 def fronts(comparison: Comparison) -> list[Markup]:
     """A chart for each cost that differs; then a sentence for each that was matched. Empty where better has no
     direction."""
-    if not comparison.contested or comparison.metric not in RISING | FALLING:
+    if not comparison.contested or comparison.better is None:
         return []
     drawn, said = [], []
     for key, (what, most) in COSTS.items():
@@ -48,7 +48,7 @@ def fronts(comparison: Comparison) -> list[Markup]:
         if max(costs) / min(costs) - 1 <= most:
             said.append(tag("p", f"Matched in {what}: there is no front to draw.", class_="note"))
         else:
-            drawn.append(_figure(points, comparison.metric, what))
+            drawn.append(_figure(points, comparison, what))
     return drawn + said
 
 
@@ -79,11 +79,11 @@ def front(points: Sequence[Point], *, rising: bool) -> list[Point]:
     return sorted((point for point in points if not beaten(point)), key=lambda point: point.cost)
 
 
-def _figure(points: Sequence[Point], metric: str, what: str) -> Markup:
-    best = front(points, rising=metric in RISING)
-    title = f"{metric_name(metric)} against {what}"
+def _figure(points: Sequence[Point], comparison: Comparison, what: str) -> Markup:
+    best = front(points, rising=comparison.better == "max")
+    title = f"{metric_name(comparison.metric)} against {what}"
     said = "On the front: " + ", ".join(point.name for point in best) + "."
-    caption = tag("figcaption", tag("strong", title), " ", arrow(metric), tag("br"), said)
+    caption = tag("figcaption", tag("strong", title), " ", comparison.arrow, tag("br"), said)
     return tag("figure", caption, _chart(points, best, title, what), class_="curve")
 
 

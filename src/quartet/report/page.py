@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
+from quartet.report import tasks
 from quartet.report.beside import anchor, beside, verdicts
 from quartet.report.comparing.comparison import Comparison, comparisons
 from quartet.report.curves import curves, told
@@ -14,18 +15,6 @@ from quartet.report.evidence import evidence
 from quartet.report.run import Cell, Run, arrow, cells, metric_name
 from quartet.report.table import METRICS, every_number, mean, metric_table, missing, net_name, overview, repeat_table
 from quartet.report.table import anchor as anchor_of
-
-# The question that a task asks, who does what, and what is shown below.
-TASKS = {
-    "classify": ("What is this?", "The {net} names what it is shown", "Labels for unseen examples of {data}."),
-    "language": (
-        "What comes next?",
-        "The {net} reads, then writes on",
-        "Every next token of {data}, and its own texts.",
-    ),
-    "translate": ("How is it said elsewhere?", "The {net} translates", "Unseen sentences of {data}, by beam search."),
-    "generate": ("Could this be real?", "Two {net}s play painter and critic", "New pictures in the manner of {data}."),
-}
 
 MOST_TILES = 8
 
@@ -75,15 +64,17 @@ def _tiles(all_cells: Sequence[Cell]) -> Markup:
 
 def _tile(cell: Cell) -> Markup:
     task, data = str(cell["task"]), str(cell["data"])
-    _, does, _ = TASKS.get(task, ("", "The {net} learns to " + task, ""))
+    said = tasks.about(task)
+    does = said.does if said else "The {net} learns to " + task
     values = list(cell.values(f"test/{cell.headline}").values())
     trained = duration(mean(cell.numbers("train_seconds")))
     cost = f"{compact(mean(cell.numbers('parameters')))} parameters, trained in {trained}"
+    note = f"{metric_name(cell.headline)} {arrow(cell.headline, cell)}".strip() if values else "not evaluated"
     inside = join(
         tag("p", tag("strong", cell["experiment"]), f" on {data}", class_="kicker"),
         tag("p", does.format(net=net_name(cell)), class_="what"),
         tag("p", _headline(values), class_="value"),
-        tag("p", f"{metric_name(cell.headline)} {arrow(cell.headline)}" if values else "not evaluated", class_="note"),
+        tag("p", note, class_="note"),
         tag("p", cost, class_="note cost"),
     )
     return tag("li", tag("a", inside, href=f"#{anchor_of(cell)}", class_=cell.family))
@@ -100,9 +91,14 @@ def _overview(all_cells: Sequence[Cell], *, tiles: bool) -> Markup:
 
 
 def _task(task: str, groups: Sequence[Comparison]) -> Markup:
-    question, *_ = TASKS.get(task, (task.capitalize(),))
+    said = tasks.about(task)
     parts = [_group(group, where=f" on {group.data}" if len(groups) > 1 else "") for group in groups]
-    return tag("section", tag("p", task.capitalize(), class_="kicker"), tag("h2", question), parts)
+    return tag(
+        "section",
+        tag("p", task.capitalize(), class_="kicker"),
+        tag("h2", said.question if said else task.capitalize()),
+        parts,
+    )
 
 
 def _group(group: Comparison, *, where: str) -> Markup:
@@ -122,7 +118,8 @@ def _group(group: Comparison, *, where: str) -> Markup:
 def _experiment(cell: Cell) -> Markup:
     run = cell.shown
     task, data = str(cell["task"]), str(cell["data"])
-    _, _, what = TASKS.get(task, ("", "", "On {data}."))
+    said = tasks.about(task)
+    what = said.shows if said else "On {data}."
     several = f" Shown is seed {run.seed}, the first of {len(cell.runs)}." if len(cell.runs) > 1 else ""
     facts = f"{net_name(cell)}, trained by the {cell['method']} method. {what.format(data=data)}{several}"
     return tag(

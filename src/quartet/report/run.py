@@ -6,25 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from quartet.report import tasks
 
 if TYPE_CHECKING:
     import numpy as np
 
 Row = dict[str, Any]
 FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP"}
-
-# The metric by which a task is spoken of, and which way is better.
-HEADLINE = {"classify": "accuracy", "language": "bits_per_character", "translate": "bleu", "generate": "fid"}
-RISING = {"accuracy", "balanced_accuracy", "token_accuracy", "bleu", "chrf", "bleu_greedy", "chrf_greedy"}
-FALLING = {"loss", "bits_per_character", "perplexity", "calibration_error", "fid", "fid_ratio", "class_total_variation"}
-# The least and the most that a metric can be: the interval of a mean goes no further.
-RANGES = {
-    **dict.fromkeys(("accuracy", "balanced_accuracy", "token_accuracy"), (0.0, 1.0)),
-    **dict.fromkeys(("bleu", "chrf", "bleu_greedy", "chrf_greedy"), (0.0, 100.0)),
-    **dict.fromkeys(("bits_per_character", "fid"), (0.0, math.inf)),
-}
-ABBREVIATIONS = {"bleu": "BLEU", "chrf": "chrF", "fid": "FID"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,8 @@ class Cell:
     def headline(self) -> str:
         """The metric by which this experiment is spoken of, without its split."""
         fallback = str(self["monitor"] or "loss").split("/")[-1]
-        name = HEADLINE.get(str(self["task"]), fallback)
+        said = tasks.about(str(self["task"]))
+        name = said.headline if said else fallback
         return name if self.values(f"test/{name}") or not self.values(f"test/{fallback}") else fallback
 
     def values(self, metric: str) -> dict[int, float]:
@@ -128,13 +119,19 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return fmean(values), stdev(values) if len(values) > 1 else None
 
 
-def arrow(metric: str) -> str:
-    """Which way the metric is better."""
+def direction(metric: str, cell: Cell | None = None) -> Literal["max", "min"] | None:
+    """Which way the metric is better, as far as a task's file says it; for what `cell` was chosen by, as it was."""
     name = metric.split("/")[-1]
-    return "↑" if name in RISING else "↓" if name in FALLING else ""
+    monitored = cell is not None and name == str(cell["monitor"] or "").split("/")[-1]
+    chosen = cell["mode"] if cell is not None and monitored and cell["mode"] in ("max", "min") else None
+    return tasks.metric(name).better or chosen
+
+
+def arrow(metric: str, cell: Cell | None = None) -> str:
+    """Which way the metric is better, as a sign; `cell` as in `direction`."""
+    return {"max": "↑", "min": "↓", None: ""}[direction(metric, cell)]
 
 
 def metric_name(metric: str) -> str:
     """As a person reads it: `test/bits_per_character` → bits per character."""
-    words = metric.split("/")[-1].split("_")
-    return " ".join(ABBREVIATIONS.get(word, word) for word in words)
+    return " ".join(tasks.abbreviation(word) for word in metric.split("/")[-1].split("_"))

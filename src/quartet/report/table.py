@@ -69,7 +69,7 @@ def _summary_row(cell: Cell) -> tuple[str, ...]:
     values = list(cell.values(f"test/{cell.headline}").values())
     return (
         str(cell["experiment"]), str(cell["net"]), str(cell["task"]), str(cell["data"]),
-        f"{metric_name(cell.headline)} {arrow(cell.headline)}".strip() if values else "not evaluated",
+        f"{metric_name(cell.headline)} {arrow(cell.headline, cell)}".strip() if values else "not evaluated",
         spread(values) if values else "", compact(cell["parameters"]), compact(mean(cell.numbers("samples_seen"))),
         duration(mean(cell.numbers("train_seconds"))), ", ".join(str(run.seed) for run in cell.runs),
     )  # fmt: skip
@@ -84,7 +84,9 @@ def overview(all_cells: Sequence[Cell]) -> Markup:
 
 def _overview_row(cell: Cell) -> list[Markup]:
     values = cell.values(f"test/{cell.headline}")
-    metric = join(spread_data(values), " ", tag("small", metric_name(cell.headline), "\u00a0", arrow(cell.headline)))
+    metric = join(
+        spread_data(values), " ", tag("small", metric_name(cell.headline), "\u00a0", arrow(cell.headline, cell))
+    )
     return [
         named(cell),
         tag("td", net_name(cell)),
@@ -111,7 +113,7 @@ def metric_table(task_cells: Sequence[Cell]) -> Markup:
     head = ("test metric", *(str(cell["experiment"]) for cell in task_cells))
     rows = [
         [
-            tag("th", f"{metric_name(name)} {arrow(name)}".strip(), scope="row"),
+            tag("th", f"{metric_name(name)} {arrow(name, task_cells[0])}".strip(), scope="row"),
             *(tag("td", spread_data(cell.values(name)), class_="number") for cell in task_cells),
         ]
         for name in names

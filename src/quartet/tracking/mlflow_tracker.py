@@ -7,7 +7,6 @@ said. MLflow's names: an *experiment* gathers runs, a *logged model* is a run's 
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quartet import roles
 from quartet.tracking.buffer import Buffer, Point, points
 from quartet.tracking.labels import TAG_LENGTH, allowed, flatten, labels
 from quartet.tracking.queries import is_there, living, tagged, write_table
@@ -220,7 +220,7 @@ def _experiment_id(client: Any, name: str, artifacts: str | None) -> str:
 
 
 def _log_model(client: Any, run: str, folder: Path, name: str) -> str:
-    """Store an exported model through a script of `quartet.serving`, which holds its signature too."""
+    """Store an exported model through the script of its role, which holds its signature too."""
     from mlflow import pyfunc
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
@@ -230,7 +230,7 @@ def _log_model(client: Any, run: str, folder: Path, name: str) -> str:
     logged = client.create_logged_model(experiment, name=name, source_run_id=run, model_type=settings["role"])
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice to use type hints, which would override the signature
-        script = importlib.import_module(f"quartet.serving.{settings['role']}")
+        script: Any = roles.find(settings["role"]).script()
         pyfunc.save_model(
             f"{place}/model",
             python_model=script.__file__,

@@ -47,8 +47,6 @@ SETTINGS = {
 }
 TARGETS = ("net", "task", "method", "optimizer", "schedule", "launcher", "tracking")
 PARTS = {"": (*TARGETS, "data", "trainer", "match"), "data": ("source", "loading"), "trainer": (), "match": ()}
-# A player is no keyword of its method: the pipeline builds the model and hands that over.
-PLAYERS = {"method": ("discriminator",)}
 RESERVED = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
@@ -99,16 +97,17 @@ def _check_target(node: Any, key: str) -> None:
     takes = signature(str(node["_target_"]))
     if takes is None:
         raise QuartetError(f"{key}._target_: there is no {node['_target_']}; name a class or function by its full path")
-    keywords = [name for name in node if name not in (*RESERVED, *PLAYERS.get(key, ()))]
+    # A net is no keyword of its method: the model is built of it before, and handed over.
+    nets = takes.constants.get("NETS", {}) if key == "method" else {}
+    keywords = [name for name in node if name not in (*RESERVED, *nets)]
     for name in keywords:
         _check_keyword(node[name], name, takes, key)
     missing = [name for name, p in takes.parameters.items() if p.required and name not in node]
     if missing and not node.get("_partial_"):
         what = describe(takes.parameters[missing[0]].annotation, takes.parameters[missing[0]].module)
         raise QuartetError(f"{key}.{missing[0]}: not given; {takes.name} needs {what}")
-    for player in PLAYERS.get(key, ()):
-        if player in node:
-            _check_target(node[player], f"{key}.{player}")
+    for name in nets:
+        _check_target(node.get(name), f"{key}.{name}")
 
 
 def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
@@ -133,11 +132,10 @@ def _check_type(value: Any, annotation: ast.expr | None, module: Any, path: str)
 
 
 def _check_roles(config: Config) -> None:
-    """The net, and the discriminator where there is one, can do what they are asked."""
-    task = signature(config["task"]["_target_"])
-    asked = [("net", config["net"], task.constants.get("ROLE") if task else None)]
-    if "discriminator" in config["method"]:
-        asked.append(("method.discriminator", config["method"]["discriminator"], "discriminate"))
+    """The net, and those that the method has beside it, can do what they are asked."""
+    role = _constant_of(config["task"], "NET_ROLE") or _constant_of(config["task"], "ROLE")
+    beside = (_constant_of(config["method"], "NETS") or {}).items()
+    asked = [("net", config["net"], role), *((f"method.{name}", config["method"][name], does) for name, does in beside)]
     for key, net, role in asked:
         made = signature(net["_target_"])
         roles = made.constants.get("ROLES", ()) if made else ()
@@ -198,15 +196,16 @@ def _check_precision(config: Config) -> None:
 
 
 def _check_penalty(config: Config) -> None:
-    """The penalty is a gradient of a gradient, which batch norm over several processes does not give."""
+    """A gradient of a gradient is not given by batch norm over several processes."""
     method, trainer = config["method"], config["trainer"]
-    critic = {**config["net"], **(method.get("discriminator") or {})}
     shared = trainer["devices"] > 1 and trainer["sync_batch_norm"]
-    if method.get("r1") and shared and critic.get("discriminator_norm") == "batch":
-        raise QuartetError(
-            f"method.r1: given {method['r1']}, but its gradient does not pass a batch norm that devices share; "
-            "take trainer.sync_batch_norm=false or method.discriminator.discriminator_norm=group"
-        )
+    for setting, name in (_constant_of(method, "SECOND_ORDER") or {}).items():
+        norm = f"{name}_norm"
+        if method.get(setting) and shared and {**config["net"], **(method.get(name) or {})}.get(norm) == "batch":
+            raise QuartetError(
+                f"method.{setting}: given {method[setting]}, but its gradient does not pass a batch norm that devices "
+                f"share; take trainer.sync_batch_norm=false or method.{name}.{norm}=group"
+            )
 
 
 def _check_shares(config: Config) -> None:

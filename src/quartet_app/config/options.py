@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 
 from quartet_app.config.project import conf_folders
 from quartet_app.config.resolved import Config, load_config
+from quartet_app.config.signatures import signature
 
 
 def option_file(group: str, option: str) -> Path | None:
@@ -35,12 +36,24 @@ def implied_experiments() -> dict[str, Config]:
     """Return the experiments <line>_<net> that have no file of their own, each as its file would be."""
     found = {}
     for line in option_files("experiment/grid"):
-        adversarial = re.search(r"^ *- override /method: adversarial *$", _text("experiment/grid", line), re.M)
-        roles = ["net", "net@method.discriminator"] if adversarial else ["net"]
+        method = re.search(r"^ *- override /method: (\w+) *$", _text("experiment/grid", line), re.M)
+        roles = ["net", *(f"net@method.{name}" for name in (nets_beside(method[1]) if method else ()))]
         for net in option_files("net"):
             nets = [{f"override /{role}": net} for role in roles]
             found[f"{line}_{net}"] = {"defaults": [{"grid": line}, *nets], "experiment": f"{line}_{net}"}
     return {name: found[name] for name in found.keys() - option_files("experiment")}
+
+
+def nets_beside(method: str) -> list[str]:
+    """Return the keys of the nets that an option of conf/method/ needs beside `net`."""
+    made = signature(target("method", method))
+    return list(made.constants.get("NETS", {})) if made else []
+
+
+def net_keys() -> list[str]:
+    """Return the keys under which a configuration may hold a net: `net`, and those of every method."""
+    beside = (f"method.{name}" for method in option_files("method") for name in nets_beside(method))
+    return ["net", *dict.fromkeys(beside)]
 
 
 def register_implied_experiments() -> None:

@@ -67,30 +67,15 @@ def _extended(measure: Callable[[dict[str, Any]], float], two: list[tuple[dict[s
 
 
 def _train(method: Method, under: Callable[[], Any], batch: dict[str, Any]) -> float:
-    """The peak of a micro-batch's passes forward and backward, one player after another."""
-    from quartet.methods.adversarial import Adversarial
+    """The peak of a micro-batch's passes forward and backward, one after another."""
 
-    def supervised() -> None:
-        with under():
-            loss = method.losses(batch)[0]
-        loss.backward()
-
-    if not isinstance(method, Adversarial):
-        return _peak(method, supervised)
-    noisy = method.with_noise(batch, draw=0)
-
-    def discriminator() -> None:
-        with under():
-            loss = method.discriminator_part(noisy)
-        loss.backward()
-
-    def generator() -> None:
-        with method.discriminator_frozen():
+    def run(loss_of: Callable[[], Tensor], within: Callable[[], Any]) -> None:
+        with within():
             with under():
-                loss = method.generator_part(noisy)
+                loss = loss_of()
             loss.backward()
 
-    return max(_peak(method, part) for part in (discriminator, generator))
+    return max(_peak(method, partial(run, *one)) for one in method.passes(batch))
 
 
 def _validate(method: Method, under: Callable[[], Any], batch: dict[str, Any]) -> float:

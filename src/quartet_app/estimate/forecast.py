@@ -132,7 +132,7 @@ def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, rea
     memory.resident()  # looked at before anything is built here
     solved = matched(config, folder)
     row.seeds = [run_status({**solved, "seed": seed}, folder if real else None) for seed in seeds]
-    weights = players(solved, folder)
+    weights = weights_of(solved, folder)
     row.parameters = int(sum(weights.values()))
     data = build_data(solved, folder)
     for split in ("train", "val"):
@@ -150,17 +150,12 @@ def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, rea
         clock(row, solved, folder, data, real=real)
 
 
-def players(config: Tree, folder: Path) -> dict[str, float]:
-    """Parameters of the net and, in adversarial training, of the discriminator."""
+def weights_of(config: Tree, folder: Path) -> dict[str, float]:
+    """Parameters of each net of the run, by its key."""
+    from quartet_app.run.build import nets_of
     from quartet_app.run.match import parameters
 
-    discriminator = config["method"].get("discriminator")
-    found = {"net": parameters(config, folder, "build", config["net"])}
-    return (
-        found
-        if discriminator is None
-        else {**found, "discriminator": parameters(config, folder, "build_discriminator", discriminator)}
-    )
+    return {name: parameters(config, folder, name, net) for name, net in nets_of(config).items()}
 
 
 def fits(row: Forecast) -> bool:

@@ -52,7 +52,7 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
             self.validated: list[float] = []
 
         def on_train_batch_end(self, trainer: Any, method: Any, *_: Any) -> None:
-            self.trained.append((time.perf_counter(), method.samples))
+            self.trained.append((time.perf_counter(), method.clock.samples))
 
         def on_validation_start(self, *_: Any) -> None:
             self.validated.append(time.perf_counter())
@@ -64,7 +64,7 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
     small = one_of(config, seconds, shared=build_data(config, folder).kind.fixed)
     use_machine(small["trainer"])
     data = build_data(small, folder)
-    data.clock = method = build_method(small, data)
+    method = build_method(small, data)
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as scratch:
         reporting = Reporting(lambda *_: False, checkpoint=Path(scratch) / "last.ckpt")
@@ -92,9 +92,9 @@ def one_of(config: Tree, seconds: float, *, shared: bool) -> Tree:
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
     share = threads(trainer["threads"], workers=devices)
     alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}
-    method = dict(config["method"])
-    if "discriminator_optimizer" in method:
-        method["discriminator_optimizer"] = {**method["discriminator_optimizer"], "lr": 1e-9}
+    method = {
+        key: {**value, "lr": 1e-9} if key.endswith("_optimizer") else value for key, value in config["method"].items()
+    }
     return {
         **config,
         "budget": f"{seconds:f} seconds",

@@ -15,7 +15,7 @@ from quartet_app.config.project import CONF
 from quartet_app.files import read_json, relative_to_cwd
 from quartet_app.provenance.find_run import REPORT, entries_of
 from quartet_app.provenance.run_record import RunRecord, list_local_runs
-from quartet_app.run.run_folder import code_digest
+from quartet_app.run.run_folder import code_digest, own_code_digest
 from quartet_app.run.work_tree import changed, left_out, read_diff
 
 Facts = dict[str, Any]
@@ -48,6 +48,11 @@ def lineage(run: RunRecord) -> Facts:
     }
 
 
+def at_hand(run: RunRecord) -> tuple[str, str | None]:
+    """The digests of the code as it is now: the shipped, and what the run names of the user's own."""
+    return code_digest(), own_code_digest(run.config)
+
+
 def code(run: RunRecord) -> Facts:
     """The sources: the commit, what the work config changed in it, and whether it is the code at hand."""
     path = run.folder / "work_tree.diff" if run.folder else None
@@ -56,7 +61,7 @@ def code(run: RunRecord) -> Facts:
     return {
         "commit": run.facts.get("git_commit"),
         "digest": digest,
-        "at_hand": None if digest is None else digest == code_digest(),
+        "at_hand": None if digest is None else (digest, run.facts.get("own_code_digest")) == at_hand(run),
         "diff": relative_to_cwd(path) if path and diff else None,
         "changed": changed(diff),
         "left_out": left_out(diff),

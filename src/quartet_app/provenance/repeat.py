@@ -21,7 +21,7 @@ from quartet_app.files import relative_to_cwd
 from quartet_app.provenance.differences import Comparison, compare_runs
 from quartet_app.provenance.run_record import RunRecord
 from quartet_app.run.environment import environment
-from quartet_app.run.run_folder import code_digest, fingerprint, git_commit
+from quartet_app.run.run_folder import code_digest, fingerprint, git_commit, own_code_digest
 from quartet_app.run.work_tree import read_diff
 
 if TYPE_CHECKING:
@@ -111,9 +111,14 @@ def other_configuration(run: RunRecord) -> str:
 def other_code(run: RunRecord) -> str:
     """What to do where the code at hand is not the run's; "" where it is."""
     facts = run.facts
-    now = code_digest()
-    if fingerprint(facts["config_hash"], facts["data_digest"], now) == facts["fingerprint"]:
+    now, own = code_digest(), own_code_digest(run.config)
+    if fingerprint(facts["config_hash"], facts["data_digest"], now, own) == facts["fingerprint"]:
         return ""
+    if own != (then := facts.get("own_code_digest")):
+        return (
+            f"your own code at hand is not this run's: its digest is {(own or 'none')[:12]}, the run's "
+            f"{(then or 'none')[:12]}; put its files back as they were"
+        )
     commit = str(facts.get("git_commit") or "unknown")
     said = (
         f"the code at hand is not this run's: its digest is {now[:12]}, the run's {facts.get('code_digest', '')[:12]}"

@@ -1,7 +1,7 @@
 """Nets of one size: the width at which a net has as many parameters, or takes as many operations, as another family's.
 
 `match.parameters=2e5`, or `match.flops=5e7` for those of a training sample, forward and backward, set `net.width`, and
-where no width comes close enough the family's fine setting too. In adversarial training each player has half.
+where no width comes close enough the family's fine setting too. Where a method trains several, each has an equal share.
 """
 
 from __future__ import annotations
@@ -46,32 +46,35 @@ _solutions: dict[str, Tree] = {}
 
 def _matched(config: Tree, folder: Path) -> Tree:
     """The parts of `config` that matching changes."""
+    from quartet_app.run.build import nets_of
+
     key, target = next((key, float(value)) for key, value in config["match"].items() if value is not None)
-    discriminator = config["method"].get("discriminator")
+    nets = nets_of(config)
     if key == "flops":
-        if discriminator is not None:
+        if len(nets) > 1:
             raise QuartetError("match.flops: two players have no one width; give match.parameters, which they share")
         return {"net": solve(config["net"], partial(operations, config, folder), target, "match.flops")}
-    net, critic = (partial(parameters, config, folder, build) for build in ("build", "build_discriminator"))
-    if discriminator is None:
-        return {"net": solve(config["net"], net, target, "match.parameters")}
-    players = (
-        solve(config["net"], net, target / 2, "match.parameters"),
-        solve(discriminator, critic, target / 2, "match.parameters"),
-    )
-    return {"net": players[0], "method": {**config["method"], "discriminator": players[1]}}
+    share = target / len(nets)
+    solved = {
+        name: solve(net, partial(parameters, config, folder, name), share, "match.parameters")
+        for name, net in nets.items()
+    }
+    beside = {name: net for name, net in solved.items() if name != "net"}
+    return {"net": solved["net"], **({"method": {**config["method"], **beside}} if beside else {})}
 
 
 def sizes(config: Tree) -> str:
     """What matching has set, as a person would type it."""
-    nets = {"net": config["net"], "method.discriminator": config["method"].get("discriminator") or {}}
+    from quartet_app.run.build import nets_of
+
+    nets = {name if name == "net" else f"method.{name}": net for name, net in nets_of(config).items()}
     keys = ("width", "growth", "mlp_ratio")
     return " ".join(f"{name}.{key}={net[key]}" for name, net in nets.items() for key in keys if key in net)
 
 
-def parameters(config: Tree, folder: Path, build: str, net: Tree) -> float:
-    """Parameters of the model that the task makes of `net` by its method `build`; without memory, on torch's meta
-    device."""
+def parameters(config: Tree, folder: Path, name: str, net: Tree) -> float:
+    """Parameters of the model that the task makes of `net`, which is `net` or what the method calls `name`; without
+    memory, on torch's meta device."""
     import torch
     from hydra.utils import instantiate
 
@@ -79,8 +82,9 @@ def parameters(config: Tree, folder: Path, build: str, net: Tree) -> float:
 
     task, data = build_task(config), build_data(config, folder)
     net = {**net, **({"spectral": False} if "spectral" in net else {})}  # costs much to build and has no parameters
+    build = task.build if name == "net" else getattr(task, f"build_{name}")
     with torch.device("meta"):
-        model = getattr(task, build)(instantiate(net), data)
+        model = build(instantiate(net), data)
     return float(sum(parameter.numel() for parameter in model.parameters()))
 
 

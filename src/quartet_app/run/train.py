@@ -86,12 +86,18 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
         "mlflow_run_id": run.state.get("mlflow_run_id"),
         "environment": environment(),
         "code_digest": run.state["code_digest"],
+        **own_code(run),
         "weights_sha256": sha256(run.folder / "model.safetensors"),
         "tuning_trials": tuning_trials(run.config),
         **origin(run, trial),
     }
     write_text(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
     log_results(run, tracker, facts)
+
+
+def own_code(run: Run) -> dict[str, str]:
+    """The digest of the user's own code, where the run has any."""
+    return {key: run.state[key] for key in ("own_code_digest",) if key in run.state}
 
 
 def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
@@ -133,13 +139,13 @@ def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
 
     from quartet import description
     from quartet.export import export
-    from quartet.methods.adversarial import GAN
-    from quartet_app.run.build import build_data, build_task, load_model
+    from quartet_app.run.build import build_data, build_task, load_model, method_class
 
     model = load_model(run.folder, run.config, build_task(run.config), build_data(run.config, run.data))
+    predicts = method_class(run.config).predictor(model)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export(model.generator if isinstance(model, GAN) else model, description.read(run.folder), folder)
+        export(predicts, description.read(run.folder), folder)
         shutil.copyfile(run.folder / "model.safetensors", folder / "model.safetensors")
         tracker.model(run_id, folder)
 
@@ -165,6 +171,7 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         "data_digest": run.data_digest,
         "git_commit": run.state["git_commit"],
         "code_digest": run.state["code_digest"],
+        **own_code(run),
         **({"tuned_from": run.config["tuned_from"]} if run.config.get("tuned_from") else {}),
         **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
     }

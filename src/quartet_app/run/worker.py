@@ -50,7 +50,6 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     rank = int(os.environ.get("RANK", "0"))
     data = build_data(config, data_folder)
     method = build_method(config, data)
-    data.clock = method
     method.count_flops(data.typical_batch())
     metrics = attach(folder, config) if rank == 0 else None
     last = folder / "checkpoints" / LAST
@@ -145,11 +144,11 @@ def leave_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
     facts = {
         "metrics": {f"val/{name}": value for name, value in row.items() if name not in ("samples", "seconds")},
         "parameters": sum(parameter.numel() for parameter in kept.parameters()),
-        "flops": method.flops_per_sample,
-        "samples_seen": method.samples,
+        "flops": method.clock.flops_per_sample,
+        "samples_seen": method.clock.samples,
         "samples_at_best": row["samples"],
-        "steps": method.steps,
-        "train_seconds": method.seconds,
+        "steps": method.clock.steps,
+        "train_seconds": method.clock.seconds,
         **more,
         "device": device_name(),
         "monitor": f"val/{method.task.MONITOR}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
 from quartet.types import QuartetError
+from quartet_app.config.options import net_keys
 from quartet_app.sweep.tuned import NOT_TUNED
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from quartet_app.config.resolved import Config
 
 # Of what PBT may change nothing under way: the weights that it hands on would not fit.
-SHAPING = ("experiment", "task", "data", "net", "method.discriminator", "match")
+SHAPING = ("experiment", "task", "data", "match")  # and the nets
 
 
 def refuse_deletions(overrides: Sequence[Override]) -> None:
@@ -31,9 +32,10 @@ def refuse_deletions(overrides: Sequence[Override]) -> None:
 
 def refuse_solved(overrides: Sequence[Override], config: Config) -> None:
     """A width that `match` solves for is none to sweep: all of the runs would be the same."""
+    widths = [f"{key}.width" for key in net_keys()]
     wished = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
     for one in overrides:
-        if wished and one.is_sweep_override() and one.key_or_group in ("net.width", "method.discriminator.width"):
+        if wished and one.is_sweep_override() and one.key_or_group in widths:
             raise QuartetError(
                 f"{one.input_line}: {wished} sets the width, so that all of these are one run\n"
                 f"add {wished}=null, or sweep something else"
@@ -59,9 +61,12 @@ def refuse_shapes(overrides: Sequence[Override], *, scheduler: str | None) -> No
     """Population-based training hands weights from one trial to another, whose net must be the same."""
     if scheduler != "pbt":
         return
+    nets = net_keys()
     for one in overrides:
         key = str(one.key_or_group)
-        shapes = any(key == part or key.startswith(f"{part}.") for part in SHAPING) and not key.endswith("dropout")
+        shapes = any(key == part or key.startswith(f"{part}.") for part in (*SHAPING, *nets)) and not key.endswith(
+            "dropout"
+        )
         if one.is_sweep_override() and shapes:
             raise QuartetError(
                 f"{key}: population-based training hands weights on, which fit no other net or data\n"

@@ -16,7 +16,7 @@ from quartet_app.config.composing import compose
 from quartet_app.data.prepared import ensure
 from quartet_app.estimate import memory, rehearsal
 from quartet_app.estimate.activations import activations
-from quartet_app.estimate.forecast import Forecast, players
+from quartet_app.estimate.forecast import Forecast, weights_of
 from quartet_app.estimate.plan import plan, shown, totals
 from quartet_app.estimate.status import RunStatus
 from quartet_app.run.train import train
@@ -254,7 +254,7 @@ def test_memory_is_what_a_real_training_takes(experiment: str, small: Small, her
     more = ["net.width=64", "data.loading.batch_size=64"] if experiment in ("cnn", "gan") else ["net.width=128"]
     tree = compose([*small(experiment), *more])
     data = ensure(tree["data"])
-    fixed = memory.fixed(tree, weights=players(tree, data), data=0.0)
+    fixed = memory.fixed(tree, weights=weights_of(tree, data), data=0.0)
     said = fixed.with_activations(activations(tree, data, gpu=False)).tensors
     taken = peak(lambda: train(tree))
     assert said == pytest.approx(taken, rel=1 / 3)

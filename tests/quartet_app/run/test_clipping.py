@@ -23,7 +23,6 @@ def test_a_scaled_loss_is_clipped_unscaled(fused: str, small: Callable[..., list
     tree = compose(["net=mlp", *(word for word in small("cnn", *words, steps=2) if not word.startswith("net."))])
     data = build_data(tree, ensure(tree["data"]))
     method = build_method(tree, data)
-    data.clock = method
     before = [weight.detach().clone() for weight in method.model.parameters()]
     scaled = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=2.0**8))
     worker.quiet()

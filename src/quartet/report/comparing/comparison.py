@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from quartet.report.comparing.matched import matched, mixed, unmatched
 from quartet.report.comparing.statistics import (
@@ -18,20 +18,11 @@ from quartet.report.comparing.statistics import (
     estimate,
     sampling_reach,
 )
-from quartet.report.comparing.verdict import SMALLEST, permutation_caveat, verdict
+from quartet.report.comparing.verdict import permutation_caveat, verdict
 from quartet.report.drawing.numerals import spread
-from quartet.report.run import (
-    FALLING,
-    FAMILY_NAMES,
-    HEADLINE,
-    RANGES,
-    RISING,
-    Cell,
-    Run,
-    arrow,
-    comparable,
-    metric_name,
-)
+from quartet.report.run import FAMILY_NAMES, Cell, Run, arrow, comparable, direction, metric_name
+from quartet.report.tasks import about
+from quartet.report.tasks import metric as known
 
 FEW = 1000  # test examples; with fewer, an accuracy of 0.9 is known to two points at best
 
@@ -56,7 +47,16 @@ class Comparison:
     @property
     def title(self) -> str:
         """What is compared by what: `classify on mnist1d, test accuracy ↑`."""
-        return f"{self.task} on {self.data}, test {metric_name(self.metric)} {arrow(self.metric)}".strip()
+        return f"{self.task} on {self.data}, test {metric_name(self.metric)} {self.arrow}".strip()
+
+    @property
+    def better(self) -> Literal["max", "min"] | None:
+        """Which way the metric is better."""
+        return direction(self.metric, self.cells[0])
+
+    @property
+    def arrow(self) -> str:
+        return arrow(self.metric, self.cells[0])
 
     @property
     def names(self) -> dict[str, str]:
@@ -69,7 +69,7 @@ class Comparison:
         """A test metric of a cell over its seeds, None where it has none."""
         name = metric or self.metric
         values = list(cell.values(f"test/{name}").values())
-        return estimate(values, between=RANGES.get(name, ANY)) if values else None
+        return estimate(values, between=known(name).between or ANY) if values else None
 
     @property
     def scores(self) -> list[str]:
@@ -83,7 +83,7 @@ class Comparison:
     @property
     def verdicts(self) -> list[str]:
         """A sentence a pair, those that show a difference first."""
-        return [sentence(verdict(d, names=self.names, metric=self.metric)) for d in self.ordered]
+        return [sentence(verdict(d, names=self.names, metric=self.metric, better=self.better)) for d in self.ordered]
 
     @property
     def ordered(self) -> list[Difference]:
@@ -138,7 +138,8 @@ def common_caveats(contested: Sequence[Comparison]) -> list[str]:
 
 def _comparison(task: str, data: str, group: tuple[Cell, ...]) -> Comparison:
     found = [cell.headline for cell in group if cell.values(f"test/{cell.headline}")]
-    spoken_of = HEADLINE.get(task, "")
+    said = about(task)
+    spoken_of = said.headline if said else ""
     metric = spoken_of if spoken_of in found or not found else found[0]
     values = {str(cell["experiment"]): cell.values(f"test/{metric}") for cell in group}
     return Comparison(task, data, group, metric, tuple(differences(values)) if len(group) > 1 else ())
@@ -152,8 +153,8 @@ def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def _entry(comparison: Comparison) -> dict[str, Any]:
     metric, names = comparison.metric, comparison.names
-    better = "higher" if metric in RISING else "lower" if metric in FALLING else None
-    about = [(cell, comparison.estimate(cell)) for cell in comparison.cells]
+    better = {"max": "higher", "min": "lower", None: None}[comparison.better]
+    measured = [(cell, comparison.estimate(cell)) for cell in comparison.cells]
     return {
         "task": comparison.task,
         "data": comparison.data,
@@ -161,17 +162,18 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
         "better": better,
         "level": LEVEL,
         "power": POWER,
-        "smallest_effect": SMALLEST.get(metric),
+        "smallest_effect": known(metric).smallest,
         "cells": [
             {
                 "experiment": cell["experiment"],
                 "seeds": list(cell.values(f"test/{metric}")),
                 **_known(asdict(estimated) if estimated else {}),
             }
-            for cell, estimated in about
+            for cell, estimated in measured
         ],
         "pairs": [
-            {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric)} for d in comparison.differences
+            {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric, better=comparison.better)}
+            for d in comparison.differences
         ],
         "verdicts": comparison.verdicts,
         "caveats": comparison.caveats,

@@ -10,10 +10,10 @@ from typing import Any
 from quartet.report.run import Run
 
 # Settings that make the nets, are said elsewhere, or change nothing that is computed.
-NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
+NOT_SETTINGS = {"net", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
 NOT_SETTINGS |= {"tuned_from", "profile", "data.source.mirror"}
 NOT_SETTINGS |= {"trainer.progress", "trainer.log_every", "trainer.threads"}
-OF_THE_NET = {"net", "method.discriminator", "match", "budget"}
+OF_THE_NET = {"net", "match", "budget"}
 MOST_NAMED, MOST_LETTERS = 3, 60  # of the settings in a name
 
 
@@ -22,15 +22,21 @@ def flat(config: Mapping[str, Any], prefix: str = "", skipped: Collection[str] =
     found: dict[str, Any] = {}
     for name, value in config.items():
         key = prefix + name
-        if key in skipped:
+        if key in skipped or ("net" in skipped and prefix == "method." and is_net(value)):
             continue
         found |= flat(value, key + ".", skipped) if isinstance(value, Mapping) else {key: value}
     return found
 
 
+def is_net(value: object) -> bool:
+    """Whether a part of a method is a net, as its discriminator is: every recipe of a net has a width."""
+    return isinstance(value, Mapping) and {"_target_", "width"} <= set(value)
+
+
 def repeated(run: Run) -> dict[str, Any]:
-    """What the repetitions of a run have in common: all but the seed, the net included."""
-    return flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET)
+    """What the repetitions of a run have in common: all but the seed, the net and the user's own code included."""
+    own = {"own_code": str(run["own_code_digest"])[:8]} if run["own_code_digest"] else {}
+    return {**flat(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET), **own}
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,15 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from quartet.report.comparing.statistics import LEVEL, MOST_SEEDS, POWER, Difference, Estimate, seeds_needed
 from quartet.report.drawing.numerals import NARROW_SPACE, compact, percent, plain
-from quartet.report.run import FALLING, RISING, metric_name
+from quartet.report.run import direction, metric_name
+from quartet.report.tasks import metric as known
 
-# The smallest difference that would matter to someone who chooses a net: what "seeds needed" refers to.
-SMALLEST = {
-    "accuracy": 0.005,  # fifty of ten thousand examples; a test set of that size itself wavers by half as much
-    "bits_per_character": 0.02,  # a hundredth of the two bits or so that nets of this size reach
-    "bleu": 0.5,  # less is seldom reported as progress, and readers do not see it
-    "fid": 0.1,  # about what another seed changes in the features that are used here
-}
 MINUS = "\u2212"
 # The rule of `statistics` for a reader of the report.
 RULE = (
@@ -38,13 +32,11 @@ PAIRS = (
     f"First less second, over the seeds that both have, with an interval of at least {percent(LEVEL)}, as wide as "
     "Holm's correction asks; p of the paired t test, and of the permutation test after the same correction."
 )
-# Accuracies are read as per cent, and their differences as points.
-UNITS = {"accuracy": (100.0, "points"), "balanced_accuracy": (100.0, "points")}
 
 
 def unit(metric: str) -> tuple[float, str]:
     """What a difference is multiplied by before it is read, and the word that follows it."""
-    return UNITS.get(metric, (1.0, metric_name(metric)))
+    return known(metric).unit or (1.0, metric_name(metric))
 
 
 def signed(difference: Difference, metric: str) -> str:
@@ -76,19 +68,20 @@ def pair_name(difference: Difference, *, names: Mapping[str, str]) -> str:
     return f"{first} {MINUS} {second}"
 
 
-def short(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
-    """The verdict in a table's cell; the sentence stands among the verdicts."""
+def short(difference: Difference, *, names: Mapping[str, str], metric: str, better: str | None = None) -> str:
+    """The verdict in a table's cell; the sentence stands among the verdicts. `better` as in `verdict`."""
+    better = better or direction(metric)
     if math.isnan(difference.p):
         return "not tested"
     if not difference.shown:
         return "no difference shown"
-    return f"{_order(difference, names, metric)[0]} {'is better' if metric in RISING | FALLING else 'has more'}"
+    return f"{_order(difference, names, better)[0]} {'is better' if better else 'has more'}"
 
 
-def _order(difference: Difference, names: Mapping[str, str], metric: str) -> tuple[str, str]:
+def _order(difference: Difference, names: Mapping[str, str], better: str | None) -> tuple[str, str]:
     """The better first, or where no way is better, the one that has more."""
     pair = names[difference.first], names[difference.second]
-    return pair if (difference.mean > 0) != (metric in FALLING) else pair[::-1]
+    return pair if (difference.mean > 0) != (better == "min") else pair[::-1]
 
 
 def plus_minus(value: float, half: float) -> str:
@@ -99,8 +92,12 @@ def plus_minus(value: float, half: float) -> str:
     return f"{value:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
-    """One sentence without its full stop, by the rule in `statistics`; `names` are those of the nets in words."""
+def verdict(difference: Difference, *, names: Mapping[str, str], metric: str, better: str | None = None) -> str:
+    """One sentence without its full stop, by the rule in `statistics`; `names` are those of the nets in words.
+
+    `better` is "max" or "min" where nobody but the runs knows which way the metric is better.
+    """
+    better = better or direction(metric)
     first, second = names[difference.first], names[difference.second]
     if len(difference.seeds) < 2:
         common = f"only seed {difference.seeds[0]}" if difference.seeds else "no seed"
@@ -108,8 +105,8 @@ def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) ->
     if math.isnan(difference.p):
         return f"no verdict on {first} and {second}: {_constant(difference, metric)}"
     if difference.shown:
-        ahead, behind = _order(difference, names, metric)
-        how = "is better than" if metric in RISING | FALLING else "has more than"
+        ahead, behind = _order(difference, names, better)
+        how = "is better than" if better else "has more than"
         return f"{ahead} {how} {behind} by {_size(difference, metric)} {unit(metric)[1]}"
     return f"no difference shown between {first} and {second} {_instead(difference, metric)}"
 
@@ -130,7 +127,7 @@ def _instead(difference: Difference, metric: str) -> str:
             f"{seeds}: the t test finds one (p {p_value(difference.holm)}), "
             f"the permutation test does not (p {p_value(difference.flip_holm)})"
         )
-    size = SMALLEST.get(metric)
+    size = known(metric).smallest
     if size is None:
         return seeds
     what = f"{size * factor:g} {word}"
