@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from running import model_server, only_run, runs
 
-from quartet.description import inputs_of
+from quartet.roles.shapes import spec_of
 from quartet.types import Series
 from quartet_app.commands import predict
 from quartet_app.config.composing import compose
@@ -176,8 +176,8 @@ def test_the_model_of_raw_series_holds_their_figures(raw_series: Path) -> None:
     described = json.loads((only_run(raw_series) / "model.json").read_text())
     with np.load(raw_series / "raw.npz") as archive:
         x = archive["x_train"]
-    spec = inputs_of(described)
+    spec = spec_of(described["inputs"])
     assert isinstance(spec, Series)
     np.testing.assert_allclose([*spec.mean, *spec.std], [x.mean(dtype=float), x.std(dtype=float)])
     old = {**described, "inputs": {"length": 40, "channels": 1}}  # as it was written before
-    assert inputs_of(old) == Series(length=40, channels=1)
+    assert spec_of(old["inputs"]) == Series(length=40, channels=1)
