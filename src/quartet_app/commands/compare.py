@@ -1,4 +1,4 @@
-"""Compare evaluated runs: a page, the same as Markdown, and all numbers in `reports/`; a table on the terminal."""
+"""Compare evaluated runs: write a page, the same as Markdown and all numbers to `reports/`, and print a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def parser() -> argparse.ArgumentParser:
         "folders",
         type=typed_path,
         nargs="*",
-        help="results/<experiment>/<seed>, or runs/…; all of params.yaml's unless given. Runs of one experiment that "
-        "differ in more than the seed are rows of their own, as `cnn optimizer.lr=0.2`",
+        help="results/<experiment>/<seed>, or runs/…; by default all runs of params.yaml. Runs of one experiment with "
+        "different settings get separate rows, as `cnn optimizer.lr=0.2`",
     )
     made.add_argument("--out", type=typed_path, default=Path("reports"))
     made.add_argument("--show", action="store_true", help="print the table only, and write nothing")

@@ -1,4 +1,4 @@
-"""Print what a shell needs to complete `quartet`: eval "$(quartet completion bash)", or zsh, fish, tcsh."""
+"""Print the shell code that completes `quartet`: eval "$(quartet completion bash)", or zsh, fish, tcsh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
 
 
 def complete() -> None:
-    """Answer a shell that asks what may come next, and exit; argcomplete's variables say what was typed."""
+    """Answer a shell's request for completions and exit. argcomplete's variables hold the command line so far."""
     import argcomplete
 
     argcomplete.autocomplete(whole_parser(), always_complete_options=False)
@@ -40,17 +40,17 @@ def whole_parser() -> argparse.ArgumentParser:
     for name, about in COMMANDS.items():
         module = import_module(f"quartet_app.commands.{name}")
         made = getattr(module, "parser", None)
-        one = parsers.add_parser(name, parents=[made()] if made else [], add_help=False, help=about)
-        words = next((action for action in one._actions if action.dest == "words"), None)
+        command = parsers.add_parser(name, parents=[made()] if made else [], add_help=False, help=about)
+        overrides_argument = next((action for action in command._actions if action.dest == "overrides"), None)
         if made is None:
-            words = one.add_argument("words", nargs="*")
-        if words is not None:
-            words.completer = overrides  # type: ignore[attr-defined]
+            overrides_argument = command.add_argument("overrides", nargs="*")
+        if overrides_argument is not None:
+            overrides_argument.completer = complete_overrides  # type: ignore[attr-defined]
     return whole
 
 
-def overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
-    """Return what Hydra would complete `prefix` to, after the words before it."""
+def complete_overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
+    """Return Hydra's completions of `prefix`, which may depend on the overrides before it."""
     from hydra._internal.core_plugins.bash_completion import BashCompletion
     from hydra.core.global_hydra import GlobalHydra
 
@@ -58,6 +58,6 @@ def overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequenc
 
     with hydra_ready():
         loader = GlobalHydra.instance().config_loader()
-        before = " ".join(word for word in getattr(parsed_args, "words", None) or [] if "=" in word)
-        found = BashCompletion(loader)._query("config", f"{before} {prefix}".lstrip())
-    return [one for one in found if one.startswith(prefix)]
+        before = " ".join(word for word in getattr(parsed_args, "overrides", None) or [] if "=" in word)
+        completions = BashCompletion(loader)._query("config", f"{before} {prefix}".lstrip())
+    return [completion for completion in completions if completion.startswith(prefix)]

@@ -1,4 +1,4 @@
-"""Evaluate a trained run on the test split, the only place that reads it."""
+"""Evaluate a trained run on the test split. No other command reads that split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quartet_app.cli import typed_path
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="quartet evaluate", description=__doc__)
     made.add_argument("folder", type=typed_path, help="runs/… or results/<experiment>/<seed>/train")
-    made.add_argument("--out", type=typed_path, help="where the results go; FOLDER/evaluate unless given")
+    made.add_argument("--out", type=typed_path, help="folder for the results; by default FOLDER/evaluate")
     return made
 
 

@@ -1,4 +1,4 @@
-"""Prepare data: fetch, check, and write what training maps into memory.
+"""Prepare data: fetch it, check it, and write the files that training maps into memory.
 
 quartet prepare                     the data of every resolved experiment
 quartet prepare fashion_mnist …     data sets by name

@@ -1,4 +1,4 @@
-"""Trace a run: what it was made of, what was made of it, and whether it comes out the same once more.
+"""Trace a run: show what it was made of and what was made of it, or repeat it and compare.
 
     quartet trace X [--config] [--diff] [--json]
     quartet trace --repeat X [--anyway]      exit code 0: the same to the bit; 1: different; 2: not compared
@@ -22,14 +22,12 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="quartet trace", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("run", metavar="X", type=typed_source, help="what you have of the run")
+    made.add_argument("run", metavar="X", type=typed_source, help="what you have of the run: an id, a file, a row …")
     made.add_argument("--config", action="store_true", help="print the whole resolved configuration too")
-    made.add_argument(
-        "--diff", action="store_true", help="print what the work config changed alone, as git apply takes it"
-    )
-    made.add_argument("--json", action="store_true", help="everything, as JSON")
-    made.add_argument("--repeat", action="store_true", help="run it again, and compare to the bit")
-    made.add_argument("--anyway", action="store_true", help="repeat though the code or the data are not the run's")
+    made.add_argument("--diff", action="store_true", help="print only the changes of the work tree, for git apply")
+    made.add_argument("--json", action="store_true", help="print everything as JSON")
+    made.add_argument("--repeat", action="store_true", help="train it again and compare the two bit by bit")
+    made.add_argument("--anyway", action="store_true", help="repeat even if code or data have changed since the run")
     return made
 
 

@@ -97,7 +97,7 @@ class Run:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_config(self.config, self.folder / "config.yaml")
-        sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
+        sources = work_tree.read_work_tree(REPOSITORY)  # now, since a person may edit or commit while it trains
         (self.folder / "work_tree.diff").write_bytes(sources.diff)
         self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, code_digest=code_digest())
 
@@ -158,7 +158,7 @@ def code_digest() -> str:
 
 def git_commit() -> str:
     """The commit of the sources, `-dirty` where the work config differs from it, `unknown` outside a repository."""
-    return work_tree.look(REPOSITORY).commit
+    return work_tree.read_work_tree(REPOSITORY).commit
 
 
 def names(config: Config) -> dict[str, Any]:

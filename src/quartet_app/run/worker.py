@@ -1,8 +1,8 @@
-"""One worker of a run: reads the resolved config from the run's folder, never composes, fits.
+"""Train in one worker of a run. It reads the resolved config from the run's folder and never composes.
 
     python -m quartet_app.run.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
-The driver starts it: in its own process for one device, by torch's elastic launcher or by Ray Train for several.
+For one device, the driver calls `fit` in its own process; for several, torch's elastic launcher or Ray Train does.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from quartet_app.run.build import build_data, build_method, describe_model
 from quartet_app.run.checkpoints import load_checkpoint
 from quartet_app.run.environment import threads, trained_on
 
-REFUSED = 2  # the exit code of a refusal, as against a failure
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
+REFUSED = 2  # the exit code of a refusal (QuartetError); other errors exit with 1
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # option numbers from glibc's malloc.h
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -39,17 +39,22 @@ if TYPE_CHECKING:
 
 
 def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None = None, ray: bool = False) -> None:
-    """Train, validate, keep the best; rank 0 leaves the results in `folder`. Goes on from the last checkpoint.
+    """Train and validate, from the last checkpoint if there is one; rank 0 writes the results to `folder`.
 
-    `start` is a checkpoint to go on from in its place; `ray` says that Ray Train started this worker.
+    Args:
+        folder: the run's folder, with config.yaml.
+        data_folder: the prepared data set.
+        config_hash: the driver's hash of the configuration; QuartetError where config.yaml has another one.
+        start: a checkpoint to start from instead of the run's last one.
+        ray: True where Ray Train started this worker.
     """
     from hydra_plugins.quartet_ray_sweeper import report
     from quartet.methods.reporting import Reporting
 
     config = load_config(folder / "config.yaml")
-    found = resolved.config_hash(config)
-    if found != config_hash:
-        raise QuartetError(f"{folder}/config.yaml has hash {found[:12]}, the driver composed {config_hash[:12]}")
+    actual_hash = resolved.config_hash(config)
+    if actual_hash != config_hash:
+        raise QuartetError(f"{folder}/config.yaml has hash {actual_hash[:12]}, the driver composed {config_hash[:12]}")
     use_machine(config["trainer"])
     rank = int(os.environ.get("RANK", "0"))
     data = build_data(config, data_folder)
@@ -62,7 +67,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     trainer = build_trainer(config, method, folder, metrics, reporting, ray=ray)
     last = start or last
     try:
-        if not finished(last, method):
+        if not restore_finished(last, method):
             trainer.fit(method, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     except SystemExit as stop:  # Lightning turns an interrupt into an exit
         raise KeyboardInterrupt from stop
@@ -79,13 +84,13 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
                 precision=str(trainer.precision),
             ),
         }
-        leave_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
+        write_results(folder, method, folder / "checkpoints" / "best.ckpt", facts)
         described = describe_model(config, method.task, data)
         (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def finished(last: Path, method: Method) -> bool:
-    """Whether training had ended before the run was interrupted; then `method` gets back what it knew."""
+def restore_finished(last: Path, method: Method) -> bool:
+    """Return True where training had ended before an interruption; restores `method` from the checkpoint then."""
     if not last.exists():
         return False
     checkpoint = load_checkpoint(last)
@@ -97,7 +102,7 @@ def finished(last: Path, method: Method) -> bool:
 def build_trainer(
     config: dict[str, Any], method: Method, folder: Path, metrics: Metrics | None, reporting: Reporting, *, ray: bool
 ) -> pl.Trainer:
-    """The trainer of this worker, with its checkpoints: the best by the task's monitor, the last to resume from."""
+    """Return the worker's trainer. It saves two checkpoints: the best by the task's monitor, and the last to resume."""
     import pytorch_lightning as pl
     import torch
     from pytorch_lightning.callbacks import ModelCheckpoint
@@ -109,7 +114,7 @@ def build_trainer(
 
     quiet()
     options = config["trainer"]
-    # Ray shows each worker its own GPU alone.
+    # On Ray, each worker sees only its own GPU.
     accelerator = find_accelerator({**options, "devices": 1} if ray else options)
     # Deterministic algorithms would also fill all new memory, which costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -120,15 +125,15 @@ def build_trainer(
     if options["compile"]:
         for network in method.networks():
             network.compile()
-    kept: dict[str, Any] = {
+    saving: dict[str, Any] = {
         "dirpath": folder / "checkpoints",
         "save_on_train_epoch_end": True,
         "auto_insert_metric_name": False,
         "enable_version_counter": False,
     }
-    best = ModelCheckpoint(filename="best", monitor=f"val/{method.task.MONITOR}", mode=method.task.MODE, **kept)
-    # One of its own: Lightning's `save_last` writes only where there is a new best.
-    last = ModelCheckpoint(filename="last", monitor=None, **kept)
+    best = ModelCheckpoint(filename="best", monitor=f"val/{method.task.MONITOR}", mode=method.task.MODE, **saving)
+    # A second callback, because Lightning's `save_last` saves only after a new best.
+    last = ModelCheckpoint(filename="last", monitor=None, **saving)
     shown = options["progress"] and os.environ.get("RANK", "0") == "0"
     display = Display(title=f"{config['experiment']} (seed {config['seed']})") if shown else None
     recorder = Recorder(every=options["log_every"], sink=metrics, display=display)
@@ -157,8 +162,8 @@ def build_trainer(
 
 
 def find_strategy(method: Method, *, ray: bool) -> tuple[Any, Any]:
-    """Lightning's strategy, and the environment of who launched this process: None where it is alone."""
-    # Buffers are batch norm's: synchronised in the forward pass, or by the method before validation.
+    """Return Lightning's strategy and cluster environment; ("auto", None) for a single process."""
+    # Only batch norm has buffers. They are synchronised in the forward pass, or by the method before validation.
     ddp: dict[str, Any] = {
         "find_unused_parameters": method.UNUSED_PARAMETERS,
         "broadcast_buffers": False,
@@ -175,19 +180,19 @@ def find_strategy(method: Method, *, ray: bool) -> tuple[Any, Any]:
 
 
 def find_accelerator(options: dict[str, Any]) -> str:
-    """What `trainer.accelerator` comes to on this machine; QuartetError where it lacks what is asked for.
+    """Return "cpu" or "gpu" for `trainer.accelerator`; QuartetError where this machine lacks the devices.
 
-    `auto` never takes Apple's GPU, which knows no float64: metrics are summed in it.
+    `auto` never takes Apple's GPU: metrics are summed in float64, which it does not support.
     """
     import torch
 
-    found = torch.cuda.device_count()
-    accelerator = {"auto": "gpu" if found else "cpu"}.get(options["accelerator"], options["accelerator"])
-    if accelerator == "gpu" and found < options["devices"]:
-        have = f"this machine has {found}" if found else "this machine has no CUDA GPU"
+    gpus = torch.cuda.device_count()
+    accelerator = {"auto": "gpu" if gpus else "cpu"}.get(options["accelerator"], options["accelerator"])
+    if accelerator == "gpu" and gpus < options["devices"]:
+        have = f"this machine has {gpus}" if gpus else "this machine has no CUDA GPU"
         raise QuartetError(
             f"trainer.devices: {options['devices']} GPUs asked for, {have}; "
-            f"{'take fewer' if found else 'take trainer.accelerator=cpu'}"
+            f"{'take fewer' if gpus else 'take trainer.accelerator=cpu'}"
         )
     if accelerator == "cpu" and options["precision"] == "16-mixed":
         raise QuartetError("trainer.precision: 16-mixed needs a GPU, there is none; take 32-true or bf16-mixed")
@@ -195,15 +200,18 @@ def find_accelerator(options: dict[str, Any]) -> str:
 
 
 def quiet() -> None:
-    """Hush Lightning's greetings and hints, which are about loaders and loggers that are not used here, and DDP's
-    remark that it copies the gradient of a kernel of one input channel, whose two orders of memory are the same."""
+    """Silence Lightning's messages and one warning of DDP.
+
+    Lightning's hints are about loaders and loggers that are not used here. DDP warns of gradient strides for kernels
+    with one input channel, whose two memory layouts are the same.
+    """
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
 
 
 def quiet_profiler() -> PassThroughProfiler:
-    """Lightning asks 40 times a step to be profiled, and its profiler that does nothing makes a generator each time."""
+    """Return a profiler that costs nothing. Lightning's own makes a generator at each of its 40 calls a step."""
     from pytorch_lightning.profilers import PassThroughProfiler
 
     class Quiet(PassThroughProfiler):
@@ -216,7 +224,7 @@ def quiet_profiler() -> PassThroughProfiler:
 
 
 def use_machine(options: dict[str, Any]) -> None:
-    """Share the machine's cores among the workers on it, and keep the memory that was once asked for."""
+    """Set the threads of this worker to its share of the machine's cores, and let glibc keep freed memory."""
     import torch
 
     keep_memory()
@@ -224,8 +232,11 @@ def use_machine(options: dict[str, Any]) -> None:
 
 
 def keep_memory() -> None:
-    """Have glibc keep freed memory. By default it hands each large tensor back to the system and asks for a new one,
-    whose pages are zeroed once more: a tenth of a training step on a CPU (mallopt(3))."""
+    """Let glibc keep freed memory (mallopt(3)).
+
+    By default it returns each large tensor's memory to the system and requests new, zeroed pages for the next one. On a
+    CPU that costs a tenth of a training step.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         for option, value in {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}.items():
@@ -233,7 +244,7 @@ def keep_memory() -> None:
 
 
 def attach(folder: Path, config: dict[str, Any]) -> Metrics:
-    """Where metrics go beside the files: to the run that the driver opened, named in the folder's state."""
+    """Return the tracker's sink for metrics, for the run that the driver opened and named in state.json."""
     from hydra.utils import instantiate
 
     state = json.loads((folder / "state.json").read_text())
@@ -241,20 +252,21 @@ def attach(folder: Path, config: dict[str, Any]) -> Metrics:
     return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
 
 
-def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
-    """The chosen weights, what is known of the run, `more` of it, and its curves."""
+def write_results(folder: Path, method: Method, best: Path, more: dict[str, Any]) -> None:
+    """Write the best checkpoint's weights, result.json with the facts in `more`, and the curves as CSV."""
     from safetensors.torch import save_model
 
-    chosen = load_checkpoint(best)
+    checkpoint = load_checkpoint(best)
     prefix = "model." if method.average is None else "average."
-    weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
-    kept = method.eval_model.cpu()
-    kept.load_state_dict(weights)
-    save_model(kept, str(folder / "model.safetensors"))
-    row = min(method.history["val"], key=lambda row: abs(row["samples"] - chosen["quartet"]["samples"]))
+    state = checkpoint["state_dict"]
+    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    eval_model = method.eval_model.cpu()
+    eval_model.load_state_dict(weights)
+    save_model(eval_model, str(folder / "model.safetensors"))
+    row = min(method.history["val"], key=lambda row: abs(row["samples"] - checkpoint["quartet"]["samples"]))
     facts = {
         "metrics": {f"val/{name}": value for name, value in row.items() if name not in ("samples", "seconds")},
-        "parameters": sum(parameter.numel() for parameter in kept.parameters()),
+        "parameters": sum(parameter.numel() for parameter in eval_model.parameters()),
         "flops": method.flops_per_sample,
         "samples_seen": method.samples,
         "samples_at_best": row["samples"],
@@ -267,7 +279,7 @@ def leave_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
     }
     (folder / "result.json").write_text(json.dumps(facts, indent=1))
     write_rows(folder / "train.csv", method.history["train"])
-    # One column has the same name in every task, for plots that know of none.
+    # DVC's plots need one column that has the same name for every task.
     objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
     write_rows(folder / "val.csv", objective)
 
