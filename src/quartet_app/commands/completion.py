@@ -12,16 +12,16 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="quartet completion", description=__doc__)
-    made.add_argument("shell", nargs="?", default="bash", choices=SHELLS)
-    return made
+    argument_parser = argparse.ArgumentParser(prog="quartet completion", description=__doc__)
+    argument_parser.add_argument("shell", nargs="?", default="bash", choices=SHELLS)
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from argcomplete import shellcode
 
-    print(shellcode(["quartet"], shell=chosen.shell))
+    print(shellcode(["quartet"], shell=args.shell))
 
 
 def complete() -> None:
@@ -39,10 +39,10 @@ def whole_parser() -> argparse.ArgumentParser:
     parsers = whole.add_subparsers()
     for name, about in COMMANDS.items():
         module = import_module(f"quartet_app.commands.{name}")
-        made = getattr(module, "parser", None)
-        command = parsers.add_parser(name, parents=[made()] if made else [], add_help=False, help=about)
+        make_parser = getattr(module, "parser", None)
+        command = parsers.add_parser(name, parents=[make_parser()] if make_parser else [], add_help=False, help=about)
         overrides_argument = next((action for action in command._actions if action.dest == "overrides"), None)
-        if made is None:
+        if make_parser is None:
             overrides_argument = command.add_argument("overrides", nargs="*")
         if overrides_argument is not None:
             overrides_argument.completer = complete_overrides  # type: ignore[attr-defined]

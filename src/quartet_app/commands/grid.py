@@ -18,27 +18,31 @@ from quartet_app.cli import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    argument_parser = argparse.ArgumentParser(
         prog="quartet grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument(
+    argument_parser.add_argument(
         "table", type=typed_path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml"
     )
-    made.add_argument("--jobs", type=int, help="runs at once on this machine; by default the number of GPUs, or cores")
-    made.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder (or auto), or local")
-    made.add_argument("--cpus", type=int, help="CPUs for each device on a Ray cluster; by default 1")
-    return made
+    argument_parser.add_argument(
+        "--jobs", type=int, help="runs at once on this machine; by default the number of GPUs, or cores"
+    )
+    argument_parser.add_argument(
+        "--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder (or auto), or local"
+    )
+    argument_parser.add_argument("--cpus", type=int, help="CPUs for each device on a Ray cluster; by default 1")
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
-    for key, value in (("--jobs", chosen.jobs), ("--cpus", chosen.cpus)):
+    args = parser().parse_args(arguments)
+    for key, value in (("--jobs", args.jobs), ("--cpus", args.cpus)):
         if value is not None and value < 1:
             raise QuartetError(f"{key}: given {value}, needs at least 1")
-    if chosen.ray and chosen.jobs:
-        raise QuartetError(f"--jobs: given {chosen.jobs} with --ray, where Ray decides how many run; leave it out")
-    if chosen.cpus and not chosen.ray:
-        raise QuartetError(f"--cpus: given {chosen.cpus} without --ray; on this machine alone, give --jobs")
+    if args.ray and args.jobs:
+        raise QuartetError(f"--jobs: given {args.jobs} with --ray, where Ray decides how many run; leave it out")
+    if args.cpus and not args.ray:
+        raise QuartetError(f"--cpus: given {args.cpus} without --ray; on this machine alone, give --jobs")
     from quartet_app.table.grid import run_table
 
-    run_table(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus or 1)
+    run_table(args.table, jobs=args.jobs, ray=args.ray, cpus=args.cpus or 1)

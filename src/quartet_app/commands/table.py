@@ -14,23 +14,23 @@ from quartet_app.cli import typed_overrides, typed_path
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    argument_parser = argparse.ArgumentParser(
         prog="quartet table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("folder", type=typed_path)
-    made.add_argument(
+    argument_parser.add_argument("folder", type=typed_path)
+    argument_parser.add_argument(
         "overrides",
         metavar="EXPERIMENT|KEY=VALUE",
         nargs="*",
         help="its experiments and overrides; none where the folder has a params.yaml",
     )
-    return made
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from quartet_app.table.make import make_table
 
-    overrides = typed_overrides([argument for argument in chosen.overrides if "=" in argument])
-    make_table(chosen.folder, [argument for argument in chosen.overrides if "=" not in argument], overrides)
-    print(f"{chosen.folder}: edit params.yaml, then quartet grid {chosen.folder}")
+    overrides = typed_overrides([argument for argument in args.overrides if "=" in argument])
+    make_table(args.folder, [argument for argument in args.overrides if "=" not in argument], overrides)
+    print(f"{args.folder}: edit params.yaml, then quartet grid {args.folder}")

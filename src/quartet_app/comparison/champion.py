@@ -39,6 +39,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
+        """The name of the task's registered model."""
         return f"quartet-{self.cell['task']}"
 
     @property

@@ -51,6 +51,7 @@ def _fits_constant(value: Any, constant: Any, module: Module | None) -> bool:
 
 
 def _fits_name(value: Any, name: str, module: Module | None) -> bool:
+    """Compare with an annotation that is a plain name: a built-in type, an alias or a class."""
     if name in PLAIN:
         return isinstance(value, PLAIN[name]) and (name == "bool" or not isinstance(value, bool))
     if name in ANYTHING:
@@ -67,6 +68,7 @@ def _fits_name(value: Any, name: str, module: Module | None) -> bool:
 
 
 def _fits_subscript(value: Any, annotation: ast.Subscript, module: Module | None) -> bool:
+    """Compare with an annotation in brackets, such as tuple[int, ...] or Literal["a", "b"]."""
     outer = ast.unparse(annotation.value).rpartition(".")[2]
     inner = annotation.slice
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]

@@ -38,6 +38,7 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
 
 
 def _explain_by_type(error: BaseException) -> str:
+    """Return a message for an error whose type says what is wrong; "" for an unknown type."""
     if isinstance(error, CompactHydraException) and type(error).__name__ == "Refused":
         return str(error)  # the sweeper wrote this message for a person already
     if isinstance(error, MissingConfigException):

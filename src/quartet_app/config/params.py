@@ -92,6 +92,7 @@ def _parse_overrides(value: Any, experiment: str, path: Path) -> list[str]:
 
 
 def _flatten(node: Config, prefix: str = "") -> Iterator[str]:
+    """Yield an override, as net.width=48, for each value of a nested mapping."""
     for key, value in node.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")
@@ -106,6 +107,7 @@ def _require_option(name: Any, group: str, where: str) -> None:
 
 
 def _unique(values: Any, kind: type) -> bool:
+    """Return True for a list, not empty, of different values of one type."""
     return (
         isinstance(values, list)
         and bool(values)

@@ -157,6 +157,7 @@ def resolve_alias(name: str, module: Module) -> tuple[ast.expr, Module] | None:
 
 
 def _constructor(classes: list[tuple[ast.ClassDef, Module]]) -> tuple[dict[str, Parameter], bool]:
+    """Return the keywords of a class's constructor, and True where it takes any others. `classes`: nearest first."""
     if any(_is_dataclass(definition) for definition, _ in classes):
         return _fields(classes), False
     parameters: dict[str, Parameter] = {}
@@ -173,6 +174,7 @@ def _constructor(classes: list[tuple[ast.ClassDef, Module]]) -> tuple[dict[str, 
 
 
 def _fields(classes: list[tuple[ast.ClassDef, Module]]) -> dict[str, Parameter]:
+    """Return the fields of a dataclass and its bases as keywords."""
     fields: dict[str, Parameter] = {}
     for definition, module in reversed(classes):
         for node in definition.body if _is_dataclass(definition) else ():
@@ -184,6 +186,7 @@ def _fields(classes: list[tuple[ast.ClassDef, Module]]) -> dict[str, Parameter]:
 
 
 def _arguments(function: ast.FunctionDef, module: Module) -> tuple[dict[str, Parameter], bool]:
+    """Return the parameters of a function, and True where it takes **keywords too."""
     spec = function.args
     positional = [arg for arg in (*spec.posonlyargs, *spec.args) if arg.arg not in ("self", "cls")]
     first_default = len(positional) - len(spec.defaults)
@@ -196,6 +199,7 @@ def _arguments(function: ast.FunctionDef, module: Module) -> tuple[dict[str, Par
 
 
 def _constants(classes: list[tuple[ast.ClassDef, Module]]) -> dict[str, Any]:
+    """Return the class attributes that are literals, such as ROLES, also those of the bases."""
     constants: dict[str, Any] = {}
     for definition, _ in reversed(classes):
         for node in definition.body:

@@ -45,6 +45,7 @@ def _check_names(configs: dict[str, Config], source: str) -> None:
 
 
 def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
+    """Write an experiment's config and the recipe of its data; returns the two paths."""
     name = f"{config['experiment']}.yaml"
     header = ["Written by the stage `compose` from conf/ and params.yaml; edit those.", " ".join(overrides)]
     save_config(config, folder / name, header=header)

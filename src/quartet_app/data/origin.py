@@ -20,8 +20,8 @@ def origin(data: Config) -> str:
     for key in ("folder", "file"):
         if key in source and not Path(source[key]).expanduser().exists():
             raise QuartetError(f"data.source.{key}: there is no {source[key]}; give the path of your own data")
-    made = signature(source["_target_"])
-    constants = made.constants if made else {}
+    definition = signature(source["_target_"])
+    constants = definition.constants if definition else {}
     size, name = constants.get("FETCHED_MB", 0.0), constants.get("ORIGIN", data["name"])
     if not size:
         return f"to be prepared from {source.get('folder') or source.get('file') or name}"

@@ -79,6 +79,7 @@ def _compare_curves(then: Path, now: Path, comparison: Comparison) -> int:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a curve without its columns of times, as texts; an empty list where there is none."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -86,6 +87,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _compare_metrics(then: dict[str, float], now: dict[str, float], comparison: Comparison) -> None:
+    """Add the metrics that differ to `comparison`."""
     names = list({**then, **now})
     # JSON texts are compared because nan != nan, and because they show every bit.
     other = [name for name in names if json.dumps(then.get(name)) != json.dumps(now.get(name))]
@@ -124,6 +126,7 @@ def _compare_weights(run: RunRecord, folder: Path, comparison: Comparison) -> st
 
 
 def _compare_tensors(then: dict[str, Any], now: dict[str, Any], comparison: Comparison) -> None:
+    """Add the weights that differ in type, shape or value to `comparison`, with the largest difference."""
     import numpy as np
 
     def form(value: Any) -> str:

@@ -41,10 +41,11 @@ def questions(facts: Facts) -> Iterator[tuple[str, list[str]]]:
         yield "result", list(result(facts["result"]))
     if facts["mlflow"]["run"]:
         yield "MLflow", [f"run {facts['mlflow']['run']} in {facts['mlflow']['store']}"]
-    yield "made of it", list(made(facts)) or ["nothing that lies here"]
+    yield "made of it", list(descendants(facts)) or ["nothing here"]
 
 
 def code(facts: Facts) -> Iterator[str]:
+    """Yield lines about the commit and the changes of the work tree."""
     digest = {True: "the code at hand", False: "not the code at hand", None: "code digest not recorded"}
     yield f"commit {facts['commit'] or 'unknown'}, {digest[facts['at_hand']]}"
     if facts["diff"]:
@@ -55,6 +56,7 @@ def code(facts: Facts) -> Iterator[str]:
 
 
 def data(facts: Facts) -> Iterator[str]:
+    """Yield lines about the data set, its origin and its licence."""
     state = {True: f", prepared in {facts['folder']}", False: f"; {facts['folder']} holds another version now"}
     yield f"{facts['name']}, digest {_short(facts['digest'])}{state.get(facts['same'], ', not prepared here')}"
     if facts["source"]:
@@ -66,6 +68,7 @@ def data(facts: Facts) -> Iterator[str]:
 
 
 def hardware(facts: Facts) -> str:
+    """Return a line about the devices and threads that a run was trained on."""
     devices = f"{facts['devices']} × {facts['accelerator']} ({facts['device']}), {facts['precision']}"
     threads = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}{' each' * (facts['devices'] > 1)}"
     cuda = f", CUDA {facts['cuda']}, cuDNN {facts['cudnn']}" if "cuda" in facts else ""
@@ -73,6 +76,7 @@ def hardware(facts: Facts) -> str:
 
 
 def sweep(facts: Facts) -> Iterator[str]:
+    """Yield lines about the sweep of a trial and the values that it tried."""
     yield f"trial {facts['trial']} of {facts['folder']}" + (
         f", MLflow run {facts['parent']}" if facts["parent"] else ""
     )
@@ -83,6 +87,7 @@ def sweep(facts: Facts) -> Iterator[str]:
 
 
 def result(facts: Facts) -> Iterator[str]:
+    """Yield lines about the monitored metric and the weights."""
     best = facts["metrics"][facts["monitor"]]
     yield f"{facts['monitor']} {best:.6g} after {facts['samples_seen']:,} samples in {facts['train_seconds']:.0f} s"
     weights = facts["weights"]
@@ -92,7 +97,8 @@ def result(facts: Facts) -> Iterator[str]:
     )
 
 
-def made(facts: Facts) -> Iterator[str]:
+def descendants(facts: Facts) -> Iterator[str]:
+    """Yield a line for each folder, evaluation, report, comparison and model version that was made of the run."""
     made = facts["made"]
     yield from (f"{folder}/" for folder in made["folders"])
     for path, metrics in made["evaluated"].items():

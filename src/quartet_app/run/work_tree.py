@@ -56,6 +56,7 @@ def left_out_paths(diff: bytes) -> list[str]:
 
 
 def _difference(folder: Path, commit: str) -> bytes:
+    """Return the diff of the work tree to its commit, with a header that lists files that are too large for it."""
     new = _names(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", *SOURCE_FOLDERS)
     old = _names(folder, "diff", "--name-only", "-z", *DIFF_OPTIONS, "HEAD", "--", ".", WITHOUT_LOCK_FILE)
     if not new and not old:
@@ -90,6 +91,7 @@ def _header(folder: Path, commit: str, large: Sequence[str]) -> bytes:
 
 
 def _names(folder: Path, *arguments: str) -> list[str]:
+    """Return the paths that a git command with -z prints."""
     names = _git(folder, *arguments).decode(errors="surrogateescape").split("\0")
     return [name for name in names if name and not name.endswith("/")]  # a repository inside this one ends in a slash
 

@@ -285,12 +285,14 @@ def write_results(folder: Path, method: Method, best: Path, more: dict[str, Any]
 
 
 def device_name() -> str:
+    """Return the name of the GPU, else that of the CPU."""
     import torch
 
     return str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu")
 
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write rows as CSV, with a column for each name that occurs in one of them."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
