@@ -6,19 +6,19 @@ can be started again from the last one.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.quartet_ray_sweeper._report import Stopped, connected, report
+from hydra_plugins.quartet_ray_sweeper._report import connected, report
 from quartet.types import QuartetError
+from quartet_app.run.ray_reports import OnReport, ReportClient, report_actor
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
@@ -31,7 +31,6 @@ DISCONNECT_MESSAGES = (
     "Connection reset by peer",
     "NCCL",
 )  # errors of workers that lost a peer
-OnReport = Callable[[Mapping[str, float], Path | None], bool]
 
 
 class Cluster:
@@ -135,8 +134,6 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
         on_report: called for each validation; True stops the training.
     """
     from ray.exceptions import RayActorError
-    from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
 
     for attempt in range(retries + 1):
@@ -149,18 +146,8 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
                 "cwd": os.getcwd(),
                 "actor": actor,
             }
-            trainer = TorchTrainer(
-                train_loop,
-                train_loop_config=settings,
-                scaling_config=ScalingConfig(
-                    num_workers=run.config["trainer"]["devices"],
-                    use_gpu=worker.get("GPU", 0) > 0,
-                    resources_per_worker={kind: amount for kind, amount in worker.items() if amount},
-                ),
-                run_config=RunConfig(name="train", storage_path=str((run.folder / "ray").absolute())),
-            )
             try:
-                trainer.fit()
+                build_trainer(run, worker, settings).fit()
                 shutil.rmtree(run.folder / "ray", ignore_errors=True)
                 return
             except (TrainingFailedError, RayActorError) as error:
@@ -171,6 +158,23 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
                 if attempt == retries:
                     raise RuntimeError(f"the workers were lost {attempt + 1} times: {error}") from None
                 print(f"{run.name}: a worker was lost; resuming from the last checkpoint", flush=True)
+
+
+def build_trainer(run: Run, worker: dict[str, float], settings: dict[str, Any]) -> Any:
+    """Return Ray's trainer: `trainer.devices` workers with the resources `worker`, which run `train_loop(settings)`."""
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    return TorchTrainer(
+        train_loop,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(
+            num_workers=run.config["trainer"]["devices"],
+            use_gpu=worker.get("GPU", 0) > 0,
+            resources_per_worker={kind: amount for kind, amount in worker.items() if amount},
+        ),
+        run_config=RunConfig(name="train", storage_path=str((run.folder / "ray").absolute())),
+    )
 
 
 def worker_error(error: Any) -> Exception | None:
@@ -201,64 +205,3 @@ def train_loop(settings: dict[str, Any]) -> None:
     start = settings["start"] and Path(settings["start"])
     with connected(ReportClient(settings["actor"]), None):
         fit(Path(settings["folder"]), Path(settings["data"]), settings["config_hash"], start=start, ray=True)
-
-
-class ReportClient:
-    """Report from a worker to the driver, through the actor."""
-
-    def __init__(self, actor: Any) -> None:
-        self.actor = actor
-
-    def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
-        """Send a validation's metrics and wait for the answer; True stops the training."""
-        import ray
-
-        return ray.get(self.actor.report.remote(dict(metrics), checkpoint))  # type: ignore[no-any-return]
-
-
-class ReportActor:
-    """Carry reports from the first worker, which waits for an answer, to the driver, which gives it."""
-
-    def __init__(self) -> None:
-        self.reports: asyncio.Queue[Any] = asyncio.Queue()
-        self.answers: asyncio.Queue[bool] = asyncio.Queue()
-
-    async def report(self, metrics: dict[str, float], checkpoint: Path | None) -> bool:
-        """Queue a worker's report and return the driver's answer."""
-        await self.reports.put((metrics, checkpoint))
-        return await self.answers.get()
-
-    async def next_report(self) -> Any:
-        """Return the next report, as (metrics, checkpoint)."""
-        return await self.reports.get()
-
-    async def answer(self, stop: bool) -> None:
-        """Answer the last report; True stops the training."""
-        await self.answers.put(stop)
-
-
-@contextlib.contextmanager
-def report_actor(on_report: OnReport) -> Iterator[Any]:
-    """Start an actor, and answer its reports by `on_report` in a thread until the block ends."""
-    import ray
-    from ray.exceptions import RayError
-
-    actor: Any = ray.remote(num_cpus=0)(ReportActor).remote()
-
-    def answer_reports() -> None:
-        with contextlib.suppress(RayError):  # the actor is gone: the block has ended
-            while True:
-                metrics, checkpoint = ray.get(actor.next_report.remote())
-                try:
-                    stop = on_report(metrics, checkpoint)
-                except Stopped:  # the sweep had stopped the trial before its worker was lost and started again
-                    stop = True
-                ray.get(actor.answer.remote(stop))
-
-    thread = threading.Thread(target=answer_reports, name="reports", daemon=True)
-    thread.start()
-    try:
-        yield actor
-    finally:
-        ray.kill(actor)
-        thread.join(10.0)

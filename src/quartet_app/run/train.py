@@ -155,26 +155,14 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     """
     from hydra.utils import instantiate
 
-    from quartet_app.run.run_folder import names
-
     sweep = trial.facts if trial is not None else {}
     at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.config["tracking"] else {}
     tracker = instantiate({**run.config["tracking"], **at})
-    tags = {
-        **{name: str(value) for name, value in names(run.config).items()},
-        "fingerprint": run.fingerprint,
-        "config_hash": run.config_hash,
-        "data_digest": run.data_digest,
-        "git_commit": run.state["git_commit"],
-        "code_digest": run.state["code_digest"],
-        **({"tuned_from": run.config["tuned_from"]} if run.config.get("tuned_from") else {}),
-        **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
-    }
     dataset = {"name": run.config["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
     run_id = tracker.start(
         name=run.name if trial is None else f"{run.name}-trial-{trial.number}",
         params=run.config,
-        tags=tags,
+        tags=tags_of(run, trial),
         dataset=dataset,
         resume=run.state.get("mlflow_run_id"),
         parent=sweep.get("parent"),
@@ -195,6 +183,23 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     finally:
         run.remember(status=status)
         tracker.finish(run_id, status)
+
+
+def tags_of(run: Run, trial: Trial | None) -> dict[str, str]:
+    """Return the tags of the tracked run: its parts, its digests and, for a trial, its sweep."""
+    from quartet_app.run.run_folder import names
+
+    sweep = trial.facts if trial is not None else {}
+    return {
+        **{name: str(value) for name, value in names(run.config).items()},
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "data_digest": run.data_digest,
+        "git_commit": run.state["git_commit"],
+        "code_digest": run.state["code_digest"],
+        **({"tuned_from": run.config["tuned_from"]} if run.config.get("tuned_from") else {}),
+        **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
+    }
 
 
 @contextlib.contextmanager

@@ -61,17 +61,7 @@ def write_tuned(sweep: Study, best: Record, folder: Path) -> tuple[Path, str]:
             chosen[f"override /{key}{f'@{override.package}' if override.package else ''}"] = override.value()
         else:
             OmegaConf.update(nested, key, override.value(), merge=True, force_add=True)
-    counts = ", ".join(
-        f"{sweep.count(s)} {w}"
-        for s, w in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
-    )
-    header = [
-        "@package _global_",
-        f"The best of a sweep: {describe_best(sweep, best)}.",
-        f"study:   {sweep.folder.name}, {len(sweep.trials)} trials ({counts}); this is trial {best.number}",
-        f"command: quartet train experiment={config['experiment']} tuned={config['experiment']}",
-    ]
-    text = "".join(f"# {line}\n" for line in header)
+    text = "".join(f"# {line}\n" for line in _header(sweep, best, config["experiment"]))
     text += "defaults:\n" + "".join(f"  - {key}: {option}\n" for key, option in chosen.items()) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if nested else ""
     text += OmegaConf.to_yaml({"tuned_from": relative_to_cwd(Path(best.folder))})
@@ -80,6 +70,20 @@ def write_tuned(sweep: Study, best: Record, folder: Path) -> tuple[Path, str]:
     before = path.read_text(encoding="utf-8").splitlines()[1:3] if path.exists() else []
     write_text(path, text)
     return path, " ".join(line.removeprefix("# ") for line in before)
+
+
+def _header(sweep: Study, best: Record, experiment: str) -> list[str]:
+    """Return the comment lines of a winner's file. `options.tuning_trials` reads the number of trials from them."""
+    counts = ", ".join(
+        f"{sweep.count(status)} {name}"
+        for status, name in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
+    )
+    return [
+        "@package _global_",
+        f"The best of a sweep: {describe_best(sweep, best)}.",
+        f"study:   {sweep.folder.name}, {len(sweep.trials)} trials ({counts}); this is trial {best.number}",
+        f"command: quartet train experiment={experiment} tuned={experiment}",
+    ]
 
 
 def chosen_file(group: str, overrides: Sequence[Override]) -> Config:

@@ -85,15 +85,9 @@ def dvc(
     variables: dict[str, str] | None = None,
     run_command: RunCommand = subprocess.run,
 ) -> str:
-    """Run DVC in the table's folder and return its output; waits while another DVC holds the lock.
+    """Run DVC in the table's folder, once its lock is free; returns the output. QuartetError where DVC fails.
 
-    QuartetError with the end of the output where it fails.
-
-    Args:
-        arguments: DVC's command line.
-        log: a file that gets the output while DVC runs.
-        variables: further environment variables.
-        run_command: starts the process; `run_and_print` also prints its output.
+    `log` gets the output while DVC runs; `variables` are added to the environment; `run_command` starts the process.
     """
     # Without --wait-for-lock, DVC would lose the result of a finished stage while another DVC holds the lock.
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
