@@ -175,8 +175,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def words(small: Callable[..., list[str]], here: Path) -> Callable[..., list[str]]:
-    """The command line of a sweep of a tiny run, tracked in a database of its own."""
+def sweep_overrides(small: Callable[..., list[str]], here: Path) -> Callable[..., list[str]]:
+    """Return a function that makes the command line of a sweep of tiny runs, tracked in a database of its own."""
 
     def made(*more: str, experiment: str = "mnist1d_cnn", steps: int = 60) -> list[str]:
         tiny = [word for word in small(experiment, steps=steps) if not word.startswith(("tracking", "validate"))]

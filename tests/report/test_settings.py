@@ -10,7 +10,7 @@ from sample_runs import read, run
 
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.report.table import commands
-from quartet_app.comparison.in_mlflow import numbers
+from quartet_app.comparison.in_mlflow import summary_metrics
 
 NET = {"_target_": "quartet.nets.CNN", "width": 16}
 IMAGES = {"name": "photos", "source": {"_target_": "quartet.data.ImageFolder", "height": 32}}
@@ -76,7 +76,7 @@ def test_such_names_are_good_everywhere() -> None:
     assert len(ids) == len(set(ids))
     assert {(found.get("href") or "#")[1:] for found in attributes} <= {*ids, ""}
     assert not [one for one in ids if re.search(r"\s", one or "")]
-    logged = numbers(runs)
+    logged = summary_metrics(runs)
     assert logged["cnn optimizer.lr_1000.0 optimizer.eps_1e_3/test/accuracy/std"] > 0
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in logged)
     assert {words for one in runs for words in commands(one)} == {f"dvc repro evaluate@cnn-{seed}" for seed in range(3)}

@@ -1,4 +1,4 @@
-"""Files that a person wants classified, as a model takes them: pictures, and series in npy or csv."""
+"""Read files to be classified, pictures and series (npy, csv), as arrays for a model."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SERIES = (".npy", ".csv", ".txt")
 
 
 def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """The name of each example and what the model takes of it; a folder gives all that it holds, in order of name.
+    """Yield the name and the array of each example; for a folder, of all files in it, in order of name.
 
-    A picture is resized as the training's were. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series.
-    Raises QuartetError for a file that is not there or cannot be read.
+    A picture is resized as in training. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series. `described`
+    is the model's description, with its dtype and shape. QuartetError for a file that is missing or cannot be read.
     """
     from quartet.data.sources.image_folder import SUFFIXES, read_image
 
     pictures = described["dtype"] == "uint8"
     shape = tuple(described["shape"])
-    for path in files(paths, SUFFIXES if pictures else SERIES):
+    for path in list_files(paths, SUFFIXES if pictures else SERIES):
         if pictures:
             yield str(path), read_image(path, (shape[0], shape[1], shape[2]))
         else:
@@ -33,7 +33,8 @@ def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str
                 yield f"{path}:{i + 1}", row
 
 
-def files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
+def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files among `paths`, and all files with one of the suffixes in its folders."""
     for path in paths:
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
@@ -47,7 +48,10 @@ def files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 
 def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Series of `shape` (L, C) as (N, L, C). Rows of another length are refused, not joined or cut to fit."""
+    """Return the series of a file as an array (N, L, C), where `shape` is (L, C).
+
+    QuartetError for rows of another length: they are never joined or cut to fit.
+    """
     import numpy as np
 
     flat = (shape[0] * shape[1],)
@@ -56,7 +60,7 @@ def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             found = np.load(path, allow_pickle=False).astype(np.float32)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of an empty file, which is refused
+                warnings.simplefilter("ignore")  # numpy warns of an empty file, which is refused below
                 found = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
         if not found.size or not {found.shape, found.shape[1:]} & {shape, flat}:
             raise ValueError(f"it holds numbers of shape {found.shape}")

@@ -1,4 +1,4 @@
-"""Weights from files that nobody need trust: what could carry code is refused, never run."""
+"""Load weights safely: a file that could carry code is refused and never run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What Lightning saved: tensors and plain values only. QuartetError for a file that holds anything else."""
+    """Load a checkpoint of Lightning with tensors and plain values only; QuartetError for any other content."""
     import torch
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the odd pickle, just before it is refused
+            warnings.simplefilter("ignore")  # torch warns of an odd pickle, which is refused below anyway
             return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
@@ -33,14 +33,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, path: Path, *, beside: str | None = None) -> None:
-    """Put the weights of a safetensors file into `model`, its dtype kept. Those whose names begin with `beside` may be
-    there too. QuartetError for a file of another kind, or of another model."""
+    """Load the weights of a safetensors file into `model`, which keeps its dtype.
+
+    The file may have further weights whose names begin with `beside`. QuartetError for a file of another kind or of
+    another model.
+    """
     import safetensors
     from safetensors.torch import load_model
 
     try:
         missing, unexpected = load_model(model, str(path), strict=False)
-    except RuntimeError as error:  # the sizes differ, a line each after the first
+    except RuntimeError as error:  # sizes differ; after its first line, the message has a line for each weight
         reason = str(error).strip().splitlines()[-1].strip()
         raise QuartetError(f"{path}: refused: these are another model's weights: {reason}") from error
     except (safetensors.SafetensorError, OSError) as error:

@@ -1,7 +1,7 @@
-"""The one way to start workers: N of them, each given the run's folder and the hash of what lies in it.
+"""Start the workers of a run: this process, several processes of this machine, or workers on a Ray cluster.
 
-N = 1 is this process. Several are processes of this machine, or Ray Train's on a cluster; they start
-`worker.fit`, never the command line that the user typed, so that nothing composes twice.
+Each worker gets the run's folder and the hash of its configuration. Local workers and Ray Train's start `worker.fit`,
+never the user's command line, so a configuration is composed only once.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Launcher(Protocol):
-    """What `conf/launcher/` makes."""
+    """An object that an option of conf/launcher/ makes."""
 
     def launch(self, run: Run) -> None:
-        """Fit `run` on as many workers as its trainer asks for; returns when all have ended well.
+        """Fit `run` on `trainer.devices` workers; returns when all have ended without an error.
 
-        Errors: QuartetError where a worker refuses, RuntimeError with the worker's traceback shown where it fails.
+        Raises QuartetError where a worker refuses the run, and RuntimeError where one fails; its traceback is printed.
         """
 
 
 def launch(run: Run, trial: Trial | None) -> None:
-    """As the run's launcher does; the workers of a sweep's trial are Ray Train's, since the sweep runs on Ray."""
+    """Start the workers by the run's launcher. Those of a sweep's trial start by Ray Train: the sweep runs on Ray."""
     from hydra.utils import instantiate
 
     start = trial.checkpoint if trial is not None else None
@@ -35,23 +35,23 @@ def launch(run: Run, trial: Trial | None) -> None:
         fit_in_trial(run, trial)
     elif trial is not None:
         try:
-            alone(run, start=start)
+            fit_here(run, start=start)
         finally:
-            tidy(compiled=run.config["trainer"]["compile"])
+            free_memory(compiled=run.config["trainer"]["compile"])
     else:
         launcher: Launcher = instantiate(run.config["launcher"])
         launcher.launch(run)
 
 
-def alone(run: Run, *, start: Path | None = None) -> None:
+def fit_here(run: Run, *, start: Path | None = None) -> None:
+    """Fit `run` in this process, from the checkpoint `start` if one is named."""
     from quartet_app.run.worker import fit
 
     fit(run.folder, run.data, run.config_hash, start=start)
 
 
-def tidy(*, compiled: bool) -> None:
-    """Leave nothing to the next trial of this process: what was compiled (torch gives up after eight recompilations),
-    and the GPU's memory."""
+def free_memory(*, compiled: bool) -> None:
+    """Free compiled code and GPU memory for the next trial in this process: torch stops after 8 recompilations."""
     import gc
 
     import torch
@@ -64,12 +64,13 @@ def tidy(*, compiled: bool) -> None:
 
 
 class Local:
-    """This process, or several on this machine."""
+    """`launcher=local`: this process for one device, else a process for each device of this machine."""
 
     def launch(self, run: Run) -> None:
+        """Fit `run`; see `Launcher`."""
         devices = run.config["trainer"]["devices"]
         if devices == 1:
-            alone(run)
+            fit_here(run)
         else:
             from quartet_app.run.local_workers import fit_locally
 

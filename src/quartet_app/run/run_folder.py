@@ -98,7 +98,7 @@ class Run:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_config(self.config, self.folder / "config.yaml")
-        sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
+        sources = work_tree.read_work_tree(REPOSITORY)  # now, since a person may edit or commit while it trains
         work_tree.write_diff(self.folder / "work_tree.diff", sources.diff)
         own = own_code_digest(self.config)
         digests = {"code_digest": code_digest(), **({"own_code_digest": own} if own else {})}
@@ -175,7 +175,7 @@ def deciding_sources() -> list[Path]:
 
 def git_commit() -> str:
     """The commit of the sources, `-dirty` where the work config differs from it, `unknown` outside a repository."""
-    return work_tree.look(REPOSITORY).commit
+    return work_tree.read_work_tree(REPOSITORY).commit
 
 
 def names(config: Config) -> dict[str, Any]:

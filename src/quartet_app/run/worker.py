@@ -1,8 +1,8 @@
-"""One worker of a run: reads the resolved config from the run's folder, never composes, fits.
+"""Train in one worker of a run. It reads the resolved config from the run's folder and never composes.
 
     python -m quartet_app.run.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
-The driver starts it: in its own process for one device, as processes of this machine or by Ray Train for several.
+For one device, the driver calls `fit` in its own process; for several, it starts processes, or Ray Train does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from quartet_app.run.environment import threads, trained_on
 from quartet_app.run.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
 from quartet_app.run.trainer import build_trainer, find_accelerator
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # option numbers from glibc's malloc.h
 
 if TYPE_CHECKING:
     from quartet.methods.method import Method
@@ -33,18 +33,23 @@ if TYPE_CHECKING:
 
 
 def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None = None, ray: bool = False) -> None:
-    """Train, validate, keep the best; rank 0 leaves the results in `folder`. Goes on from the last checkpoint.
+    """Train and validate, from the last checkpoint if there is one; rank 0 writes the results to `folder`.
 
-    `start` is a checkpoint to go on from in its place; `ray` says that Ray Train started this worker.
+    Args:
+        folder: the run's folder, with config.yaml.
+        data_folder: the prepared data set.
+        config_hash: the driver's hash of the configuration; QuartetError where config.yaml has another one.
+        start: a checkpoint to start from instead of the run's last one.
+        ray: True where Ray Train started this worker.
     """
     from hydra_plugins.quartet_ray_sweeper import report
     from quartet.methods.reporting import Reporting
     from quartet_app.run.checkpoint_files import LAST, newest_readable
 
     config = load_config(folder / "config.yaml")
-    found = resolved.config_hash(config)
-    if found != config_hash:
-        raise QuartetError(f"{folder}/config.yaml has hash {found[:12]}, the driver composed {config_hash[:12]}")
+    actual_hash = resolved.config_hash(config)
+    if actual_hash != config_hash:
+        raise QuartetError(f"{folder}/config.yaml has hash {actual_hash[:12]}, the driver composed {config_hash[:12]}")
     use_machine(config["trainer"])
     join_workers(gpu=find_accelerator({**config["trainer"], **({"devices": 1} if ray else {})}) == "gpu")
     rank = int(os.environ.get("RANK", "0"))
@@ -55,9 +60,9 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     last = folder / "checkpoints" / LAST
     reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)
     trainer = build_trainer(config, method, folder, metrics, reporting, ray=ray)
-    begun = start or agreed(newest_readable(folder / "checkpoints") if rank == 0 else None)
+    begun = start or broadcast(newest_readable(folder / "checkpoints") if rank == 0 else None)
     try:
-        if begun is None or not finished(begun, method):
+        if begun is None or not restore_finished(begun, method):
             trainer.fit(method, datamodule=data, ckpt_path=None if begun is None else str(begun), weights_only=True)
     except SystemExit as stop:  # Lightning turns an interrupt into an exit
         raise KeyboardInterrupt from stop
@@ -74,36 +79,36 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
                 precision=str(trainer.precision),
             ),
         }
-        leave_results(folder, method, facts)
+        write_results(folder, method, facts)
         described = describe_model(config, method.task, data)
         (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def finished(last: Path, method: Method) -> bool:
-    """Return whether training had ended before the run was interrupted; if so, `method` gets back what it knew.
+def restore_finished(last: Path, method: Method) -> bool:
+    """Return True where training had ended before an interruption; restores `method` from the checkpoint then.
 
-    The first rank alone looks and tells the others, who could see another file while one is being written.
+    The first rank looks and tells the others, who could see another file while one is being written.
     """
     checkpoint = load_checkpoint(last) if os.environ.get("RANK", "0") == "0" else None
-    ended: bool = agreed(checkpoint is not None and checkpoint["quartet"]["finished"])
+    ended: bool = broadcast(checkpoint is not None and checkpoint["quartet"]["finished"])
     if ended:
         method.on_load_checkpoint(checkpoint or load_checkpoint(last))
     return ended
 
 
-def agreed(found: Any) -> Any:
-    """Return what the first of the run's workers has `found`, to all of them."""
+def broadcast(value: Any) -> Any:
+    """Return the first worker's `value` in all workers of the run."""
     import torch.distributed as dist
 
     if not dist.is_initialized() or dist.get_world_size() == 1:
-        return found
-    said = [found]
-    dist.broadcast_object_list(said, src=0)
-    return said[0]
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def use_machine(options: dict[str, Any]) -> None:
-    """Share the machine's cores among the workers on it, and keep the memory that was once asked for."""
+    """Set the threads of this worker to its share of the machine's cores, and let glibc keep freed memory."""
     import torch
 
     keep_memory()
@@ -111,8 +116,11 @@ def use_machine(options: dict[str, Any]) -> None:
 
 
 def keep_memory() -> None:
-    """Have glibc keep freed memory. By default it hands each large tensor back to the system and asks for a new one,
-    whose pages are zeroed once more: a tenth of a training step on a CPU (mallopt(3))."""
+    """Let glibc keep freed memory (mallopt(3)).
+
+    By default it returns each large tensor's memory to the system and requests new, zeroed pages for the next one. On a
+    CPU that costs a tenth of a training step.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         for option, value in {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}.items():
@@ -120,7 +128,7 @@ def keep_memory() -> None:
 
 
 def attach(folder: Path, config: dict[str, Any]) -> Metrics:
-    """Where metrics go beside the files: to the run that the driver opened, named in the folder's state."""
+    """Return the tracker's sink for metrics, for the run that the driver opened and named in state.json."""
     from hydra.utils import instantiate
 
     state = json.loads((folder / "state.json").read_text())
@@ -128,22 +136,23 @@ def attach(folder: Path, config: dict[str, Any]) -> Metrics:
     return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
 
 
-def leave_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
-    """The chosen weights, what is known of the run, `more` of it, and its curves."""
+def write_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
+    """Write the best checkpoint's weights, result.json with the facts in `more`, and the curves as CSV."""
     from safetensors.torch import save_model
 
     from quartet_app.run.checkpoint_files import load_best
 
-    chosen = load_best(folder / "checkpoints")
+    checkpoint = load_best(folder / "checkpoints")
     prefix = "model." if method.average is None else "average."
-    weights = {key.removeprefix(prefix): value for key, value in chosen["state_dict"].items() if key.startswith(prefix)}
-    kept = method.eval_model.cpu()
-    kept.load_state_dict(weights)
-    save_model(kept, str(folder / "model.safetensors"))
-    row = min(method.history["val"], key=lambda row: abs(row["samples"] - chosen["quartet"]["samples"]))
+    state = checkpoint["state_dict"]
+    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    eval_model = method.eval_model.cpu()
+    eval_model.load_state_dict(weights)
+    save_model(eval_model, str(folder / "model.safetensors"))
+    row = min(method.history["val"], key=lambda row: abs(row["samples"] - checkpoint["quartet"]["samples"]))
     facts = {
         "metrics": {f"val/{name}": value for name, value in row.items() if name not in ("samples", "seconds")},
-        "parameters": sum(parameter.numel() for parameter in kept.parameters()),
+        "parameters": sum(parameter.numel() for parameter in eval_model.parameters()),
         "flops": method.clock.flops_per_sample,
         "samples_seen": method.clock.samples,
         "samples_at_best": row["samples"],
@@ -156,18 +165,20 @@ def leave_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
     }
     (folder / "result.json").write_text(json.dumps(facts, indent=1))
     write_rows(folder / "train.csv", method.history["train"])
-    # One column has the same name in every task, for plots that know of none.
+    # DVC's plots need one column that has the same name for every task.
     objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
     write_rows(folder / "val.csv", objective)
 
 
 def device_name() -> str:
+    """Return the name of the GPU, else that of the CPU."""
     import torch
 
     return str(torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu")
 
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write rows as CSV, with a column for each name that occurs in one of them."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""A sweep in MLflow: a run that its trials are shown under, and the figures that tell its story."""
+"""Track a sweep in MLflow, as a parent run of its trials, with tables and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quartet_app.config.project import CONF
 from quartet_app.files import write_text
 from quartet_app.run.environment import command_line
 from quartet_app.run.run_folder import code_digest, git_commit
-from quartet_app.sweep.tuned import kept, write_tuned
+from quartet_app.sweep.tuned import read_trial_file, write_tuned
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper._journal import Record
@@ -27,152 +27,160 @@ if TYPE_CHECKING:
     from quartet.tracking import Tracker
     from quartet.tracking.tracker import Status
 
-MEMORY = "mlflow.json"  # in the sweep's folder, for the next attempt: its run, and the code that it ran
+STATE_FILE = "mlflow.json"  # in the sweep's folder: its MLflow run and the digest of its code, for the next attempt
 STATUS = {"running": "KILLED", "failed": "FAILED", "stopped": "KILLED", "finished": "FINISHED"}
 
 
-class StudyRun:
-    """The observer of a sweep. `tuned`: the folder for the winner's file; None for conf/tuned/."""
+class SweepTracker:
+    """Observe a sweep for its driver: open its MLflow run, complete it at the end, and write the winner's file.
+
+    Args:
+        tuned: the folder for the winner's file; None for conf/tuned/.
+    """
 
     def __init__(self, *, tuned: str | None) -> None:
         self.tuned = Path(tuned) if tuned else CONF / "tuned"
 
-    def begin(self, study: Study) -> Mapping[str, str]:
-        self.tracker: Tracker = instantiate(OmegaConf.to_container(study.config.tracking, resolve=True))
-        memory = study.folder / MEMORY
-        known = json.loads(memory.read_text()) if memory.exists() and study.journal.records else {}
+    def begin(self, sweep: Study) -> Mapping[str, str]:
+        """Open the sweep's MLflow run, or its earlier one; returns facts that each trial gets."""
+        self.tracker: Tracker = instantiate(OmegaConf.to_container(sweep.config.tracking, resolve=True))
+        state = sweep.folder / STATE_FILE
+        known = json.loads(state.read_text()) if state.exists() and sweep.journal.records else {}
         code = code_digest()
         if known and known.get("code") != code:
-            print(other_code(study), flush=True)
+            print(code_change(sweep), flush=True)
         self.run = self.tracker.start(
-            name=f"sweep {experiment(study)} {study.folder.name}",
-            params={"space": study.space.described(), "constants": study.space.constants, "sweeper": options(study)},
-            tags={"kind": "study", "study": study.folder.name, "folder": str(study.folder), "git_commit": git_commit()},
+            name=f"sweep {swept_experiment(sweep)} {sweep.folder.name}",
+            params={
+                "space": sweep.space.described(),
+                "constants": sweep.space.constants,
+                "sweeper": sweep_options(sweep),
+            },
+            tags={"kind": "study", "study": sweep.folder.name, "folder": str(sweep.folder), "git_commit": git_commit()},
             resume=known.get("run"),
         )
-        write_text(memory, json.dumps({"run": self.run, "code": code}))
+        write_text(state, json.dumps({"run": self.run, "code": code}))
         facts = {
-            "study": study.folder.name,
+            "study": sweep.folder.name,
             "parent": self.run,
             "tracking_uri": self.tracker.uri or "",
             "command": command_line(),
         }
         return {key: value for key, value in facts.items() if value}
 
-    def end(self, study: Study, error: BaseException | None) -> list[str]:
+    def end(self, sweep: Study, error: BaseException | None) -> list[str]:
+        """Complete the sweep's MLflow run after the last trial or an `error`; returns lines for a person."""
         status: Status = "FAILED"
         try:
-            lines = self.publish(study)
+            lines = self.publish(sweep)
             if error is None or isinstance(error, KeyboardInterrupt | SystemExit):
                 status = "FINISHED" if error is None else "KILLED"
         finally:
             self.tracker.finish(self.run, status)
         return lines
 
-    def publish(self, study: Study) -> list[str]:
-        """All that is known of the sweep, in MLflow and in the winner's file; returns where that is."""
+    def publish(self, sweep: Study) -> list[str]:
+        """Write the results to MLflow and to the winner's file; returns lines that say where they are."""
         lines = []
-        for trial in study.trials:
+        for trial in sweep.trials:
             self.close_lost_trial(trial)
-        best = study.best[0] if study.best else None
+        best = sweep.best[0] if sweep.best else None
         if best is not None:
-            self.tag_best(study, best)
-        if best is not None and not study.count("running") and kept(best, "run.json"):
-            path, before = write_tuned(study, best, self.tuned)
-            lines.append(
-                f"the best as a file: {path}, for tuned={path.stem}; dvc repro takes it up (~tuned leaves it out)"
-            )
+            self.tag_best(sweep, best)
+        if best is not None and not sweep.count("running") and read_trial_file(best, "run.json"):
+            path, before = write_tuned(sweep, best, self.tuned)
+            lines.append(f"the best as a file: {path}, for tuned={path.stem}; dvc repro uses it (~tuned leaves it out)")
             if before:
-                lines.append(f"it takes the place of: {before}")
-        self.log(study)
+                lines.append(f"it replaces: {before}")
+        self.log(sweep)
         if self.tracker.uri:
-            lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({study.folder.name})")
+            lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({sweep.folder.name})")
         return lines
 
     def close_lost_trial(self, trial: Record) -> None:
-        """A trial whose process was lost could not say how it ended."""
+        """Set the MLflow status of a trial whose process was lost before it could do so."""
         state = trial_state(trial)
         if state.get("status") == "RUNNING" and state.get("mlflow_run_id"):
             self.tracker.finish(state["mlflow_run_id"], STATUS[trial.status])  # type: ignore[arg-type]
 
-    def tag_best(self, study: Study, best: Record) -> None:
-        """Tag the winner, and no other that an earlier attempt had tagged."""
-        for trial in study.trials:
+    def tag_best(self, sweep: Study, best: Record) -> None:
+        """Tag the winner, and clear the tag of a trial that won an earlier attempt of the sweep."""
+        for trial in sweep.trials:
             run = trial_state(trial).get("mlflow_run_id")
             if run and trial.status in ("finished", "stopped"):
                 self.tracker.tags(run, {"winner": "true" if trial is best else "false"})
         run = trial_state(best).get("mlflow_run_id", "")
         self.tracker.tags(self.run, {"winner": run, "winner_trial": str(best.number)})
 
-    def log(self, study: Study) -> None:
-        counts = {f"trials/{status}": float(study.count(status)) for status in STATUS}
-        scores = study.scores(study.best[0]) if study.best else None
-        best = {f"best/{name}": score for name, score in zip(study.metrics, scores or (), strict=False)}
-        self.tracker.metrics(self.run, {**counts, **best}, step=len(study.trials))
+    def log(self, sweep: Study) -> None:
+        """Log the counts of trials, the best scores, the sweep's files, a table of trials and the figures."""
+        counts = {f"trials/{status}": float(sweep.count(status)) for status in STATUS}
+        scores = sweep.scores(sweep.best[0]) if sweep.best else None
+        best = {f"best/{name}": score for name, score in zip(sweep.metrics, scores or (), strict=False)}
+        self.tracker.metrics(self.run, {**counts, **best}, step=len(sweep.trials))
         for name in ("study.json", "trials.jsonl", "multirun.yaml"):
-            if (study.folder / name).exists():
-                self.tracker.artifact(self.run, study.folder / name, folder="study")
-        if not self.tracker.uri or not study.trials:
+            if (sweep.folder / name).exists():
+                self.tracker.artifact(self.run, sweep.folder / name, folder="study")
+        if not self.tracker.uri or not sweep.trials:
             return
-        mode, objective = study.modes[0], sought(study)
-        trials = [drawn(study, trial) for trial in study.trials]
+        mode, objective = sweep.modes[0], objective_name(sweep)
+        trials = [figure_trial(sweep, trial) for trial in sweep.trials]
         text = io.StringIO(newline="")
         header, rows = table(trials, mode=mode)  # type: ignore[arg-type]
         csv.writer(text).writerows([header, *rows])
         self.tracker.text(self.run, "study/trials.csv", text.getvalue())
-        log = [one.key for one in study.space.parameters if one.log]
+        log_keys = [parameter.key for parameter in sweep.space.parameters if parameter.log]
         figures = {
-            "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log),  # type: ignore[arg-type]
-            "learning_curves": learning_curves(trials, objective=objective, mode=mode, clock=study.clock),  # type: ignore[arg-type]
+            "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log_keys),  # type: ignore[arg-type]
+            "learning_curves": learning_curves(trials, objective=objective, mode=mode, clock=sweep.clock),  # type: ignore[arg-type]
         }
         for name, figure in figures.items():
             self.tracker.figure(self.run, f"figures/{name}.png", figure)
 
 
-def other_code(study: Study) -> str:
-    """What is said where the code that decides the outcome is not what the sweep began with."""
-    left = ", ".join(str(trial.number) for trial in study.journal.unfinished)
-    ended = len(study.trials) - len(study.journal.unfinished)
+def code_change(sweep: Study) -> str:
+    """Return a warning for a sweep that continues with code that has changed since it began."""
+    left = ", ".join(str(trial.number) for trial in sweep.journal.unfinished)
+    ended = len(sweep.trials) - len(sweep.journal.unfinished)
     effects = [f"{ended} trials were trained by the old code"] * bool(ended) + [f"from the start again: {left}"] * bool(
         left
     )
     return f"the code has changed since this sweep began; {'; '.join(effects)} (hydra.sweeper.resume=false begins anew)"
 
 
-def experiment(study: Study) -> str:
-    """What is swept, "several" where that is swept too."""
-    given = study.config.get("experiment")
-    return str(given) if given and not OmegaConf.is_missing(study.config, "experiment") else "several"
+def swept_experiment(sweep: Study) -> str:
+    """Return the experiment of the sweep; "several" where the experiment is swept itself."""
+    name = sweep.config.get("experiment")
+    return str(name) if name and not OmegaConf.is_missing(sweep.config, "experiment") else "several"
 
 
-def options(study: Study) -> dict[str, Any]:
-    """How it searches, as plain data."""
-    told = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
-    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := study.options[key]) else v for key in told}
+def sweep_options(sweep: Study) -> dict[str, Any]:
+    """Return the sweeper's main options as plain data."""
+    keys = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
+    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := sweep.options[key]) else v for key in keys}
 
 
-def sought(study: Study) -> str:
-    """What the sweep goes by, in words: of the objective the validation metric that it is the best of, once a trial has
-    come so far."""
-    facts = kept(study.best[0], "run.json") if study.best else {}
-    return f"best {facts['monitor']}" if study.metrics[0] == OBJECTIVE and facts else study.metrics[0]
+def objective_name(sweep: Study) -> str:
+    """Return the name of the sweep's metric for figures; the "objective" as "best val/…" once a trial has ended."""
+    facts = read_trial_file(sweep.best[0], "run.json") if sweep.best else {}
+    return f"best {facts['monitor']}" if sweep.metrics[0] == OBJECTIVE and facts else sweep.metrics[0]
 
 
 def trial_state(trial: Record) -> dict[str, Any]:
-    """What the trial's run remembers."""
-    return kept(trial, "state.json")
+    """Return the state.json of a trial's run; {} where there is none."""
+    return read_trial_file(trial, "state.json")
 
 
-def drawn(study: Study, trial: Record) -> Trial:
-    """A trial as the figures take it."""
-    scores = study.scores(trial)
+def figure_trial(sweep: Study, trial: Record) -> Trial:
+    """Return a trial with its values and its curve, as the figures need it."""
+    scores = sweep.scores(trial)
     curve = [
-        (row[study.clock], row[study.metrics[0]]) for row in trial.reports if {study.clock, study.metrics[0]} <= {*row}
+        (row[sweep.clock], row[sweep.metrics[0]]) for row in trial.reports if {sweep.clock, sweep.metrics[0]} <= {*row}
     ]
-    values = {key: typed(key, value) for key, value in trial.values.items()}
+    values = {key: parse_value(key, value) for key, value in trial.values.items()}
     return Trial(trial.number, values, trial.status, scores[0] if scores else None, curve)
 
 
-def typed(key: str, value: object) -> Any:
-    """A value as Hydra reads it from the command line."""
+def parse_value(key: str, value: object) -> Any:
+    """Return a value as Hydra would read it from the command line."""
     return OverridesParser.create().parse_override(f"{key}={value}").value()

@@ -1,4 +1,4 @@
-"""Champions behind MLflow's own server: the answers of predict.py, and a clear 400 for what cannot be."""
+"""Champions behind MLflow's own server: they answer as `quartet predict`, and refuse bad requests with a clear 400."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from running import command, model_server
 
 BLACK = [[0] * 28] * 28
-# What is sent, and what the answer says; text is sent as it is.
+# Bad requests of each task, with a part of the answer. A str is sent unchanged, other bodies as JSON.
 BAD: dict[str, list[tuple[Any, str]]] = {
     "classify": [
         ({"inputs": [[0] * 28]}, "examples of shape (28,) given"),
@@ -77,10 +77,10 @@ def test_a_champion_answers_over_http(task: str, trained: Path, tmp_path: Path) 
         if task == "classify":
             names = [f"pictures/{i}.png" for i in range(3)]
             status, answer = ask({"inputs": [np.asarray(Image.open(trained / name)).tolist() for name in names]})
-            expected = [one["classes"][0] for one in predicted(trained, "classify", *names)]
-            assert [one["label"] for one in answer["predictions"]] == [one["class"] for one in expected]
-            found = [one["confidence"] for one in answer["predictions"]]
-            np.testing.assert_allclose(found, [one["probability"] for one in expected], rtol=1e-4)
+            expected = [picture["classes"][0] for picture in predicted(trained, "classify", *names)]
+            assert [row["label"] for row in answer["predictions"]] == [row["class"] for row in expected]
+            found = [row["confidence"] for row in answer["predictions"]]
+            np.testing.assert_allclose(found, [row["probability"] for row in expected], rtol=1e-4)
         elif task == "language":
             status, answer = ask({"inputs": ["the cat"], "params": {"tokens": 20, "seed": 5}})
             (expected,) = predicted(trained, "language", "the cat", "--tokens", "20", "--seed", "5")
@@ -88,7 +88,7 @@ def test_a_champion_answers_over_http(task: str, trained: Path, tmp_path: Path) 
         elif task == "translate":
             status, answer = ask({"inputs": ["the cat eats", "a red fish"]})
             expected = predicted(trained, "translate", "the cat eats", "a red fish")
-            assert answer["predictions"] == [one["translation"] for one in expected]
+            assert answer["predictions"] == [sentence["translation"] for sentence in expected]
         else:
             status, answer = ask({"inputs": [4], "params": {"seed": 1}})
             predicted(trained, "generate", "--count", "4", "--seed", "1", f"{tmp_path}/four.png")
@@ -96,7 +96,7 @@ def test_a_champion_answers_over_http(task: str, trained: Path, tmp_path: Path) 
             sheet = np.asarray(Image.open(tmp_path / "four.png")).astype(int)
             assert np.abs(np.block([[found[0], found[1]], [found[2], found[3]]]) - sheet).max() <= 1
         assert status == 200
-        for sent, said in [*BAD[task], *ANYWHERE]:
+        for sent, message in [*BAD[task], *ANYWHERE]:
             status, answer = ask(sent)
-            assert (status, said in answer["message"]) == (400, True), (sent, answer)
+            assert (status, message in answer["message"]) == (400, True), (sent, answer)
             assert "stack_trace" not in answer, sent
