@@ -19,5 +19,5 @@ class QuartetSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         own = os.environ.get(VARIABLE)
         main = next((one.path for one in search_path.get_path() if one.provider == "main"), None)
-        if own and main == f"file://{SHIPPED}":
+        if own and main is not None and main.removeprefix("file://") == str(SHIPPED):
             search_path.prepend(provider="project", path=f"file://{own}")
