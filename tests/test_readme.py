@@ -4,6 +4,8 @@ import re
 
 from running import ROOT
 
+from quartet_app.config.project import CONF
+
 README = (ROOT / "README.md").read_text()
 
 
@@ -22,7 +24,7 @@ def test_what_it_shows_exists() -> None:
 
 
 def test_commands_name_experiments_that_exist() -> None:
-    known = ROOT / "conf" / "experiment"
+    known = CONF / "experiment"
     for name in set(re.findall(r"experiment=(\w+)", README)):
         line = name.rpartition("_")[0]
         assert (known / f"{name}.yaml").exists() or (known / "grid" / f"{line}.yaml").exists(), name

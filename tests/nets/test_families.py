@@ -1,7 +1,6 @@
 """What is particular to a family: sizes, options, and what is refused."""
 
 from dataclasses import FrozenInstanceError, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +11,18 @@ from quartet.nets import CNN, MLP, RNN, Transformer
 from quartet.nets.position import angles, rotate
 from quartet.nets.rnn import reverse
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet_app.config.project import CONF
 
-CONF = Path(__file__).parents[2] / "conf" / "net"
 FASHION = Pixels(height=28, width=28, channels=1, mean=(72.9,), std=(90.0,))
 TOKENS = Tokens(vocabulary=50, context=8)
 
 
 def fields(name: str) -> dict[str, Any]:
-    return {key: value for key, value in yaml.safe_load((CONF / f"{name}.yaml").read_text()).items() if key[0] != "_"}
+    return {
+        key: value
+        for key, value in yaml.safe_load((CONF / "net" / f"{name}.yaml").read_text()).items()
+        if key[0] != "_"
+    }
 
 
 cnn, rnn, transformer = CNN(**fields("cnn")), RNN(**fields("rnn")), Transformer(**fields("transformer"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import ROOT, command, environment, facts, only_run, weights
+from running import ROOT, command, copy_repository, environment, facts, only_run, weights
 
 from quartet.types import QuartetError
 from quartet_app.comparison.report import compare, evaluated
@@ -389,9 +389,7 @@ def test_a_winner_and_what_was_trained_with_it_know_each_other(small: Small, her
 
 @pytest.mark.slow
 def test_a_dirty_work_tree_comes_back(small: Small, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    project = copy_repository(tmp_path / "project")
     shutil.copyfile(ROOT / ".gitignore", project / ".gitignore")
 
     def shell(words: str, *, code: int = 0, cwd: Path = project) -> str:

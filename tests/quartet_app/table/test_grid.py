@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, command, environment
+from running import ROOT, command, copy_repository, environment
 
 from quartet.types import QuartetError
 from quartet_app.commands.grid import main
@@ -32,9 +32,7 @@ FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
 
 @pytest.fixture
 def project(tmp_path: Path, own: Path) -> Path:
-    folder = tmp_path / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    folder = copy_repository(tmp_path / "project")
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
     for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
