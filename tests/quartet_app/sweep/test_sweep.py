@@ -394,7 +394,7 @@ def test_a_sweep_by_another_metric_says_so(here: Path) -> None:
     (here / "run.json").write_text(
         json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
     )
-    best = Namespace(folder=str(here))
+    best: Any = Namespace(folder=str(here))
 
     def study(*metrics: str, best: list[Any]) -> Any:
         return Namespace(metrics=metrics, best=best, scores=lambda _: tuple(0.25 for _ in metrics))

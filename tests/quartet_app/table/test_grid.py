@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -150,7 +151,12 @@ def test_an_option_that_nothing_would_heed_is_refused(words: list[str], said: st
 def test_where_nothing_waits_ray_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dvc.yaml").touch()
     said: list[str] = []
-    monkeypatch.setattr("quartet_app.table.grid.dvc", lambda table, *words, **_: said.append(words[-1]) or "")
+
+    def dvc(table: Path, *words: str, **_: Any) -> str:
+        said.append(words[-1])
+        return ""
+
+    monkeypatch.setattr("quartet_app.table.grid.dvc", dvc)
     monkeypatch.setattr("quartet_app.table.grid.cells", lambda _: [TableRun("a-0", 1, "cpu")])
     monkeypatch.setattr("quartet_app.table.grid.changed", lambda *_: [])
     monkeypatch.setattr("quartet_app.table.grid.on_ray", lambda *_: pytest.fail("started for nothing"))
