@@ -79,7 +79,7 @@ def compare(line: Line, *, shift: int, workers: int, repetitions: int, quick: bo
             changes = (*small_data("images"), f"data.loading.batch_size={BATCH}", augment)
         trial = leg("cnn", *changes, folder=folder)
     worker.use_machine(trial.tree["trainer"])
-    steps = 20 if quick else 200
+    steps = 5 if quick else 200
     line.ours, line.theirs = alternate(
         our_way(trial, steps=5 * steps),
         usual_way(trial, steps=steps, workers=workers),

@@ -13,7 +13,7 @@ from quartet.types import QuartetError
 from quartet_app.data.prepared import ensure
 
 FOLDER = Path("made_up")
-COUNT, CLASSES = 1200, 10  # of images and of series
+COUNT, CLASSES = 2500, 10  # of images and of series: 15 batches of the input path
 WORDS = ["the", "cat", "eats", "a", "small", "red", "fish", "while", "its", "old", "friend", "sleeps", "under", "trees"]
 
 
