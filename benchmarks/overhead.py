@@ -22,7 +22,12 @@ from quartet.methods.method import Method
 from quartet.methods.recorder import Recorder
 
 FAMILIES = {"cnn": "images", "rnn": "text", "transformer": "pairs", "gan": "images"}  # and their kinds of data
-SMALLER = {"gan": ["net.width=8", "method.discriminator.width=8"]}  # with --quick
+SMALLER = {  # with --quick
+    "cnn": ["net.width=8", "data.loading.batch_size=16"],
+    "rnn": ["net.width=16", "net.layers=1", "data.loading.batch_size=4"],
+    "transformer": ["net.width=16", "net.heads=2", "net.layers=1", "data.loading.batch_size=512"],
+    "gan": ["net.width=8", "method.discriminator.width=8", "data.loading.batch_size=8"],
+}
 TARGET = 0.95
 WARM = 10  # steps that neither side counts: memory is being allocated
 TURN = 10  # steps
@@ -39,7 +44,7 @@ def measure(*, repetitions: int, quick: bool, seconds: float = 12.0) -> Iterator
         line = Line(part="overhead", name=family, what="pipeline ÷ bare loop, samples/s", target=TARGET)
         try:
             with workplace() as folder:
-                words = [*small_data(kind), *SMALLER.get(family, [])] if quick else []
+                words = [*small_data(kind), *SMALLER[family]] if quick else []
                 compare(line, folder, *words, repetitions=repetitions, seconds=0.1 if quick else seconds)
         except Exception as error:
             line.explain(error)

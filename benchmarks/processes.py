@@ -32,7 +32,7 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
         for name, (_, target) in KINDS.items()
     ]
     try:
-        changes = small_data("images") if quick else []
+        changes = [*small_data("images"), "net.width=8", "data.loading.batch_size=32"] if quick else []
         compare(lines, repetitions=repetitions, steps=20 if quick else 300, changes=changes)
     except Exception as error:
         for line in lines:

@@ -36,7 +36,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     words = [
         "experiment=cnn", "budget='1_000_000 samples'", f"validate_every='{every} samples'", "tracking=none",
         "trainer.progress=false", "trainer.accelerator=cpu", "hydra/sweeper/scheduler=fifo", *at_once(TRIALS),
-        choice("optimizer.lr", [0.05, 0.1, 0.2, 0.4]), *small,
+        choice("optimizer.lr", [0.05, 0.1, 0.2, 0.4]), *small, *(["net.width=8"] if quick else []),
     ]  # fmt: skip
     with workplace() as folder:
         for i in range(repetitions):
