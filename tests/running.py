@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from quartet_app.config.project import CONF
 
 ROOT = Path(__file__).parents[1]
 Ask = Callable[[Any], tuple[int, Any]]  # what is sent to a server: its status and its answer
@@ -117,14 +120,22 @@ def model_server(uri: str, folder: Path) -> Iterator[Ask]:
 
 
 def environment(project: Path) -> dict[str, str]:
-    """For a copy of the repository in `project`: its own sources, and this Python's programs."""
+    """For a copy of the repository in `project`: its own sources and conf/, and this Python's programs."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+    inherited = {key: value for key, value in os.environ.items() if project == ROOT or key != "QUARTET_SHIPPED_CONF"}
+    return {**inherited, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+
+
+def copy_repository(folder: Path) -> Path:
+    """Copy the code and the shipped conf/ into `folder`, without what a person has added to conf/."""
+    for place in (CONF, ROOT / "src", ROOT / "pipelines"):
+        shutil.copytree(place, folder / place.name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    return folder
 
 
 def recipe(family: str, **changes: Any) -> Any:
     """The net of conf/net/<family>.yaml, with what is asked to be different. Keys that it lacks are left out."""
-    fields = yaml.safe_load((ROOT / "conf" / "net" / f"{family}.yaml").read_text())
+    fields = yaml.safe_load((CONF / "net" / f"{family}.yaml").read_text())
     target = fields.pop("_target_")
     make = locate(target)
     if not callable(make):

@@ -179,8 +179,11 @@ def test_arrays_of_images_and_series_are_read(tmp_path: Path) -> None:
     images = make(tmp_path / "i", arrays(ImageArrays, tmp_path / "i.npz"))
     assert (images.inputs.channels, images.outputs.names) == (1, ("3", "4", "5"))
     x = random.normal(3, 2, (50, 7))
-    given = {f"{axis}_{split}": part for split in ("train", "val", "test") for axis, part in (("x", x), ("y", y - 3))}
-    np.savez(tmp_path / "s.npz", **given, names=["low", "middle", "high"])
+    given: dict[str, Any] = {
+        f"{axis}_{split}": part for split in ("train", "val", "test") for axis, part in (("x", x), ("y", y - 3))
+    }
+    given["names"] = np.array(["low", "middle", "high"])
+    np.savez(tmp_path / "s.npz", **given)
     series = make(tmp_path / "s", arrays(SeriesArrays, tmp_path / "s.npz"))
     assert series.examples == {"train": 50, "val": 50, "test": 50}
     assert series.outputs.names == ("low", "middle", "high")

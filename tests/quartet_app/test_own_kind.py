@@ -17,7 +17,7 @@ from running import command, only_run
 from quartet.types import QuartetError
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
-from quartet_app.config.signatures import load, signature
+from quartet_app.config.signatures import load_module, signature
 
 Say = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -130,7 +130,7 @@ def overrides(here: Path, small: Callable[..., list[str]], monkeypatch: pytest.M
     (here / "elsewhere").mkdir()
     (here / "elsewhere" / "somebody_s.py").write_text(SOMEBODY_S)
     monkeypatch.syspath_prepend(here / "elsewhere")
-    load.cache_clear()  # the folder of another test
+    load_module.cache_clear()  # the folder of another test
     signature.cache_clear()
 
     def made(source: str, *more: str) -> list[str]:

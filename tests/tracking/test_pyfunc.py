@@ -20,8 +20,8 @@ from quartet.export import export
 from quartet.roles.text import portable
 from quartet.tracking import MLflow
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet_app.config.project import CONF
 
-CONF = Path(__file__).parents[2] / "conf" / "net"
 PIXELS = Pixels(height=12, width=12, channels=1, mean=(73.0,), std=(90.0,))
 COLOURED = Pixels(height=12, width=12, channels=3, mean=(73.0,) * 3, std=(90.0,) * 3)
 SERIES = Series(length=16, channels=1)
@@ -35,7 +35,7 @@ FAMILIES = {
 
 
 def net(family: str, **changes: Any) -> Any:
-    recipe = yaml.safe_load((CONF / f"{family}.yaml").read_text())
+    recipe = yaml.safe_load((CONF / "net" / f"{family}.yaml").read_text())
     torch.manual_seed(0)
     return getattr(nets, recipe.pop("_target_").rpartition(".")[2])(**{**recipe, **FAMILIES[family], **changes})
 

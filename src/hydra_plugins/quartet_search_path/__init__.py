@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-SHIPPED = Path(__file__).resolve().parents[3] / "conf"
+SHIPPED = Path(os.environ.get("QUARTET_SHIPPED_CONF") or Path(__file__).resolve().parents[3] / "conf").resolve()
 VARIABLE = "QUARTET_CONF"
 
 

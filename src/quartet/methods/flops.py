@@ -31,7 +31,7 @@ ON_CPU = {
 }
 
 
-def count_flops(run: Callable[[], None]) -> float:
+def count_flops(run: Callable[[], object]) -> float:
     """The operations that `run` executes: matrix products and convolutions, a multiply-add as two.
 
     Fused recurrent kernels hide their products from the counter, so that they are switched off meanwhile.

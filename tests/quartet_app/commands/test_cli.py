@@ -106,8 +106,9 @@ def test_the_folder_of_own_data_must_be_given(program: Path) -> None:
 
 def test_an_output_that_is_closed_early_is_no_crash(program: Path) -> None:
     command = [sys.executable, str(program), "--help"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=program.parent, env=environment(), text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=program.parent, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

@@ -19,8 +19,8 @@ from quartet_app.commands import COMMANDS
 Small = Callable[..., list[str]]
 
 
-def quartet(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    return command(*arguments, cwd=cwd, check=False, **env)
+def quartet(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return command(*arguments, cwd=cwd, check=False)
 
 
 def test_every_command_says_what_it_is_for(tmp_path: Path) -> None:

@@ -92,9 +92,9 @@ def test_a_champion_answers_over_http(task: str, trained: Path, tmp_path: Path) 
         else:
             status, answer = ask({"inputs": [4], "params": {"seed": 1}})
             predicted(trained, "generate", "--count", "4", "--seed", "1", f"{tmp_path}/four.png")
-            found = np.array(answer["predictions"])[..., 0]
+            images = np.array(answer["predictions"])[..., 0]
             sheet = np.asarray(Image.open(tmp_path / "four.png")).astype(int)
-            assert np.abs(np.block([[found[0], found[1]], [found[2], found[3]]]) - sheet).max() <= 1
+            assert np.abs(np.block([[images[0], images[1]], [images[2], images[3]]]) - sheet).max() <= 1
         assert status == 200
         for sent, message in [*BAD[task], *ANYWHERE]:
             status, answer = ask(sent)

@@ -153,7 +153,7 @@ def test_the_best_model_is_registered_and_predicts(grid: Path, capsys: pytest.Ca
     assert version.run_id == best["mlflow_run_id"]
     mlflow.set_tracking_uri(f"sqlite:///{grid}/mlflow.db")
     model = mlflow.pyfunc.load_model("models:/quartet-classify@champion-own_series")
-    mlflow.set_tracking_uri(None)
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # None is what takes the setting back
     assert len(model.predict(np.zeros((3, 40), np.float32))) == 3
     compare.main([*folders(grid), "--register"])
     assert "champion-own_series, as before" in capsys.readouterr().out

@@ -9,7 +9,6 @@ import pytest
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose
 from quartet_app.config.params import read_params
-from quartet_app.config.project import CONF
 from quartet_app.config.resolved import load_config
 from quartet_app.config.table import write_table
 
@@ -61,17 +60,14 @@ def test_an_override_changes_only_its_own_experiment(tmp_path: Path, overrides: 
     assert [name for name in plain if plain[name] != changed[name]] == ["cnn.yaml"]
 
 
-def test_a_table_uses_the_values_that_a_sweep_found(tmp_path: Path) -> None:
-    path = CONF / "tuned" / "cnn.yaml"
-    path.parent.mkdir(exist_ok=True)
-    assert not path.exists()
-    try:
-        path.write_text("# @package _global_\nnet: {width: 24}\n", encoding="utf-8")
-        write_table(write(tmp_path), tmp_path / "tuned")
-        write_table(write(tmp_path, overrides="{cnn: [~tuned]}"), tmp_path / "plain")
-    finally:
-        path.unlink()
+def test_a_table_uses_the_values_that_a_sweep_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_table(write(tmp_path), tmp_path / "without")
+    found = tmp_path / "own" / "conf" / "tuned" / "cnn.yaml"
+    found.parent.mkdir(parents=True)
+    found.write_text("# @package _global_\nnet: {width: 24}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "own")
+    write_table(write(tmp_path), tmp_path / "tuned")
+    write_table(write(tmp_path, overrides="{cnn: [~tuned]}"), tmp_path / "plain")
     assert load_config(tmp_path / "tuned" / "cnn.yaml")["net"]["width"] == 24
     for folder in ("plain", "without"):
         assert load_config(tmp_path / folder / "cnn.yaml")["net"]["width"] == 16

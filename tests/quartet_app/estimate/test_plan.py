@@ -165,9 +165,12 @@ def test_a_batch_that_does_not_fit_is_refused_without_being_run(
 ) -> None:
     counted: list[int] = []
     count = Method.count_flops
-    monkeypatch.setattr(
-        Method, "count_flops", lambda self, batch: counted.append(batch["samples"]) or count(self, batch)
-    )
+
+    def counting(self: Method, batch: Any) -> float:
+        counted.append(batch["samples"])
+        return count(self, batch)
+
+    monkeypatch.setattr(Method, "count_flops", counting)
     words = [*small(experiment), f"data.loading.batch_size={200 if experiment == 'cnn' else 4096}"]
     ensure(compose(words)["data"])
     fitting = planned(words)

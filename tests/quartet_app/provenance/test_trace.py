@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import ROOT, command, environment, facts, only_run, weights
+from running import ROOT, command, copy_repository, environment, facts, only_run, weights
 
 from quartet.types import QuartetError
 from quartet_app.comparison.report import load_evaluated, write_report
@@ -395,9 +395,7 @@ def test_a_winning_trial_and_runs_with_its_values_link_to_each_other(small: Smal
 
 @pytest.mark.slow
 def test_the_code_of_a_dirty_work_tree_can_be_restored(small: Small, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    project = copy_repository(tmp_path / "project")
     shutil.copyfile(ROOT / ".gitignore", project / ".gitignore")
 
     def shell(line: str, *, code: int = 0, cwd: Path = project) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -19,7 +18,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from sweeping import begun, journal, samples_reported, statuses, tracked, wait_for_reports
 
 from quartet_app.config.composing import compose
-from quartet_app.config.project import CONF
 
 Small = Callable[..., list[str]]
 
@@ -71,7 +69,7 @@ def test_each_trial_is_a_run_below_its_sweep(here: Path, sweep_overrides: Any) -
     assert "lr: 0.01" in text
 
 
-def test_the_winners_file_composes_the_winning_config(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
     from types import SimpleNamespace as Namespace
 
     from quartet_app.config.options import tuning_trials
@@ -82,8 +80,12 @@ def test_the_winners_file_composes_the_winning_config(here: Path, monkeypatch: p
         save_config(compose(["experiment=cnn", *tried]), here / "7" / "config.yaml")
         best = Namespace(folder=str(here / "7"), overrides=["experiment=cnn", *tried], number=7)
         counts = {"trials": [best], "best": [best], "count": lambda status: int(status == "finished")}
-        return write_tuned(Namespace(folder=here, metrics=("objective",), **counts), best, CONF / "tuned")  # type: ignore[arg-type]
+        study = Namespace(folder=here, metrics=("objective",), **counts)
+        return write_tuned(study, best, own)  # type: ignore[arg-type]
 
+    own = here / "conf" / "tuned"
+    own.mkdir(parents=True)
+    (own / "another.yaml").write_text("seed: 1\n")  # with a file in it, conf/ makes a project of its folder
     (here / "7").mkdir()
     (here / "7" / "run.json").write_text(
         json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
@@ -91,21 +93,18 @@ def test_the_winners_file_composes_the_winning_config(here: Path, monkeypatch: p
     tried = ["net=transformer", "optimizer=adamw", "optimizer.lr=0.003", "method.grad_clip_norm=null",
              "budget='3 epochs'",
              "seed=4", "trainer.devices=2"]  # fmt: skip
-    path, before = write(*tried)
-    try:
-        assert before == ""
-        tuned, plain = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"])
-        won = compose(["experiment=cnn", *tried])
-        assert (tuning_trials(tuned), tuning_trials(plain)) == (1, 0)
-        # A sweep that starts from this file keeps the values that it does not change, and names the file it replaces.
-        path, before = write("tuned=cnn", "optimizer=sgd", "optimizer.lr=0.2")
-        assert before.startswith("The best of a sweep: val/accuracy 0.9 after 9 samples. study:")
-        again = compose(["experiment=cnn", "tuned=cnn"])
-        assert again["net"] == won["net"]
-        assert again["optimizer"] == compose(["experiment=cnn", "optimizer=sgd", "optimizer.lr=0.2"])["optimizer"]
-        assert again["method"]["grad_clip_norm"] is None
-    finally:
-        path.unlink()
+    _, before = write(*tried)
+    assert before == ""
+    tuned, plain = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"])
+    won = compose(["experiment=cnn", *tried])
+    assert (tuning_trials(tuned), tuning_trials(plain)) == (1, 0)
+    # A sweep that starts from this file keeps the values that it does not change, and names the file it replaces.
+    _, before = write("tuned=cnn", "optimizer=sgd", "optimizer.lr=0.2")
+    assert before.startswith("The best of a sweep: val/accuracy 0.9 after 9 samples. study:")
+    again = compose(["experiment=cnn", "tuned=cnn"])
+    assert again["net"] == won["net"]
+    assert again["optimizer"] == compose(["experiment=cnn", "optimizer=sgd", "optimizer.lr=0.2"])["optimizer"]
+    assert again["method"]["grad_clip_norm"] is None
     for part in ("net", "optimizer", "method", "data", "task"):
         assert tuned[part] == won[part]
     for part in ("budget", "seed", "trainer"):
@@ -314,10 +313,7 @@ def test_a_trial_that_was_killed_resumes_and_gives_the_same_weights(here: Path, 
 
 @pytest.mark.slow
 def test_a_resumed_sweep_warns_of_changed_code(here: Path, sweep_overrides: Any) -> None:
-    project = here / "project"
-    for name in ("conf", "src", "pipelines"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(running.ROOT / name, project / name, ignore=ignored)
+    project = running.copy_repository(here / "project")
     arguments = sweep_overrides(
         "optimizer.lr=0.01,0.02", "hydra.sweeper.max_batch_size=1", "hydra/sweeper/scheduler=fifo", steps=200
     )
@@ -415,7 +411,7 @@ def test_a_sweep_by_another_metric_names_it(here: Path) -> None:
     (here / "run.json").write_text(
         json.dumps({"monitor": "val/accuracy", "metrics": {"val/accuracy": 0.9}, "samples_seen": 9})
     )
-    best = Namespace(folder=str(here))
+    best: Any = Namespace(folder=str(here))
 
     def sweep(*metrics: str, best: list[Any]) -> Any:
         return Namespace(metrics=metrics, best=best, scores=lambda _: tuple(0.25 for _ in metrics))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from running import ROOT, environment
+from running import ROOT, copy_repository, environment
 
 pytestmark = pytest.mark.slow
 
@@ -39,9 +39,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, own: Path) -> Project:
-    folder = tmp_path_factory.mktemp("graph") / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    folder = copy_repository(tmp_path_factory.mktemp("graph") / "project")
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
     few = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]

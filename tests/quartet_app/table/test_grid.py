@@ -13,10 +13,11 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from running import ROOT, command, environment
+from running import ROOT, command, copy_repository, environment
 
 from quartet.types import QuartetError
 from quartet_app.commands.grid import main
@@ -31,9 +32,7 @@ FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
 
 @pytest.fixture
 def project(tmp_path: Path, own: Path) -> Path:
-    folder = tmp_path / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    folder = copy_repository(tmp_path / "project")
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
     for arguments in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
@@ -155,7 +154,12 @@ def test_ray_is_not_started_where_all_runs_are_done(tmp_path: Path, monkeypatch:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / ".dvc").mkdir()
     stages: list[str] = []
-    monkeypatch.setattr("quartet_app.table.grid.dvc", lambda table, *words, **_: stages.append(words[-1]) or "")
+
+    def dvc(table: Path, *words: str, **_: Any) -> str:
+        stages.append(words[-1])
+        return ""
+
+    monkeypatch.setattr("quartet_app.table.grid.dvc", dvc)
     monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [TableRun("a-0", 1, "cpu")])
     monkeypatch.setattr("quartet_app.table.grid.outdated_runs", lambda *_: [])
     monkeypatch.setattr("quartet_app.table.grid.on_ray", lambda *_: pytest.fail("started for nothing"))

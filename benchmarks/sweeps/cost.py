@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from measure import Line, Skipped, alternate, workplace
-from sweep_runs import EXPERIMENT, choice, commands, on_ray, place, prepared, runs, swept, tiny
+from measure import Broken, Line, alternate, workplace
+
+from sweeps.runs import choice, commands, on_ray, place, place_of_data, runs, swept, tiny
 
 ALONE = ["hydra/sweeper/scheduler=fifo", "hydra.sweeper.max_batch_size=1"]
 TRACKED = ["tracking.model=false", "tracking.system_metrics=false"]
@@ -28,8 +29,13 @@ def new_line() -> Line:
 
 
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
-    data = prepared(EXPERIMENT)
-    given = [*tiny(epochs=1), *TRACKED, choice("optimizer.lr", [0.001 * (i + 1) for i in range(3 if quick else 8)])]
+    data, small = place_of_data(quick=quick)
+    given = [
+        *tiny(epochs=1),
+        *small,
+        *TRACKED,
+        choice("optimizer.lr", [0.001 * (i + 1) for i in range(3 if quick else 8)]),
+    ]
     with workplace() as folder:
         numbers = itertools.count()
 
@@ -53,5 +59,5 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
 def beyond(found: list[tuple[float, dict[str, Any]]]) -> list[float]:
     """Seconds of each run but the first, since the end of the one before it, that were not training."""
     if len(found) < 2:
-        raise Skipped(f"{len(found)} runs were trained; two are needed")
+        raise Broken(f"{len(found)} runs were trained; two are needed")
     return [at - before - facts["train_seconds"] for (before, _), (at, facts) in itertools.pairwise(found)]

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import sweep_cost
-import sweep_memory
-import sweep_race
-import sweep_server
-from measure import CONSOLE, Line, Skipped
+from measure import CONSOLE, Line
 
-from quartet.types import QuartetError
+from sweeps import cost, memory, race, server
 
 
 def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
-    for module in (sweep_race, sweep_cost, sweep_server, sweep_memory):
+    for module in (race, cost, server, memory):
         line = module.new_line()
         CONSOLE.print(line.name)
         try:
             module.compare(line, repetitions=repetitions, quick=quick)
-        except (QuartetError, Skipped) as reason:
-            line.note = f"skipped: {reason}"
+        except Exception as error:
+            line.explain(error)
         yield line

@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from measure import CONSOLE, Line, Skipped, workplace
-from sweep_runs import at_once, broken, choice, journal, on_ray, place, prepared, sweeping
+from measure import CONSOLE, Broken, Line, Skipped, workplace
+
+from sweeps.runs import at_once, broken, choice, journal, on_ray, place, place_of_data, sweeping
 
 TRIALS = 4
 PATIENCE = 400.0  # seconds until all trials have validated
@@ -29,13 +30,13 @@ def new_line() -> Line:
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     if sys.platform != "linux":
         raise Skipped(f"{sys.platform} has no /proc/PID/smaps; Linux has")
-    data = prepared("cnn")
+    data, small = place_of_data("cnn", "images", quick=quick)
     files = sorted([*data.glob("*_train.npy"), *data.glob("*_val.npy")])
     every = 1_000 if quick else 10_000
     words = [
         "experiment=cnn", "budget='1_000_000 samples'", f"validate_every='{every} samples'", "tracking=none",
         "trainer.progress=false", "trainer.accelerator=cpu", "hydra/sweeper/scheduler=fifo", *at_once(TRIALS),
-        choice("optimizer.lr", [0.05, 0.1, 0.2, 0.4]),
+        choice("optimizer.lr", [0.05, 0.1, 0.2, 0.4]), *small, *(["net.width=8"] if quick else []),
     ]  # fmt: skip
     with workplace() as folder:
         for i in range(repetitions):
@@ -70,7 +71,7 @@ def trials(driver: int, folder: Path) -> list[int]:
     below = psutil.Process(driver).children(recursive=True)
     found = [one.pid for one in below if logs & {file.path for file in one.open_files()}]
     if len(found) != TRIALS:
-        raise Skipped(f"{len(found)} processes of trials were found, not {TRIALS}")
+        raise Broken(f"{len(found)} processes of trials were found, not {TRIALS}")
     return found
 
 

@@ -7,12 +7,13 @@ import random
 import statistics
 
 from measure import Line, alternate, workplace
-from sweep_runs import EXPERIMENT, choice, commands, on_ray, place, prepared, runs, swept, tiny
+
+from sweeps.runs import choice, commands, on_ray, place, place_of_data, runs, swept, tiny
 
 Grid = dict[str, list[float]]
 RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3]
 GRID: Grid = {"optimizer.lr": RATES, "net.width": [8, 16], "net.dropout": [0.0, 0.3]}
-SMALL_GRID: Grid = {"optimizer.lr": [1e-4, 1e-2], "net.width": [8, 16]}
+SMALL_GRID: Grid = {"optimizer.lr": [1e-3, 1e-2], "net.width": [8]}
 NEAR = 0.01  # of the best: as good as it
 ASHA = ["hydra/sweeper/scheduler=asha", "hydra/sweeper/search=grid"]
 NOTE = (
@@ -30,8 +31,8 @@ def new_line() -> Line:
 
 
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
-    data = prepared(EXPERIMENT)
-    grid, epochs = (SMALL_GRID, 4) if quick else (GRID, 10)
+    data, small = place_of_data(quick=quick)
+    grid, epochs = (SMALL_GRID, 2) if quick else (GRID, 10)
     bests: list[float] = []
     sweeps: list[list[tuple[float, float]]] = []  # of each seed: when a trial had run to its end, what it reached
     with workplace() as folder:
@@ -40,7 +41,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
         def asha() -> float:
             seed = next(ours)
             here = place(folder / f"asha-{seed}", data)
-            taken, seen = swept([*on_ray(here), *ASHA, *words(grid, epochs=epochs, seed=seed)], here)
+            taken, seen = swept([*on_ray(here), *ASHA, *words(grid, *small, epochs=epochs, seed=seed)], here)
             over = [(at, event) for at, event in seen if event["event"] == "end" and event["status"] == "finished"]
             sweeps.append([(at, event["result"]) for at, event in over if event["result"] is not None])
             return taken
@@ -48,7 +49,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
         def basic() -> float:
             seed = next(theirs)
             here = place(folder / f"basic-{seed}", data)
-            taken, _ = swept(words(grid, epochs=epochs, seed=seed), here)
+            taken, _ = swept(words(grid, *small, epochs=epochs, seed=seed), here)
             bests.append(max(facts["metrics"][facts["monitor"]] for _, facts in runs(here)))
             return taken
 
@@ -66,7 +67,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     missed = sum(not facts["found"] for facts in line.more["seeds"])
     count = len(list(itertools.product(*grid.values())))
     line.note = NOTE.format(count=count, epochs=epochs, missed=f": {missed} of {repetitions}" if missed else "")
-    line.command = commands(ASHA, words(grid, epochs=epochs, seed=0))
+    line.command = commands(ASHA, words(grid, *small, epochs=epochs, seed=0))
 
 
 def found(ended: list[tuple[float, float]], *, best: float) -> float | None:
@@ -74,9 +75,9 @@ def found(ended: list[tuple[float, float]], *, best: float) -> float | None:
     return min((at for at, reached in ended if reached >= best * (1 - NEAR)), default=None)
 
 
-def words(grid: Grid, *, epochs: int, seed: int) -> list[str]:
+def words(grid: Grid, *more: str, epochs: int, seed: int) -> list[str]:
     """The command line of a seed's sweep, on either side: the same points in the same order."""
     draw = random.Random(seed)
     order = [choice(key, draw.sample(grid[key], len(grid[key]))) for key in draw.sample(list(grid), len(grid))]
     sized = "match.parameters=null"  # the experiment's own match would set the width that is swept
-    return [*tiny(epochs=epochs, every=1), "tracking=none", f"seed={seed}", sized, *order]
+    return [*tiny(epochs=epochs, every=1), *more, "tracking=none", f"seed={seed}", sized, *order]

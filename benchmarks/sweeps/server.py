@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from measure import CONSOLE, Line, Skipped, workplace
-from sweep_runs import EXPERIMENT, at_once, choice, journal, on_ray, place, prepared, swept, tiny
+from measure import CONSOLE, Broken, Line, workplace
+
+from sweeps.runs import at_once, choice, journal, on_ray, place, place_of_data, swept, tiny
 
 PATIENCE = 120.0  # seconds for the server to answer
 LOCKED = "database is locked"
@@ -37,10 +38,10 @@ def new_line() -> Line:
 
 
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
-    data = prepared(EXPERIMENT)
+    data, small = place_of_data(quick=quick)
     trials, epochs = (4, 2) if quick else (16, 5)
     rates = [round(0.001 * (i + 1), 3) for i in range(trials)]
-    words = [*tiny(epochs=epochs), *at_once(trials), choice("optimizer.lr", rates)]
+    words = [*tiny(epochs=epochs), *small, *at_once(trials), choice("optimizer.lr", rates)]
     said: list[str] = []
     together: list[int] = []
     with workplace() as folder:
@@ -96,7 +97,7 @@ def wait(process: subprocess.Popen[bytes], port: int, *, log: Path) -> None:
             return
         except OSError:
             time.sleep(0.5)
-    raise Skipped(f"mlflow server does not answer: {log.read_text(errors='replace').strip()[-300:]}")
+    raise Broken(f"mlflow server does not answer: {log.read_text(errors='replace').strip()[-300:]}")
 
 
 def missing(folder: Path, uri: str, *, trials: int) -> list[str]:

@@ -6,18 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from measure import Skipped
+from measure import Broken
+from stand_in import prepared, small_data
 from startup import TRAIN
 
 from quartet_app.config.composing import compose
-from quartet_app.data.prepared import ensure
 
 PATIENCE = 60.0  # seconds for a sweep to end when it is told to
 EVERY = 0.1  # seconds between two looks at the journal
@@ -28,9 +27,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepared(experiment: str) -> Path:
-    """The experiment's data, prepared if need be. Raises QuartetError where it cannot be had."""
-    return ensure(compose([f"experiment={experiment}"])["data"]).resolve()
+def place_of_data(experiment: str = EXPERIMENT, kind: str = "series", *, quick: bool) -> tuple[Path, list[str]]:
+    """Return the folder of the experiment's prepared data and the overrides that ask for them: made-up ones if quick.
+
+    Raises Skipped where they cannot be had.
+    """
+    changes = small_data(kind) if quick else []
+    return prepared(compose([f"experiment={experiment}", *changes])), changes
 
 
 def place(folder: Path, data: Path) -> Path:
@@ -65,7 +68,7 @@ def at_once(count: int) -> list[str]:
 def sweeping(words: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`quartet train --multirun` under way in `folder`; ended with the block where it still runs."""
     with (folder / "output").open("wb") as output:
-        command = [sys.executable, str(TRAIN), "--multirun", *words]
+        command = [*TRAIN, "--multirun", *words]
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
     try:
         yield process
@@ -103,10 +106,10 @@ def journal(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
-def broken(words: list[str], folder: Path, code: int | None) -> Skipped:
+def broken(words: list[str], folder: Path, code: int | None) -> Broken:
     """What to raise for a sweep that ended with `code`."""
     said = (folder / "output").read_text(errors="replace").strip()
-    return Skipped(f"quartet train --multirun {' '.join(words)} ended with {code}: {said[-300:]}")
+    return Broken(f"quartet train --multirun {' '.join(words)} ended with {code}: {said[-300:]}")
 
 
 def runs(folder: Path) -> list[tuple[float, dict[str, Any]]]:
