@@ -15,8 +15,8 @@ from quartet.methods import Adversarial, Supervised
 from quartet.methods.average import Average
 from quartet.tasks.adversarial import discriminator_loss, generator_loss
 from quartet.types import QuartetError
-from quartet_app.run import worker
 from quartet_app.run.build import build_data, build_method
+from quartet_app.run.workers import worker
 
 Step = Callable[[dict[str, Any], int], None]
 

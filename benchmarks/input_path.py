@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from quartet.nets.stem import Normalise
-from quartet_app.run import worker
 from quartet_app.run.build import build_data
+from quartet_app.run.workers import worker
 
 TARGET = 20.0
 BATCH = 128

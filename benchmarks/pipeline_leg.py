@@ -1,4 +1,4 @@
-"""Training through the pipeline as `quartet_app.run.worker` sets it up, in this process, with a stopwatch inside.
+"""Train through the pipeline as a worker (`run/workers/worker.py`) does, in this process, with a stopwatch inside.
 
 All cores are used unless OMP_NUM_THREADS says otherwise.
 """
@@ -21,9 +21,9 @@ from stand_in import prepared
 from quartet.methods.method import Method
 from quartet.methods.reporting import Reporting
 from quartet_app.config.composing import compose
-from quartet_app.run import worker
 from quartet_app.run.build import build_data, build_method
-from quartet_app.run.trainer import build_trainer
+from quartet_app.run.workers import worker
+from quartet_app.run.workers.trainer import build_trainer
 
 
 @dataclass(frozen=True)

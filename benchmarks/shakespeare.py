@@ -16,8 +16,8 @@ from pipeline_leg import TrainSegment, Watch, fit, leg
 from stand_in import small_data
 
 from quartet.types import QuartetError
-from quartet_app.run import worker
 from quartet_app.run.build import build_data, build_task
+from quartet_app.run.workers import worker
 
 TARGET = 2.0
 LOSS = 1.8857  # nats: what nanoGPT's recipe for a CPU ends with

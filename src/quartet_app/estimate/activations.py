@@ -96,7 +96,23 @@ def _autocast(precision: str) -> Any:
 
 
 def _peak(method: Method, run: Callable[[], Any]) -> float:
-    """The most bytes of tensors that `run` makes and that live at once."""
+    """Return the most bytes of tensors that `run` makes and that live at once."""
+    import torch
+
+    for parameter in method.model.parameters():  # gradients are fixed: they are there before
+        parameter.grad = torch.zeros_like(parameter)
+    peak = _counter()
+    for tensor in (*method.parameters(), *method.buffers()):
+        for one in (tensor, tensor.grad):
+            if one is not None:
+                peak.known[one.untyped_storage()] = True
+    with peak:
+        run()
+    return float(peak.most)
+
+
+def _counter() -> Any:
+    """Return a dispatch mode that counts the bytes of the tensors made under it: `now`, and `most` at once."""
     import weakref
 
     import torch
@@ -126,13 +142,4 @@ def _peak(method: Method, run: Callable[[], Any]) -> float:
         def drop(self, size: int) -> None:
             self.now -= size
 
-    for parameter in method.model.parameters():  # gradients are fixed: they are there before
-        parameter.grad = torch.zeros_like(parameter)
-    peak = Peak()
-    for tensor in (*method.parameters(), *method.buffers()):
-        for one in (tensor, tensor.grad):
-            if one is not None:
-                peak.known[one.untyped_storage()] = True
-    with peak:
-        run()
-    return float(peak.most)
+    return Peak()

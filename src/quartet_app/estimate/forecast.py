@@ -69,7 +69,7 @@ def forecast(config: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool
     from hydra.errors import InstantiationException
 
     from quartet_app.config.errors import explain
-    from quartet_app.run.trainer import find_accelerator
+    from quartet_app.run.workers.trainer import find_accelerator
 
     place = names(config)
     row = Forecast(config["experiment"], net=place["net"], task=place["task"], data=place["data"])

@@ -37,35 +37,17 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
 
     Devices share the work; that they wait for each other is not in it. Compiling is left out: it takes longer.
     """
-    import pytorch_lightning as pl
-
     from quartet.methods.reporting import Reporting
     from quartet_app.run.build import build_data, build_method
-    from quartet_app.run.trainer import build_trainer
-    from quartet_app.run.worker import use_machine
-
-    class Stopwatch(pl.Callback):
-        """When each batch ended, and how many samples had been trained by then."""
-
-        def __init__(self) -> None:
-            self.trained: list[tuple[float, int]] = [(time.perf_counter(), 0)]
-            self.validated: list[float] = []
-
-        def on_train_batch_end(self, trainer: Any, method: Any, *_: Any) -> None:
-            self.trained.append((time.perf_counter(), method.clock.samples))
-
-        def on_validation_start(self, *_: Any) -> None:
-            self.validated.append(time.perf_counter())
-
-        def on_validation_batch_end(self, *_: Any) -> None:
-            self.validated.append(time.perf_counter())
+    from quartet_app.run.workers.trainer import build_trainer
+    from quartet_app.run.workers.worker import use_machine
 
     devices, share = config["trainer"]["devices"], together(config)
     small = one_of(config, seconds, shared=build_data(config, folder).kind.fixed)
     use_machine(small["trainer"])
     data = build_data(small, folder)
     method = build_method(small, data)
-    watch = Stopwatch()
+    watch = stopwatch()
     with tempfile.TemporaryDirectory() as scratch:
         reporting = Reporting(lambda *_: False, checkpoint=Path(scratch) / "last.ckpt")
         trainer = build_trainer(small, method, Path(scratch), None, reporting, ray=False)
@@ -80,6 +62,27 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
         validation=batch * data.batches("val").per_epoch / share,  # type: ignore[union-attr]
         words=f"{after - before:,} samples trained here in {ended - began:.1f} s" + at_best,
     )
+
+
+def stopwatch() -> Any:
+    """Return a callback that notes when each batch ended, and how many samples had been trained by then."""
+    import pytorch_lightning as pl
+
+    class Stopwatch(pl.Callback):
+        def __init__(self) -> None:
+            self.trained: list[tuple[float, int]] = [(time.perf_counter(), 0)]
+            self.validated: list[float] = []
+
+        def on_train_batch_end(self, trainer: Any, method: Any, *_: Any) -> None:
+            self.trained.append((time.perf_counter(), method.clock.samples))
+
+        def on_validation_start(self, *_: Any) -> None:
+            self.validated.append(time.perf_counter())
+
+        def on_validation_batch_end(self, *_: Any) -> None:
+            self.validated.append(time.perf_counter())
+
+    return Stopwatch()
 
 
 def one_of(config: Tree, seconds: float, *, shared: bool) -> Tree:
@@ -120,7 +123,7 @@ def together(config: Tree) -> int:
 def earlier(config: Tree, digest: str) -> tuple[float, str] | None:
     """Samples a second of the newest earlier run of the same net, task, method and data on as many devices of the
     same kind, each with as many threads, and where it is; None where there is none that was longer than a rehearsal."""
-    from quartet_app.run.worker import device_name
+    from quartet_app.run.workers.worker import device_name
 
     devices, trainer = config["trainer"]["devices"], config["trainer"]
     asked = (digest, devices, device_name(), threads(trainer["threads"], workers=devices))

@@ -77,7 +77,7 @@ def rebuild(role: roles.Role, described: dict[str, Any], weights: Path) -> Any:
     is none leads to."""
     from torch import nn
 
-    from quartet_app.run.checkpoints import load_weights
+    from quartet_app.run.workers.checkpoints import load_weights
 
     model = role.rebuild(net_of(described["net"]), described)
     if role.PART is not None:  # a run keeps the other nets too

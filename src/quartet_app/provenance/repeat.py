@@ -99,7 +99,7 @@ def repeat_config(run: RunRecord) -> Config:
     trained_on = run.facts.get("trained_on") or {}
     config["trainer"] |= {key: trained_on[key] for key in ("threads", "accelerator") if key in trained_on}
     if run.facts.get("sweep") or run.facts.get("stopped_early"):
-        config["launcher"] = {"_target_": "quartet_app.run.launch.Local"}
+        config["launcher"] = {"_target_": "quartet_app.run.workers.launch.Local"}
     return config
 
 

@@ -85,7 +85,7 @@ def load_model(folder: Path, config: dict[str, Any], task: Task, data: DataModul
     """The chosen weights of the run in `folder`, ready to predict."""
     import torch
 
-    from quartet_app.run.checkpoints import load_weights
+    from quartet_app.run.workers.checkpoints import load_weights
 
     torch.manual_seed(config["seed"])  # the untrained model that some metrics compare with is the one that was trained
     model = build_model(config, task, data)

@@ -127,13 +127,7 @@ def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> 
     if not widths:
         size(net)  # refuses, if it is not the width that is impossible
         raise QuartetError(f"{key}: given {target:g}, which no width of {name} comes near")
-    sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
-    found = min(sizes, key=lambda one: abs(log_error(*one) or 0.0))
-    if knob and abs(log_error(*found) or 0.0) > CLOSE:
-        usual = float(net[knob])
-        fines = [(width, fine) for width in widths for fine in refine(partial(log_error, width), usual)]
-        near = [one for one in fines if (far := log_error(*one)) is not None and abs(far) <= TOLERANCE]
-        found = min(near, key=lambda one: abs(log(one[1] / usual)), default=found)
+    found = closest(widths, log_error, usual=float(net[knob]) if knob else None)
     if abs(log_error(*found) or 0.0) > TOLERANCE:
         able = " or ".join(f"{exp(log_error(width) or 0.0) * target:.6g}" for width in widths)
         raise QuartetError(
@@ -142,6 +136,23 @@ def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> 
         )
     width, fine = found
     return {**net, "width": width, **({} if fine is None else {knob: fine})}
+
+
+def closest(
+    widths: list[int], log_error: Callable[..., float | None], *, usual: float | None
+) -> tuple[int, float | None]:
+    """Return the width, and the fine setting if it must change, that come closest to the target.
+
+    `usual`: the fine setting as the configuration has it, None for a net without one. It changes only where no width
+    by itself is closer than CLOSE, and then as little as a size within TOLERANCE needs.
+    """
+    sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
+    found = min(sizes, key=lambda size: abs(log_error(*size) or 0.0))
+    if usual is None or abs(log_error(*found) or 0.0) <= CLOSE:
+        return found
+    fines = [(width, fine) for width in widths for fine in refine(partial(log_error, width), usual)]
+    near = [size for size in fines if (error := log_error(*size)) is not None and abs(error) <= TOLERANCE]
+    return min(near, key=lambda size: abs(log(size[1] / usual)), default=found)
 
 
 def candidate_widths(log_error: Callable[[int], float | None]) -> list[int]:

@@ -169,7 +169,13 @@ def deciding_sources() -> list[Path]:
     """Return the files whose code decides a run's outcome, in the order of their paths."""
     library, own = REPOSITORY / "src" / "quartet", Path(__file__).parent
     rooms = (path for room in DECIDING for path in (library / room).rglob("*.py"))
-    files = (library / "budget.py", library / "types.py", own / "build.py", own / "trainer.py", own / "worker.py")
+    files = (
+        library / "budget.py",
+        library / "types.py",
+        own / "build.py",
+        own / "workers" / "trainer.py",
+        own / "workers" / "worker.py",
+    )
     return sorted([*rooms, *files])
 
 

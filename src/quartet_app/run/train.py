@@ -71,8 +71,8 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
     from quartet_app.config.options import tuning_trials
     from quartet_app.files import write_text
     from quartet_app.run.environment import environment
-    from quartet_app.run.launch import launch
     from quartet_app.run.run_folder import names
+    from quartet_app.run.workers.launch import launch
 
     launch(run, trial)
     result = json.loads((run.folder / "result.json").read_text())

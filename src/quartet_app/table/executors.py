@@ -68,7 +68,7 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[SubmitRun]:
     that needs more than any machine has.
     """
     from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, alive, offered, ray_running
-    from quartet_app.run.ray_train import as_quartet_error
+    from quartet_app.run.workers.ray_train import as_quartet_error
 
     with as_quartet_error(), ray_running(address=address, dashboard=False, key="--ray") as ray:
         machines = alive(ray)

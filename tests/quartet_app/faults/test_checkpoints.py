@@ -17,7 +17,7 @@ import pytest
 import torch
 from running import QUARTET, command, interrupted, only_run
 
-from quartet_app.run.checkpoint_files import BEFORE, BEST, LAST, newest_readable
+from quartet_app.run.workers.checkpoint_files import BEFORE, BEST, LAST, newest_readable
 
 Small = Callable[..., list[str]]
 

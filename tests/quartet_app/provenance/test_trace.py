@@ -218,7 +218,7 @@ def test_an_unfinished_run_has_a_lineage_but_no_repeat(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("quartet_app.run.launch.launch", interrupted)
+        patch.setattr("quartet_app.run.workers.launch.launch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(compose(small("cnn")))
     found = lineage(find_run("cnn-0"))

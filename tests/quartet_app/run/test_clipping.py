@@ -12,8 +12,8 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 from quartet_app.config.composing import compose
 from quartet_app.data.prepared import ensure
-from quartet_app.run import trainer as run_trainer
 from quartet_app.run.build import build_data, build_method
+from quartet_app.run.workers import trainer as run_trainer
 
 
 @pytest.mark.parametrize("fused", ["true", "false"])

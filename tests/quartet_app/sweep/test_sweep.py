@@ -428,7 +428,7 @@ def test_the_error_of_a_worker_comes_before_the_disconnects_it_causes() -> None:
     from types import SimpleNamespace as Namespace
 
     from quartet.types import QuartetError
-    from quartet_app.run.ray_train import worker_error
+    from quartet_app.run.workers.ray_train import worker_error
 
     hung_up = RuntimeError("[gloo] Connection closed by peer")
     assert str(worker_error(Namespace(worker_failures={0: hung_up, 1: ValueError("no")}))) == "a worker failed: no"
@@ -444,9 +444,9 @@ def test_a_warning_appears_while_no_machine_has_room_for_the_workers(
     from types import SimpleNamespace as Namespace
 
     from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest
-    from quartet_app.run.ray_train import warn_when_resources_short
+    from quartet_app.run.workers.ray_train import warn_when_resources_short
 
-    monkeypatch.setattr("quartet_app.run.ray_train.SECONDS_BETWEEN_CHECKS", 0.01)
+    monkeypatch.setattr("quartet_app.run.workers.ray_train.SECONDS_BETWEEN_CHECKS", 0.01)
     machines = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in (4.0, 1.0)]
     ray = Namespace(nodes=lambda: machines)
     with warn_when_resources_short(ray, ResourceRequest(cpus=0, gpus=0, workers=2, worker_cpus=2, worker_gpus=0)):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_plugins.quartet_ray_sweeper._report import connected, report
 from quartet.types import QuartetError
-from quartet_app.run.ray_reports import OnReport, ReportClient, report_actor
+from quartet_app.run.workers.ray_reports import OnReport, ReportClient, report_actor
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
@@ -200,7 +200,7 @@ def is_peer_disconnect(error: Exception) -> bool:
 def train_loop(settings: dict[str, Any]) -> None:
     """Fit in a worker; Ray Train calls this in each of them."""
     os.chdir(settings["cwd"])
-    from quartet_app.run.worker import fit
+    from quartet_app.run.workers.worker import fit
 
     start = settings["start"] and Path(settings["start"])
     with connected(ReportClient(settings["actor"]), None):

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from quartet.types import QuartetError
-from quartet_app.run.checkpoints import load_checkpoint
+from quartet_app.run.workers.checkpoints import load_checkpoint
 
 LAST, BEFORE, BEST = "last.ckpt", "last.before.ckpt", "best.ckpt"
 

@@ -30,7 +30,7 @@ def launch(run: Run, trial: Trial | None) -> None:
 
     start = trial.checkpoint if trial is not None else None
     if trial is not None and run.config["trainer"]["devices"] > 1:
-        from quartet_app.run.ray_train import fit_in_trial
+        from quartet_app.run.workers.ray_train import fit_in_trial
 
         fit_in_trial(run, trial)
     elif trial is not None:
@@ -45,7 +45,7 @@ def launch(run: Run, trial: Trial | None) -> None:
 
 def fit_here(run: Run, *, start: Path | None = None) -> None:
     """Fit `run` in this process, from the checkpoint `start` if one is named."""
-    from quartet_app.run.worker import fit
+    from quartet_app.run.workers.worker import fit
 
     fit(run.folder, run.data, run.config_hash, start=start)
 
@@ -72,6 +72,6 @@ class Local:
         if devices == 1:
             fit_here(run)
         else:
-            from quartet_app.run.local_workers import fit_locally
+            from quartet_app.run.workers.local_workers import fit_locally
 
             fit_locally(run, devices=devices)

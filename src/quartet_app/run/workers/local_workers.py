@@ -46,7 +46,7 @@ def fit_locally(run: Run, *, devices: int) -> None:
 
 def start(run: Run, rank: int, devices: int, store: Path) -> subprocess.Popen[bytes]:
     """Start one worker, in a process group of its own, so that a terminal's Ctrl-C reaches the driver alone."""
-    command = [sys.executable, "-u", "-m", "quartet_app.run.worker", str(run.folder), str(run.data), run.config_hash]
+    worker = ("-m", "quartet_app.run.workers.worker", str(run.folder), str(run.data), run.config_hash)
     place: dict[str, object] = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -61,7 +61,7 @@ def start(run: Run, rank: int, devices: int, store: Path) -> subprocess.Popen[by
     loopback = next((name for name in LOOPBACK if name in names), None)
     if loopback is not None:
         env = {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback, **env}
-    return subprocess.Popen(command, env=env, process_group=0)
+    return subprocess.Popen([sys.executable, "-u", *worker], env=env, process_group=0)
 
 
 def wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -1,6 +1,6 @@
 """Train in one worker of a run. It reads the resolved config from the run's folder and never composes.
 
-    python -m quartet_app.run.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
+    python -m quartet_app.run.workers.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
 For one device, the driver calls `fit` in its own process; for several, it starts processes, or Ray Train does.
 """
@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.types import QuartetError
 from quartet_app.config import resolved
-from quartet_app.config.resolved import load_config
+from quartet_app.config.resolved import Config, load_config
 from quartet_app.run.build import build_data, build_method, describe_model
-from quartet_app.run.checkpoints import load_checkpoint
 from quartet_app.run.environment import threads, trained_on
-from quartet_app.run.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
-from quartet_app.run.trainer import build_trainer, find_accelerator
+from quartet_app.run.workers.checkpoints import load_checkpoint
+from quartet_app.run.workers.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
+from quartet_app.run.workers.trainer import build_trainer, find_accelerator
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # option numbers from glibc's malloc.h
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
     from quartet.methods.method import Method
     from quartet.tracking import Metrics
 
@@ -44,12 +46,9 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     """
     from hydra_plugins.quartet_ray_sweeper import report
     from quartet.methods.reporting import Reporting
-    from quartet_app.run.checkpoint_files import LAST, newest_readable
+    from quartet_app.run.workers.checkpoint_files import LAST, newest_readable
 
-    config = load_config(folder / "config.yaml")
-    actual_hash = resolved.config_hash(config)
-    if actual_hash != config_hash:
-        raise QuartetError(f"{folder}/config.yaml has hash {actual_hash[:12]}, the driver composed {config_hash[:12]}")
+    config = load_agreed_config(folder, config_hash)
     use_machine(config["trainer"])
     join_workers(gpu=find_accelerator({**config["trainer"], **({"devices": 1} if ray else {})}) == "gpu")
     rank = int(os.environ.get("RANK", "0"))
@@ -70,18 +69,28 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
         if metrics is not None:
             metrics.close()
     if rank == 0:
-        facts = {
-            "devices": trainer.world_size,
-            "stopped_early": reporting.stopped,
-            "trained_on": trained_on(
-                accelerator="cpu" if trainer.strategy.root_device.type == "cpu" else "gpu",
-                devices=trainer.world_size,
-                precision=str(trainer.precision),
-            ),
-        }
-        write_results(folder, method, facts)
+        write_results(folder, method, {"stopped_early": reporting.stopped, **hardware(trainer)})
         described = describe_model(config, method.task, data)
         (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_agreed_config(folder: Path, config_hash: str) -> Config:
+    """Read the configuration in `folder`; QuartetError where its hash is not the driver's `config_hash`."""
+    config = load_config(folder / "config.yaml")
+    actual_hash = resolved.config_hash(config)
+    if actual_hash != config_hash:
+        raise QuartetError(f"{folder}/config.yaml has hash {actual_hash[:12]}, the driver composed {config_hash[:12]}")
+    return config
+
+
+def hardware(trainer: pl.Trainer) -> dict[str, Any]:
+    """Return the number of devices that the trainer used, and what they are."""
+    accelerator = "cpu" if trainer.strategy.root_device.type == "cpu" else "gpu"
+    devices, precision = trainer.world_size, str(trainer.precision)
+    return {
+        "devices": devices,
+        "trained_on": trained_on(accelerator=accelerator, devices=devices, precision=precision),
+    }
 
 
 def restore_finished(last: Path, method: Method) -> bool:
@@ -140,7 +149,7 @@ def write_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
     """Write the best checkpoint's weights, result.json with the facts in `more`, and the curves as CSV."""
     from safetensors.torch import save_model
 
-    from quartet_app.run.checkpoint_files import load_best
+    from quartet_app.run.workers.checkpoint_files import load_best
 
     checkpoint = load_best(folder / "checkpoints")
     prefix = "model." if method.average is None else "average."
