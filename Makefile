@@ -18,30 +18,30 @@ help: ## list the targets
 
 install: .venv/installed ## make .venv and install into it
 
-run: install ## prepare the data, train and evaluate the four architectures, write reports/index.html
+run: install ## prepare the data, train, evaluate and compare the four architectures; writes reports/index.html
 	@dvc repro
 	@quartet compare --show
 
-grid: install ## train every net on every data set, all of one size, three seeds; writes grid/reports/index.html
+grid: install ## train every net on every data set, all of the same size, with three seeds; writes grid/reports/index.html
 	@quartet grid grid
 
-test: install ## the tests, without the slow ones and those that fetch data
+test: install ## run the tests, without the slow ones and those that fetch data
 	@python -m pytest
 
-test-slow: install ## all tests, with real data
+test-slow: install ## run all tests, with real data
 	@python -m pytest -m 'not floors'
 
-floors: install ## what the four headline experiments must reach, trained with three seeds (hours)
+floors: install ## train the four main experiments with three seeds and check the metrics that they must reach (hours)
 	@python -m pytest -s -m floors tests/test_floors.py
 
-lint: install ## ruff and mypy
+lint: install ## run ruff and mypy
 	@ruff check . && ruff format --check . && mypy
 
-bench: install ## measure the claims of speed, side by side; writes reports/bench.json
+bench: install ## measure the documented speeds; writes reports/bench.json
 	@python benchmarks/bench.py
 
-ui: install ## the MLflow pages at http://127.0.0.1:5000
+ui: install ## serve the MLflow pages at http://127.0.0.1:5000
 	@quartet ui
 
-clean: ## remove what was made, here and in grid: build, data, results, reports and runs (not .venv, not mlflow.db, not DVC's cache)
+clean: ## delete build, data, results, reports and runs, here and in grid (not .venv, mlflow.db or DVC's cache)
 	@rm -rf $(foreach table,. grid,$(addprefix $(table)/,build data results reports runs))

@@ -11,12 +11,12 @@ from pipeline_leg import TrainSegment
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from quartet.methods import Adversarial
+from quartet.methods import Adversarial, Supervised
 from quartet.methods.average import Average
 from quartet.tasks.adversarial import discriminator_loss, generator_loss
 from quartet.types import QuartetError
-from quartet_app.run import worker
 from quartet_app.run.build import build_data, build_method
+from quartet_app.run.workers import worker
 
 Step = Callable[[dict[str, Any], int], None]
 
@@ -28,7 +28,7 @@ class Loop:
         worker.use_machine(leg.tree["trainer"])
         self.data = build_data(leg.tree, leg.data)
         method = build_method(leg.tree, self.data)
-        self.step = adversarial(method) if isinstance(method, Adversarial) else supervised(method)
+        self.step = STEPS[type(method)](method)
         self.batches = iter(self.data.batches("train", seed=leg.tree["seed"]))
         self.steps, self.samples, self.seconds = 0, 0, 0.0
 
@@ -108,3 +108,6 @@ def update(
         torch.nn.utils.clip_grad_norm_(list(parameters), grad_clip_norm)
     optimizer.step()
     optimizer.zero_grad()
+
+
+STEPS: dict[type, Callable[[Any], Step]] = {Adversarial: adversarial, Supervised: supervised}

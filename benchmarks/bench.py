@@ -3,7 +3,8 @@
 python benchmarks/bench.py                                  everything, with all cores
 python benchmarks/bench.py --only input,startup --quick     parts, and only whether they work
 
-Code 0 even where a target is missed: the table says so.
+Ends with code 0 even where a target is missed: the table says so. Ends with 1 where a part is broken, and names it.
+--quick takes made-up data, in a folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import os
 import platform
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
+from contextlib import chdir, nullcontext
 from pathlib import Path
 from typing import Any
 
-from measure import CONSOLE, Line, Skipped, describe
+from measure import CONSOLE, Line, describe, workplace
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,7 @@ PARTS = {"startup": 5, "input": 5, "overhead": 3, "processes": 5, "shakespeare":
 MODULES = {"input": "input_path"}
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.py", description="Measure the claims of speed, side by side.")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts, separated by commas: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="whether all works: the numbers mean little")
@@ -44,15 +45,27 @@ def main(arguments: list[str]) -> None:
     if chosen.repetitions is not None and chosen.repetitions < 1:
         parser.error(f"--repetitions {chosen.repetitions}: 1 or more")
     warnings.filterwarnings("ignore")
+    out = chosen.out.resolve()
+    with workplace() as folder, chdir(folder) if chosen.quick else nullcontext():
+        lines = run_parts([part for part in PARTS if part in wanted], chosen, out=out)
+    show(lines)
+    print(f"\n{out}")
+    broken = list(dict.fromkeys(line.part for line in lines if line.broken))
+    if broken:
+        print(f"broken: {', '.join(broken)}; the notes say how", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def run_parts(parts: list[str], chosen: argparse.Namespace, *, out: Path) -> list[Line]:
+    """Run the parts in order; `out` holds the lines so far after each."""
     began = time.time()
     lines: list[Line] = []
-    for part in (part for part in PARTS if part in wanted):
+    for part in parts:
         repetitions = chosen.repetitions or (1 if chosen.quick else PARTS[part])
         for line in run(part, repetitions=repetitions, quick=chosen.quick):
             lines.append(line)
-            write(chosen.out, lines, quick=chosen.quick, seconds=time.time() - began)
-    show(lines)
-    print(f"\n{chosen.out.resolve()}")
+            write(out, lines, quick=chosen.quick, seconds=time.time() - began)
+    return lines
 
 
 def run(part: str, *, repetitions: int, quick: bool) -> Iterator[Line]:
@@ -61,11 +74,10 @@ def run(part: str, *, repetitions: int, quick: bool) -> Iterator[Line]:
     try:
         module = importlib.import_module(MODULES.get(part, part))
         yield from module.measure(repetitions=repetitions, quick=quick)
-    except Skipped as reason:
-        yield Line(part=part, name="", what="", note=f"skipped: {reason}")
     except Exception as error:
-        traceback.print_exc()
-        yield Line(part=part, name="", what="", note=f"broken: {type(error).__name__}: {error}")
+        line = Line(part=part, name="", what="")
+        line.explain(error)
+        yield line
 
 
 def write(path: Path, lines: list[Line], *, quick: bool, seconds: float) -> None:
@@ -115,4 +127,4 @@ def shown(samples: list[float], unit: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -11,8 +11,6 @@ import torch
 from measure import CONSOLE, Line, alternate, workplace
 from pipeline_leg import TrainSegment, Watch, fit, leg
 
-from quartet.types import QuartetError
-
 FAMILIES = ("cnn", "rnn", "transformer", "gan")
 SIDE = 8192  # of the matrices by whose product the peak is measured
 NOTE = (
@@ -37,8 +35,8 @@ def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
                 runs = Runs(full, folder, warm=warm)
                 (line.ours,) = alternate(runs, repetitions=repetitions, title="samples/s")
             fill(line, runs, note=NOTE.format(steps=steps, warm=warm, peak=max(runs.peaks) / 1e12, side=SIDE))
-        except QuartetError as error:
-            line.note = f"skipped: {error}"
+        except Exception as error:
+            line.explain(error)
         yield line
 
 
@@ -59,7 +57,7 @@ class Runs:
         watch = Watch(warm=self.warm)
         method = fit(self.leg, place, watch, validation_batches=2)
         self.memory.append(torch.cuda.max_memory_allocated() / 2**30)
-        self.flops = method.flops_per_sample
+        self.flops = method.clock.flops_per_sample
         return watch.rate(method)
 
 

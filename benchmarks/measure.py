@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,18 +25,24 @@ class Skipped(Exception):
     """A measurement that cannot be made here; says why and what would do."""
 
 
+class Broken(Exception):
+    """A measurement that should work here and does not: the benchmark or what it measures is at fault."""
+
+
 @dataclass(kw_only=True)
 class Line:
     """One line of the report.
 
     `value` is the median of `ours` divided by that of `theirs` (or as `what` says), of `unit`. `target` is met at or
-    `above` it, or at or below. `note` says what is timed, `command` what runs. Without a value, the note says why.
+    `above` it, or at or below. `note` says what is timed, `command` what runs. Without a value, the note says why, and
+    `broken` whether that is a fault.
     """
 
     part: str
     name: str
     what: str
     value: float | None = None
+    broken: bool = False
     unit: str = "×"
     target: float | None = None
     above: bool = True
@@ -51,6 +58,16 @@ class Line:
         if self.value is None or self.target is None:
             return None
         return self.value >= self.target if self.above else self.value <= self.target
+
+    def explain(self, error: Exception) -> None:
+        """Note why there is no value: skipped for a reason, or broken. Prints the traceback of what is broken."""
+        self.value = None
+        self.broken = not isinstance(error, Skipped)
+        if self.broken:
+            traceback.print_exception(error)
+            self.note = f"broken: {type(error).__name__}: {error}"
+        else:
+            self.note = f"skipped: {error}"
 
     def record(self) -> dict[str, Any]:
         """The line for the JSON file, with medians and spread of both sides."""

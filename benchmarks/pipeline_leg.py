@@ -1,4 +1,4 @@
-"""Training through the pipeline as `quartet_app.run.worker` sets it up, in this process, with a stopwatch inside.
+"""Train through the pipeline as a worker (`run/workers/worker.py`) does, in this process, with a stopwatch inside.
 
 All cores are used unless OMP_NUM_THREADS says otherwise.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from measure import Stopwatch
+from stand_in import prepared
 
 from quartet.methods.method import Method
+from quartet.methods.reporting import Reporting
 from quartet_app.config.composing import compose
-from quartet_app.data.prepared import ensure
-from quartet_app.run import worker
 from quartet_app.run.build import build_data, build_method
+from quartet_app.run.workers import worker
+from quartet_app.run.workers.trainer import build_trainer
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def leg(experiment: str, *overrides: str, folder: Path) -> TrainSegment:
     threads = os.environ.get("OMP_NUM_THREADS", "null")
     own = ["trainer.progress=false", f"trainer.threads={threads}", f"tracking.uri=sqlite:///{folder}/mlflow.db"]
     tree = compose([f"experiment={experiment}", *own, *overrides])
-    return TrainSegment(tree, ensure(tree["data"]).resolve())
+    return TrainSegment(tree, prepared(tree))
 
 
 class Watch(pl.Callback):
@@ -52,12 +55,12 @@ class Watch(pl.Callback):
         self.before = 0
 
     def on_train_batch_start(self, trainer: pl.Trainer, method: Method, *_: Any) -> None:  # type: ignore[override]
-        if method.steps == self.warm:
-            self.before = method.samples
+        if method.clock.steps == self.warm:
+            self.before = method.clock.samples
             self.watch.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
-        if method.steps > self.warm and not self.watch.running:
+        if method.clock.steps > self.warm and not self.watch.running:
             self.watch.start()
 
     def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
@@ -68,7 +71,7 @@ class Watch(pl.Callback):
         value = method.history["val"][-1][method.task.MONITOR]
         if self.target is not None and value <= self.target:
             trainer.should_stop = True
-        if method.steps > self.warm:
+        if method.clock.steps > self.warm:
             self.watch.start()
 
     def on_train_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
@@ -76,7 +79,7 @@ class Watch(pl.Callback):
 
     def rate(self, method: Method) -> float:
         """Samples per second."""
-        return (method.samples - self.before) / self.watch.seconds
+        return (method.clock.samples - self.before) / self.watch.seconds
 
 
 def fit(leg: TrainSegment, folder: Path, watch: Watch, *, validation_batches: int | None = None) -> Method:
@@ -87,19 +90,20 @@ def fit(leg: TrainSegment, folder: Path, watch: Watch, *, validation_batches: in
     tracker = instantiate(tree["tracking"])
     run = tracker.start(name=tree["experiment"], params=tree, tags={})
     (folder / "state.json").write_text(json.dumps({"mlflow_run_id": run, "tracking_uri": tracker.uri}))
-    data = build_data(tree, leg.data)
-    method = build_method(tree, data)
-    data.clock = method
-    method.count_flops(next(iter(data.batches("train", seed=tree["seed"]))))
-    metrics = worker.attach(folder, tree)
-    trainer = worker.build_trainer(tree, method, folder, metrics)
-    if validation_batches is not None:
-        trainer.limit_val_batches = validation_batches
-    trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
-    try:
-        trainer.fit(method, datamodule=data)
+    status = "FAILED"
+    try:  # from here on: what sends to MLflow must end before the folder of its store is removed, whatever happens
+        data = build_data(tree, leg.data)
+        method = build_method(tree, data)
+        method.count_flops(data.typical_batch())
+        with closing(worker.attach(folder, tree)) as metrics:
+            reporting = Reporting(lambda values, checkpoint: False, checkpoint=folder / "checkpoints" / "last.ckpt")
+            trainer = build_trainer(tree, method, folder, metrics, reporting, ray=False)
+            if validation_batches is not None:
+                trainer.limit_val_batches = validation_batches
+            trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
+            trainer.fit(method, datamodule=data)
+        status = "FINISHED"
     finally:
-        metrics.close()
-        tracker.finish(run, "FINISHED")
+        tracker.finish(run, status)
         torch.use_deterministic_algorithms(False)  # Lightning leaves its setting on: the other side has its own
     return method

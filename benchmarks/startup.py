@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from measure import CONSOLE, Line, Skipped, alternate
+from measure import CONSOLE, Broken, Line, Skipped, alternate
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAIN = ROOT / "pipelines" / "train.py"
+TRAIN = (sys.executable, "-m", "quartet_app", "train")  # the command `quartet train`, by this Python
 DVC_TARGET, LIGHT_TARGET = 2.0, 1.5  # seconds
 LIGHT = {
     "--help": (["--help"], 0),
@@ -27,14 +27,19 @@ LIGHT = {
 def measure(*, repetitions: int, quick: bool) -> Iterator[Line]:
     yield nothing_to_do(repetitions=repetitions)
     for name, (arguments, code) in LIGHT.items():
-        command = [sys.executable, str(TRAIN), *arguments]
+        command = [*TRAIN, *arguments]
         line = Line(
             part="startup", name=name, what="wall", unit="s", target=LIGHT_TARGET, above=False, samples_unit="s"
         )
-        timed(command, code=code)()  # once for the file cache and .pyc files
-        (line.ours,) = alternate(
-            timed(command, code=code), repetitions=repetitions, title=f"seconds, {name}", show="{:.2f}"
-        )
+        try:
+            timed(command, code=code)()  # once for the file cache and .pyc files
+            (line.ours,) = alternate(
+                timed(command, code=code), repetitions=repetitions, title=f"seconds, {name}", show="{:.2f}"
+            )
+        except Exception as error:
+            line.explain(error)
+            yield line
+            continue
         line.value = statistics.median(line.ours)
         line.command = " ".join(["quartet", "train", *arguments])
         line.note = "from start to exit of the process"
@@ -72,7 +77,7 @@ def find_dvc() -> str:
 
 
 def timed(command: list[str], *, code: int = 0) -> Callable[[], float]:
-    """Seconds that a command takes; CONSOLE says so where it does not end with `code`."""
+    """Return a call that gives the seconds that a command takes; it raises Broken at another exit code than `code`."""
 
     def run() -> float:
         began = time.perf_counter()
@@ -80,7 +85,7 @@ def timed(command: list[str], *, code: int = 0) -> Callable[[], float]:
         taken = time.perf_counter() - began
         if done.returncode != code:
             CONSOLE.print(f"  {' '.join(command)} ended with {done.returncode}, not {code}:\n{done.stderr[-1000:]}")
-            raise Skipped(f"{' '.join(command[1:])} ended with {done.returncode}, not {code}")
+            raise Broken(f"{' '.join(command[1:])} ended with {done.returncode}, not {code}")
         return taken
 
     return run

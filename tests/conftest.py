@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
+AWAY = Path(tempfile.mkdtemp(prefix="quartet-tests-"))  # no folder above it has a conf/ of a person's own
+
+
+def copy_shipped_conf(folder: Path) -> Path:
+    """Copy the files of conf/ that git knows into `folder`; all of them where there is no git repository."""
+    listed = subprocess.run(["git", "ls-files", "-z", "conf"], cwd=ROOT, capture_output=True, text=True, check=False)
+    names = [name for name in listed.stdout.split("\0") if name]
+    files = [ROOT / name for name in names] or [path for path in (ROOT / "conf").rglob("*") if path.is_file()]
+    for path in (path for path in files if path.exists()):
+        copy = folder / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return folder / "conf"
+
+
+# Set before anything of ours is imported: options are listed while tests are collected.
+os.environ["QUARTET_SHIPPED_CONF"] = str(copy_shipped_conf(AWAY / "shipped"))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AWAY, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def away_from_the_checkout() -> Iterator[None]:
+    """Work in an empty folder: a test that names no folder must not write beside the code."""
+    before = Path.cwd()
+    (AWAY / "work").mkdir()
+    os.chdir(AWAY / "work")
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pydoc import locate
@@ -19,7 +22,10 @@ from typing import Any
 import pytest
 import yaml
 
+from quartet_app.config.project import CONF
+
 ROOT = Path(__file__).parents[1]
+Ask = Callable[[Any], tuple[int, Any]]  # what is sent to a server: its status and its answer
 QUARTET = (sys.executable, "-m", "quartet_app")  # the command `quartet`, by this Python
 
 
@@ -71,15 +77,65 @@ def mlflow_server(store: str, folder: Path) -> Iterator[tuple[subprocess.Popen[b
         process.wait(30)
 
 
+@contextmanager
+def model_server(uri: str, folder: Path) -> Iterator[Ask]:
+    """`mlflow models serve` of a model of the store in `folder`, as its own group of processes: what asks it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    arguments = ["models", "serve", "-m", uri, "--env-manager", "local"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *arguments, "--host", "127.0.0.1", "--port", str(port)],
+        cwd=folder, env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+    def ask(what: Any) -> tuple[int, Any]:
+        body = what if isinstance(what, str) else json.dumps(what)
+        request = urllib.request.Request(
+            f"{address}/invocations", data=body.encode(), headers={"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline
+            try:
+                urllib.request.urlopen(f"{address}/ping", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield ask
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
 def environment(project: Path) -> dict[str, str]:
-    """For a copy of the repository in `project`: its own sources, and this Python's programs."""
+    """For a copy of the repository in `project`: its own sources and conf/, and this Python's programs."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+    inherited = {key: value for key, value in os.environ.items() if project == ROOT or key != "QUARTET_SHIPPED_CONF"}
+    return {**inherited, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+
+
+def copy_repository(folder: Path) -> Path:
+    """Copy the code and the shipped conf/ into `folder`, without what a person has added to conf/."""
+    for place in (CONF, ROOT / "src", ROOT / "pipelines"):
+        shutil.copytree(place, folder / place.name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    return folder
 
 
 def recipe(family: str, **changes: Any) -> Any:
     """The net of conf/net/<family>.yaml, with what is asked to be different. Keys that it lacks are left out."""
-    fields = yaml.safe_load((ROOT / "conf" / "net" / f"{family}.yaml").read_text())
+    fields = yaml.safe_load((CONF / "net" / f"{family}.yaml").read_text())
     target = fields.pop("_target_")
     make = locate(target)
     if not callable(make):

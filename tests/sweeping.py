@@ -33,6 +33,7 @@ def tracked(here: Path) -> Any:
 
     client = MlflowClient(f"sqlite:///{here}/mlflow.db")
     experiment = client.get_experiment_by_name("quartet")
+    assert experiment is not None
     return client.search_runs([experiment.experiment_id])
 
 

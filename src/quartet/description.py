@@ -6,83 +6,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+from quartet import roles
 from quartet.renamed import upgraded
-from quartet.types import UNK, Classes, Pixels, QuartetError, Series, Tokens
+from quartet.types import QuartetError
 
-if TYPE_CHECKING:
-    import tokenizers
-
-Role = Literal["classify", "language", "translate", "generate"]
-ROLES = ("classify", "language", "translate", "generate")
 FILE = "model.json"
 
 
-def describe(
-    *,
-    role: Role,
-    inputs: Pixels | Series | Tokens | None,
-    outputs: Classes | Pixels | Tokens,
-    net: Mapping[str, Any] | None = None,
-    latent_dim: int | None = None,
-    tokenizer: Path | None = None,
-    example: Sequence[str] = ("The cat eats",),
-    params: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
+def describe(*, role: str, net: Mapping[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
     """The description of a model.
 
     Args:
-        inputs, outputs: the data's specs; a generator has no inputs.
+        role: its name, or the dotted path of a user's own.
         net: the recipe, as in conf/net/.
-        latent_dim: size of a generator's input.
-        tokenizer: the data's tokenizer.json, for "language" and "translate".
-        example: sentences to show how the model is used, for the same two.
-        params: how the task decodes, as the defaults of `predict` for the same two; else those of the script.
+        facts: what the role describes a model of its own by.
     """
-    described: dict[str, Any] = {"role": role, "net": dict(net or {})}
-    if role == "classify":
-        assert isinstance(inputs, Pixels | Series)
-        assert isinstance(outputs, Classes)
-        pixels = isinstance(inputs, Pixels)
-        described |= {"dtype": "uint8" if pixels else "float32", "shape": list(shape_of(inputs))}
-        described |= {"inputs": asdict(inputs), "classes": list(outputs.names)}
-    elif role == "generate":
-        assert isinstance(outputs, Pixels)
-        described |= {"latent_dim": latent_dim, "shape": list(shape_of(outputs)), "outputs": asdict(outputs)}
-    else:
-        assert isinstance(outputs, Tokens)
-        assert tokenizer is not None
-        engine = portable(json.loads(tokenizer.read_text(encoding="utf-8")))
-        described |= {"vocabulary": outputs.vocabulary, "context": outputs.context, "example": list(example)}
-        described |= {"params": dict(params or {}), "tokenizer": json.loads(engine.to_str())}
-    return described
-
-
-def shape_of(spec: Pixels | Series) -> tuple[int, ...]:
-    if isinstance(spec, Pixels):
-        return spec.height, spec.width, spec.channels
-    return spec.length, spec.channels
-
-
-def inputs_of(described: Mapping[str, Any]) -> Pixels | Series | Tokens:
-    """What goes into the model that is `described`; of a generator, what comes out."""
-    if "vocabulary" in described:
-        return Tokens(vocabulary=described["vocabulary"], context=described["context"])
-    spec = described.get("outputs") or described["inputs"]
-    if "length" in spec:
-        return Series(**spec)
-    return Pixels(**{**spec, "mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
+    return {"role": role, "net": dict(net or {}), **roles.find(role).describe(**facts)}
 
 
 def read(folder: Path) -> dict[str, Any]:
     """The description in a folder. Raises QuartetError where there is none."""
     try:
         described = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if described["role"] in ROLES:
+        if described["role"] in roles.SHIPPED or "." in described["role"]:
             if "noise" in described:  # its name before
                 described["latent_dim"] = described.pop("noise")
             return {**described, "net": upgraded(described.get("net") or {}, "net")}
@@ -93,22 +43,3 @@ def read(folder: Path) -> dict[str, Any]:
         f"{folder}: no model to predict with: {FILE}: {reason}\n"
         "Give the folder of a finished run; one that was trained before there was this file, train again"
     )
-
-
-def portable(data: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """The data's tokenizer (kind, tokens, merges, spaced) as one of the package `tokenizers`, which loads anywhere."""
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-
-    ids = {token: i for i, token in enumerate(data["tokens"])}
-    if data["kind"] == "character":
-        engine = Tokenizer(models.WordLevel(ids, unk_token=data["tokens"][UNK]))
-        engine.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-        engine.decoder = decoders.Fuse()
-        return engine
-    engine = Tokenizer(models.BPE(vocab=ids, merges=[(a, b) for a, b in data["merges"]]))
-    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    engine.decoder = decoders.ByteLevel()
-    if data["spaced"]:
-        engine.normalizer = normalizers.Prepend(" ")
-        engine.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
-    return engine

@@ -2,7 +2,7 @@
 
 Each role leaves in a folder its programs (`*.pt2`) and its description, `model.json`, for the script in
 `quartet.serving` that predicts with them. Batch and lengths are left open, however long the example was.
-Shapes: B batch, S and T lengths of source and target, V vocabulary, Z noise.
+Shapes: B batch, D width.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.utils import _pytree as pytree
 
-from quartet.description import FILE, inputs_of
-from quartet.types import UNK, QuartetError, Series, Tokens
+from quartet import roles
+from quartet.description import FILE
+from quartet.types import QuartetError
 
 # Batch and length of the traced example (a batch of one would be taken for a constant), and of two that check it.
 SIZES = ((3, 6), (1, 2), (2, 9))
@@ -35,103 +36,14 @@ def export(model: nn.Module, described: Mapping[str, Any], folder: Path) -> Path
     """
     model = copy.deepcopy(getattr(model, "_orig_mod", model)).cpu().float().eval().requires_grad_(False)
     folder.mkdir(parents=True, exist_ok=True)
-    made = programs(model, described["role"])
+    role = roles.find(described["role"])
+    made = role.programs(model)
     with torch.no_grad():
-        examples = [_examples(made, described, batch, length) for batch, length in SIZES]
+        examples = [role.examples(made, described, batch=batch, length=length) for batch, length in SIZES]
     for name, program in made.items():
         _save(program, [example[name] for example in examples], folder / f"{name}.pt2")
     (folder / FILE).write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
     return folder
-
-
-def programs(model: nn.Module, role: str) -> dict[str, nn.Module]:
-    """What predicting in a role calls, by the names that its script in `quartet.serving` knows."""
-    if role == "language":
-        return {"language": _Begin(model), "step": _Step(model)}
-    if role == "translate":
-        return {"encode": _Encode(model), "decode": _Decode(model), "step": _DecodeStep(model)}
-    return {role: model}
-
-
-def _examples(
-    made: Mapping[str, nn.Module], described: Mapping[str, Any], batch: int, length: int
-) -> dict[str, tuple[Any, ...]]:
-    """What each program is given."""
-    draw = torch.Generator().manual_seed(0)
-    if described["role"] == "generate":
-        return {"generate": (torch.randn(batch, described["latent_dim"], generator=draw),)}
-    inputs = inputs_of(described)
-    if described["role"] == "classify":
-        kind = torch.float32 if isinstance(inputs, Series) else torch.uint8
-        return {"classify": (torch.rand(batch, *described["shape"], generator=draw).mul(255).to(kind),)}
-    assert isinstance(inputs, Tokens)
-    given_BT, next_B1 = _tokens(inputs, batch, length), _tokens(inputs, batch, 1)
-    if described["role"] == "language":
-        return {"language": (given_BT,), "step": (next_B1, made["language"](given_BT)[1])}
-    memory = made["encode"](given_BT)
-    target_BT = _tokens(inputs, batch, max(1, length - 1))
-    return {
-        "encode": (given_BT,),
-        "decode": (target_BT, memory),
-        "step": (next_B1, memory, made["decode"](target_BT, memory)[1]),
-    }
-
-
-def _tokens(tokens: Tokens, batch: int, length: int) -> Tensor:
-    ids = torch.arange(batch * min(length, tokens.context)) * 7 % (tokens.vocabulary - UNK) + UNK
-    return ids.reshape(batch, -1)
-
-
-def _whole(tree: Any) -> Any:
-    """The same with no part a view: a program that is given views notes how they lay in their base."""
-    return pytree.tree_map(lambda part: part.clone(memory_format=torch.contiguous_format), tree)
-
-
-class _Program(nn.Module):
-    model: Any
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-
-class _Begin(_Program):
-    """tokens_BT → logits_BV of what comes next, and the state to go on from."""
-
-    def forward(self, tokens_BT: Tensor) -> tuple[Tensor, Any]:
-        logits_BTV, state = self.model(tokens_BT)
-        return logits_BTV[:, -1].clone(), _whole(state)
-
-
-class _Step(_Program):
-    """(token_B1, state) → the same after one more token."""
-
-    def forward(self, token_B1: Tensor, state: Any) -> tuple[Tensor, Any]:
-        logits_B1V, state = self.model(token_B1, state)
-        return logits_B1V[:, -1].clone(), _whole(state)
-
-
-class _Encode(_Program):
-    """source_BS → memory."""
-
-    def forward(self, source_BS: Tensor) -> Any:
-        return _whole(self.model.encode(source_BS))
-
-
-class _Decode(_Program):
-    """(target_BT, memory) → logits_BV of what comes next, and the state to go on from."""
-
-    def forward(self, target_BT: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        logits_BTV, state = self.model.decode(target_BT, memory)
-        return logits_BTV[:, -1].clone(), _whole(state)
-
-
-class _DecodeStep(_Program):
-    """(token_B1, memory, state) → the same after one more token."""
-
-    def forward(self, token_B1: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
-        logits_B1V, state = self.model.decode(token_B1, memory, state)
-        return logits_B1V[:, -1].clone(), _whole(state)
 
 
 def _save(module: nn.Module, examples: list[tuple[Any, ...]], path: Path) -> None:

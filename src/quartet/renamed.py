@@ -23,8 +23,8 @@ SECTIONS = {
     "task": {"noise": "latent_dim", "beam": "num_beams"},
     "task.judge.net": NET,
 }
-TARGETS = {"pipelines.launch.Local": "quartet_app.run.launch.Local",
-           "pipelines.ray_train.Cluster": "quartet_app.run.ray_train.Cluster"}  # fmt: skip
+TARGETS = {"pipelines.launch.Local": "quartet_app.run.workers.launch.Local",
+           "pipelines.ray_train.Cluster": "quartet_app.run.workers.ray_train.Cluster"}  # fmt: skip
 
 
 def new_name(key: str) -> str | None:

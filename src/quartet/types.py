@@ -6,7 +6,7 @@ Light on purpose: no torch, so that a listing or a configuration error costs not
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,19 +23,31 @@ class QuartetError(Exception):
 class Pixels:
     """Images of bytes, `(height, width, channels)`; `mean` and `std` (per channel, of bytes) normalise them."""
 
+    dtype: ClassVar[str] = "uint8"
     height: int
     width: int
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.height, self.width, self.channels
+
 
 @dataclass(frozen=True)
 class Series:
-    """Sequences of numbers, `(length, channels)`."""
+    """Sequences of numbers, `(length, channels)`; `mean` and `std` (per channel), if given, normalise them."""
 
+    dtype: ClassVar[str] = "float32"
     length: int
     channels: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.length, self.channels
 
 
 @dataclass(frozen=True)

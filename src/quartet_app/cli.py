@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from quartet.types import QuartetError
-from quartet_app.config.project import make_importable, project, store_folder, table_above
+from quartet_app.config.project import REPOSITORY, make_importable, project, store_folder, table_above
 from quartet_app.run.crash import Crash
 
 REFUSED, CRASHED, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
@@ -25,6 +25,10 @@ _typed_in: Path | None = None  # where the command was typed, if that is not the
 
 def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoReturn:
     """Run `function` on the command line's `arguments` and exit, refusals and crashes told apart."""
+    try:
+        refuse_another_clone()
+    except QuartetError as error:
+        _exit(str(error), REFUSED)
     make_importable()
     if store_folder().is_absolute():  # one store for all of a project's tables
         os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder()}/mlflow.db")
@@ -42,6 +46,16 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
         traceback.print_exception(crash.error)
         _exit("", CRASHED)
     sys.exit(0)
+
+
+def refuse_another_clone() -> None:
+    """Refuse to run one clone's code in another clone, whose own code would be left out in silence."""
+    here = project()
+    if here != REPOSITORY and (here / "src" / "quartet_app" / "__init__.py").exists():
+        raise QuartetError(
+            f"{here}: this clone's code is not what runs, but that of {REPOSITORY}\n"
+            f"install this one (make install), or put PYTHONPATH={here / 'src'} before the command"
+        )
 
 
 def enter_table() -> None:

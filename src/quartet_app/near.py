@@ -12,7 +12,7 @@ def did_you_mean(given: str, known: Iterable[str], *, prefix: str = "") -> str:
     """`did you mean X? (there are …)`, or the list alone when nothing is near."""
     names = [str(name) for name in known]
     near = difflib.get_close_matches(given, names, n=1)
-    listed = ", ".join(names[:MOST_LISTED]) or "nothing here"
+    listed = ", ".join(names[:MOST_LISTED]) or "none"
     if len(names) > MOST_LISTED:
         listed += f" and {len(names) - MOST_LISTED} more"
     return f"did you mean {prefix}{near[0]}? (there are {listed})" if near else f"there are {listed}"

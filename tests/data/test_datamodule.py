@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -22,7 +23,8 @@ def test_specs_say_what_the_batches_hold(open_data: Open) -> None:
     images, series, text, pairs = (open_data(kind) for kind in ("images", "series", "text", "pairs"))
     assert isinstance(images.inputs, Pixels)
     assert images.outputs == Classes(names=("class0", "class1", "class2"))
-    assert series.inputs == Series(length=12, channels=2)
+    assert isinstance(series.inputs, Series)
+    assert (series.inputs.length, series.inputs.channels, len(series.inputs.mean)) == (12, 2, 2)
     assert series.outputs == Classes(names=("0", "1", "2", "3"))
     assert text.inputs == text.outputs == Tokens(vocabulary=text.tokenizer.vocabulary, context=16)
     assert isinstance(pairs.inputs, Tokens)
@@ -72,10 +74,19 @@ class Counter:
 
     steps = 5
     samples = 80
+    agreed = False
 
-    def should_validate(self, *, samples: int, steps: int, batch: int) -> bool:
-        assert (samples, batch) == (16 * steps, 16)
-        return (steps - self.steps) % 3 == 0
+    def agree_on_seconds(self) -> None:
+        self.agreed = True
+
+    def spent_at(self, *, samples: int, steps: int) -> int:
+        assert samples == 16 * steps
+        return steps
+
+    def pauses(self, before: int, after: int) -> bool:
+        assert after == before + 1
+        assert self.agreed
+        return (after - self.steps) % 3 == 0
 
 
 # Lightning asks torch for what torch will rename.
@@ -137,9 +148,9 @@ def test_the_input_path_is_many_times_as_fast_as_single_items(prepared: dict[str
     whole = next(iter(DataModule(folder=prepared["images"], batch_size=45, evaluation_batch_size=1).batches("train")))
     usual = DataLoader(Items(whole["x"].repeat(20, 1, 1, 1), whole["y"].repeat(20)), batch_size=32, shuffle=True)
 
-    def rate(batches: object, count: int) -> float:
+    def rate(batches: Iterable[Any], count: int) -> float:
         begun = time.perf_counter()
-        taken = sum(1 for _ in islice(batches, count))  # type: ignore[call-overload]
+        taken = sum(1 for _ in islice(batches, count))
         return taken / (time.perf_counter() - begun)
 
     stream = data.batches("train")

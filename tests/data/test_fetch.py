@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from quartet.data.preparing.fetch import fetch, mirrors
-from quartet.data.preparing.places import Address, DebianPackage, Folder, PyPIPackage, open_deb
+from quartet.data.preparing.places import Address, DebianPackage, Folder, Place, PyPIPackage, open_deb
 from quartet.types import QuartetError
 
 CONTENT = b"what was asked for\n" * 1000
@@ -71,7 +71,12 @@ def test_a_file_is_fetched_unpacked_and_kept(server: str, path: str, target: Pat
 
 def test_the_next_place_serves_when_one_has_another_file(server: str, target: Path, tmp_path: Path) -> None:
     (tmp_path / "file.gz").write_bytes(gzip.compress(CONTENT))
-    places = [Address(f"{server}/other"), Address(f"{server}/short"), Address(f"{server}/none"), Folder(tmp_path)]
+    places: list[Place] = [
+        Address(f"{server}/other"),
+        Address(f"{server}/short"),
+        Address(f"{server}/none"),
+        Folder(tmp_path),
+    ]
     assert fetch(target, digests=[DIGEST], places=places).read_bytes() == CONTENT
 
 
@@ -112,7 +117,8 @@ def test_without_a_network_the_error_names_every_place(
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", f"{NOWHERE}/simple")
     monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get there
-    places = [Folder(tmp_path / "mirror"), Address(NOWHERE), DebianPackage("some-data"), PyPIPackage("some==1", DIGEST)]
+    package = PyPIPackage("some==1", DIGEST)
+    places: list[Place] = [Folder(tmp_path / "mirror"), Address(NOWHERE), DebianPackage("some-data"), package]
     with pytest.raises(QuartetError) as error:
         fetch(target, digests=[DIGEST], places=places)
     for words in (

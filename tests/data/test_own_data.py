@@ -179,25 +179,94 @@ def test_arrays_of_images_and_series_are_read(tmp_path: Path) -> None:
     images = make(tmp_path / "i", arrays(ImageArrays, tmp_path / "i.npz"))
     assert (images.inputs.channels, images.outputs.names) == (1, ("3", "4", "5"))
     x = random.normal(3, 2, (50, 7))
-    given = {f"{axis}_{split}": part for split in ("train", "val", "test") for axis, part in (("x", x), ("y", y - 3))}
-    np.savez(tmp_path / "s.npz", **given, names=["low", "middle", "high"])
+    given: dict[str, Any] = {
+        f"{axis}_{split}": part for split in ("train", "val", "test") for axis, part in (("x", x), ("y", y - 3))
+    }
+    given["names"] = np.array(["low", "middle", "high"])
+    np.savez(tmp_path / "s.npz", **given)
     series = make(tmp_path / "s", arrays(SeriesArrays, tmp_path / "s.npz"))
     assert series.examples == {"train": 50, "val": 50, "test": 50}
     assert series.outputs.names == ("low", "middle", "high")
     train = np.load(series.folder / "x_train.npy")
-    assert abs(train.mean()) < 1e-6
-    assert abs(train.std() - 1) < 1e-6
+    np.testing.assert_array_equal(train[..., 0], x.astype(np.float32))  # raw: the model normalises
+    np.testing.assert_allclose([*series.inputs.mean, *series.inputs.std], [x.mean(), x.std()])
+
+
+def test_what_does_not_vary_is_not_blown_up(tmp_path: Path) -> None:
+    x = np.stack([np.full((30, 6), 0.1), np.random.default_rng(0).normal(size=(30, 6))], axis=2)
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 2)
+    data = make(tmp_path, arrays(SeriesArrays, tmp_path / "a.npz"))
+    assert data.inputs.std[0] == 1.0
+    assert data.inputs.std[1] > 0.5
+
+
+@pytest.mark.parametrize("kind", [ImageArrays, SeriesArrays])
+def test_each_class_has_its_share_of_each_split(kind: type[Any], tmp_path: Path) -> None:
+    """Of 100, 20, 3 and 2 examples; the last class is too small for three splits, so that it only trains."""
+    y = np.random.default_rng(1).permutation(np.repeat([7, 8, 9, 10], [100, 20, 3, 2]))
+    x = np.arange(len(y), dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(3, 2)  # an example's place in the file
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    sets: dict[int, list[float]] = {}
+    for seed in (0, 0, 1):
+        source = kind(file=str(tmp_path / "a.npz"), validation=0.1, test=0.2, seed=seed)
+        folder = make(tmp_path / str(len(sets)), source).folder
+        places = {split: np.load(folder / f"x_{split}.npy").reshape(-1, 12)[:, 0] for split in ("train", "val", "test")}
+        for split, chosen in places.items():
+            np.testing.assert_array_equal(np.load(folder / f"y_{split}.npy"), y[chosen.astype(int)] - 7)
+        assert sorted(np.concatenate(list(places.values()))) == list(range(125))
+        found = {split: np.bincount(np.load(folder / f"y_{split}.npy"), minlength=4).tolist() for split in places}
+        assert found == {"train": [70, 14, 1, 2], "val": [10, 2, 1, 0], "test": [20, 4, 1, 0]}
+        sets[len(sets)] = places["test"].tolist()
+    assert sets[0] == sets[1] != sets[2]
+
+
+def test_labels_are_classes(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 6))
+    for y, names in (
+        ((np.arange(30) % 3).astype(np.float64), ("0", "1", "2")),
+        (np.array(["a", "b", "ü"])[np.arange(30) % 3], ("a", "b", "ü")),
+        (np.array([b"a", b"b"])[np.arange(30) % 2], ("a", "b")),
+        (np.arange(30) % 2 == 0, ("False", "True")),
+    ):
+        np.savez(tmp_path / "a.npz", x=x, y=y)
+        assert make(tmp_path, arrays(SeriesArrays, tmp_path / "a.npz")).outputs.names == names
+        os.remove(tmp_path / "data" / "own" / "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (np.arange(30) / 3, r"y holds 0\.333333, which is no class; whole numbers or names would do"),
+        (np.where(np.arange(30) == 4, np.nan, 1.0), "y is not a number in 1 examples; give them a class or leave them"),
+        (np.eye(3)[np.arange(30) % 3], r"y is float64 \(30, 3\); one class an example, y \(N,\), would do: .*argmax"),
+        (np.ones((30, 1)), r"y is float64 \(30, 1\).*y\.ravel\(\)"),
+        (np.full(30, 5), "y holds one class, 5; examples of two or more would do"),
+        (np.arange(30) * 1j, "y is complex128; classes as whole numbers or names would do"),
+        (np.arange(30), "0.2 and 0.2 of 30 examples leave val empty; .*three or more examples of a class"),
+    ],
+)
+def test_labels_that_are_none_are_refused(y: np.ndarray, said: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "i.npz", x=np.zeros((30, 5, 4), np.uint8), y=y)
+    np.savez(tmp_path / "s.npz", x=np.zeros((30, 5)), y=y)
+    refused(tmp_path, arrays(ImageArrays, tmp_path / "i.npz"), said)
+    refused(tmp_path, arrays(SeriesArrays, tmp_path / "s.npz"), said)
 
 
 def test_arrays_that_are_none_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "a.npz"
+    file, y = tmp_path / "a.npz", np.arange(9) % 3
     refused(tmp_path, arrays(SeriesArrays, file), "there is no file")
     np.savez(file, x=np.zeros((9, 5)))
     refused(tmp_path, arrays(SeriesArrays, file), r"holds x \(9, 5\)")
     np.savez(file, x=np.zeros((9, 5)), y=np.zeros(8))
     refused(tmp_path, arrays(SeriesArrays, file), r"x \(9, 5\), y \(8,\)")
-    np.savez(file, x=np.full((9, 5), np.nan), y=np.zeros(9))
+    np.savez(file, x=np.full((9, 5), np.nan), y=y)
     refused(tmp_path, arrays(SeriesArrays, file), "not finite")
     refused(tmp_path, arrays(ImageArrays, file), "images are uint8")
+    np.savez(file, x=1e9 + np.random.default_rng(0).normal(size=(9, 5)), y=y)
+    refused(
+        tmp_path, arrays(SeriesArrays, file), r"channel 0 of x varies by .* around 1e\+09, which float32 cannot tell"
+    )
+    np.savez(file, x=np.zeros((9, 5)), y=y, names=["a", "b"])
+    refused(tmp_path, arrays(SeriesArrays, file), "y holds 0 to 2, but names has 2 classes")
     os.truncate(file, 100)
     refused(tmp_path, arrays(SeriesArrays, file), "not an npz that can be read")

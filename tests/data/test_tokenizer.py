@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_characters_come_back_and_strangers_are_unknown() -> None:
 
 
 @pytest.mark.parametrize("kind", ["subword", "character"])
-def test_a_saved_tokenizer_is_the_same(tmp_path: Path, kind: str) -> None:
+def test_a_saved_tokenizer_is_the_same(tmp_path: Path, kind: Literal["subword", "character"]) -> None:
     files = [tmp_path / name for name in ("one", "two")]
     for file in files:
         train_tokenizer([TEXT], kind=kind, vocabulary=350).save(file)

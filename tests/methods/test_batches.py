@@ -8,10 +8,11 @@ CPU = torch.device("cpu")
 
 
 def test_micro_batches_are_the_batch() -> None:
-    batch = {"x": torch.arange(12).reshape(6, 2), "y": torch.arange(6), "count": 6}
+    y = torch.arange(6)
+    batch = {"x": torch.arange(12).reshape(6, 2), "y": y, "count": 6}
     parts = list(micro_batches(batch, 3))
     assert [len(part["x"]) for part in parts] == [2, 2, 2]
-    assert torch.equal(torch.cat([part["y"] for part in parts]).sort().values, batch["y"])
+    assert torch.equal(torch.cat([part["y"] for part in parts]).sort().values, y)
 
 
 def test_micro_batches_of_all_ranks_are_those_of_one_process() -> None:

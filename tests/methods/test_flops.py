@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def test_a_linear_layer_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("cell", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
-def test_recurrent_kernels_do_not_hide(cell: type[nn.RNNBase], gates: int) -> None:
+def test_recurrent_kernels_do_not_hide(cell: Callable[..., nn.RNNBase], gates: int) -> None:
     layer, x = cell(4, 6, batch_first=True), torch.randn(2, 5, 4)
     with torch.no_grad():
         counted = count_flops(lambda: layer(x))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -45,9 +46,10 @@ dist.destroy_process_group()
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    alone = nn.Sequential(BatchNorm(4).double())
-    nn.init.normal_(alone[0].weight)
-    nn.init.normal_(alone[0].bias)
+    norm = BatchNorm(4).double()
+    alone = nn.Sequential(norm)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
     state = {name: value.clone() for name, value in alone.state_dict().items()}
     batches = [torch.randn(7, 4, 3, 2).double() * 5 + 100 for _ in range(2)]
     weights = torch.randn(7, 4, 3, 2).double()
@@ -97,7 +99,7 @@ def test_a_batch_norm_that_cannot_be_synchronised_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["batch", "group", "layer"])
-def test_norms_even_out(kind: str) -> None:
+def test_norms_even_out(kind: Literal["batch", "group", "layer"]) -> None:
     y = normalisation(kind, 16)(torch.randn(8, 16, 6, 5) * 3 + 2)
     assert abs(y.mean().item()) < 1e-5
     assert abs(y.std().item() - 1) < 0.01

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from running import ROOT, recipe
+from running import recipe
 from torch import Tensor, nn
 from torch.export import Dim, export
 from torch.utils import _pytree as pytree
 
 from quartet.nets import Net
 from quartet.types import BOS, EOS, PAD, UNK, Classes, Pixels, QuartetError, Series, Tokens
+from quartet_app.config.project import CONF
 
 PIXELS = Pixels(height=18, width=14, channels=3, mean=(90.0, 100.0, 110.0), std=(60.0, 70.0, 80.0))
 GREY = Pixels(height=28, width=28, channels=1, mean=(72.0,), std=(90.0,))
@@ -52,7 +53,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
 
 RECIPES = [
     pytest.param(recipe(family, **changes), id=f"{family}{i}")
-    for family in sorted(path.stem for path in (ROOT / "conf" / "net").glob("*.yaml"))
+    for family in sorted(path.stem for path in (CONF / "net").glob("*.yaml"))
     for i, changes in enumerate(SMALL.get(family, [{}]))
 ]
 

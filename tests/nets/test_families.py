@@ -1,7 +1,6 @@
 """What is particular to a family: sizes, options, and what is refused."""
 
 from dataclasses import FrozenInstanceError, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +11,18 @@ from quartet.nets import CNN, MLP, RNN, Transformer
 from quartet.nets.position import angles, rotate
 from quartet.nets.rnn import reverse
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet_app.config.project import CONF
 
-CONF = Path(__file__).parents[2] / "conf" / "net"
 FASHION = Pixels(height=28, width=28, channels=1, mean=(72.9,), std=(90.0,))
 TOKENS = Tokens(vocabulary=50, context=8)
 
 
 def fields(name: str) -> dict[str, Any]:
-    return {key: value for key, value in yaml.safe_load((CONF / f"{name}.yaml").read_text()).items() if key[0] != "_"}
+    return {
+        key: value
+        for key, value in yaml.safe_load((CONF / "net" / f"{name}.yaml").read_text()).items()
+        if key[0] != "_"
+    }
 
 
 cnn, rnn, transformer = CNN(**fields("cnn")), RNN(**fields("rnn")), Transformer(**fields("transformer"))
@@ -95,8 +98,9 @@ def test_reversing_respects_lengths_and_undoes_itself() -> None:
 def test_a_bidirectional_rnn_equals_torchs_own_on_packed_sequences() -> None:
     encoder = replace(rnn, width=6, layers=1, heads=1).encode(TOKENS).eval()
     theirs = torch.nn.LSTM(6, 3, batch_first=True, bidirectional=True)
-    ours = {f"{k}_reverse": v for k, v in encoder.back[0].state_dict().items()}
-    theirs.load_state_dict(encoder.ahead[0].state_dict() | ours)
+    ahead, back = encoder.get_submodule("ahead.0"), encoder.get_submodule("back.0")
+    ours = {f"{k}_reverse": v for k, v in back.state_dict().items()}
+    theirs.load_state_dict(ahead.state_dict() | ours)
     x, lengths = torch.randn(3, 5, 6), torch.tensor([5, 2, 4])
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = torch.nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True)
@@ -106,8 +110,8 @@ def test_a_bidirectional_rnn_equals_torchs_own_on_packed_sequences() -> None:
 
 def test_convolutions_see_the_channels_last_in_memory() -> None:
     model = cnn.classifier(FASHION, Classes(names=("a", "b")))
-    seen = []
-    model.encoder.layers[2].register_forward_hook(lambda module, inputs, outputs: seen.append(outputs))
+    seen: list[torch.Tensor] = []
+    model.get_submodule("encoder.layers.2").register_forward_hook(lambda module, inputs, outputs: seen.append(outputs))
     model(torch.zeros(2, 28, 28, 1, dtype=torch.uint8))
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quartet.data.loading.files import split_indices
 from quartet_app.config.composing import compose
 
 SMALL = ["tracking=none", "trainer.progress=false", "trainer.threads=1", "trainer.log_every=1"]
@@ -47,14 +48,16 @@ WORDS = [
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one small data set of each kind. Images are a bright square in a corner that is their class; an
-    odd number of them, so that devices cannot share them evenly."""
+    odd number of them, so that devices cannot share them evenly; they come split, as the golden curves' were."""
     folder = tmp_path_factory.mktemp("own")
     draw = np.random.default_rng(0)
     y = np.arange(241) % 4
     x = draw.integers(0, 60, (241, 28, 28), dtype=np.uint8)
     for image, label in zip(x, y, strict=True):
         image[14 * (label // 2) :][:14, 14 * (label % 2) :][:, :14] += 150
-    np.savez(folder / "images.npz", x=x, y=y)
+    parts = split_indices(len(x), validation=0.1, test=0.1, seed=0)
+    splits = {f"{axis}_{split}": all_[part] for split, part in parts.items() for axis, all_ in (("x", x), ("y", y))}
+    np.savez(folder / "images.npz", x=x, y=y, **splits)
     waves = np.sin(np.linspace(0, 9, 40)[None] * (1 + y[:, None])) + draw.normal(0, 0.1, (241, 40))
     np.savez(folder / "series.npz", x=waves.astype(np.float32), y=y)
     words = random.Random(0)
@@ -123,7 +126,7 @@ def trained(small: Callable[..., list[str]], own: Path, tmp_path_factory: pytest
         client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
         for run in client.search_runs(["1"]):
             (name,) = (f"quartet-{task}" for task, one in EXPERIMENTS.items() if one == run.data.tags["experiment"])
-            model = client.get_logged_model(run.outputs.model_outputs[-1].model_id)
+            model = client.get_logged_model(((run.outputs and run.outputs.model_outputs) or [])[-1].model_id)
             client.create_registered_model(name)
             tags = {key: run.data.tags[key] for key in ("data", "net", "experiment", "seed")}
             source = model.artifact_location
@@ -172,8 +175,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def words(small: Callable[..., list[str]], here: Path) -> Callable[..., list[str]]:
-    """The command line of a sweep of a tiny run, tracked in a database of its own."""
+def sweep_overrides(small: Callable[..., list[str]], here: Path) -> Callable[..., list[str]]:
+    """Return a function that makes the command line of a sweep of tiny runs, tracked in a database of its own."""
 
     def made(*more: str, experiment: str = "mnist1d_cnn", steps: int = 60) -> list[str]:
         tiny = [word for word in small(experiment, steps=steps) if not word.startswith(("tracking", "validate"))]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from quartet.report import Run, page
@@ -45,7 +46,7 @@ def test_a_band_covers_the_samples_that_all_seeds_share() -> None:
         assert (low, mean, high) == pytest.approx((x / 1000, x / 1000 + 0.1, x / 1000 + 0.2))
     figure = comparison_figures(list(cell.runs))["curves_classify_d"]
     ((drawn, *_),) = (axes.collections for axes in figure.axes)
-    assert drawn.get_paths()[0].vertices[:, 1].max() == pytest.approx(0.5)
+    assert np.asarray(drawn.get_paths()[0].vertices)[:, 1].max() == pytest.approx(0.5)
     html = page(list(cell.runs))
     assert "range of 3 seeds, validation" in html
     assert "the mean over seeds, of validation with their range.</p>" in html

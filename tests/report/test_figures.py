@@ -38,6 +38,11 @@ def test_figures_follow_the_evidence() -> None:
         figure.savefig(BytesIO(), dpi=20)
 
 
+def test_a_net_without_mistakes_has_none_to_show() -> None:
+    none = Run({"experiment": "cnn", "seed": 0}, arrays={"mistakes_x": np.zeros((0, 28, 28, 1), np.uint8)})
+    assert figures(none) == {}
+
+
 def test_series_kernels_and_mistakes() -> None:
     arrays = {"kernels": DRAW.normal(size=(4, 1, 5)), "mistakes_x": DRAW.normal(size=(2, 40, 1))}
     for figure in figures(Run({"experiment": "cnn", "seed": 0}, arrays=arrays)).values():

@@ -60,10 +60,9 @@ def test_falling_metrics_have_their_front_below() -> None:
 
 
 def test_nets_without_cost_or_metric_are_left_out() -> None:
-    bare = {"metrics": {}}
-    assert drawn(net("cnn"), net("rnn", **bare)) == ""
+    assert drawn(net("cnn"), net("rnn", metrics={})) == ""
     assert drawn(net("cnn")) == ""
-    odd = {"parameters": 5, "flops": None, "train_seconds": 0.0}
+    odd: dict[str, Any] = {"parameters": 5, "flops": None, "train_seconds": 0.0}
     assert drawn(net("cnn"), net("rnn", **odd)).count("<svg") == 1
     read(page([net("cnn"), net("rnn", **odd), net("transformer", metrics={"test/accuracy": math.nan})]))
 

@@ -10,15 +10,15 @@ from sample_runs import read, run
 
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.report.table import commands
-from quartet_app.comparison.in_mlflow import numbers
+from quartet_app.comparison.in_mlflow import summary_metrics
 
 NET = {"_target_": "quartet.nets.CNN", "width": 16}
-IMAGES = {"name": "photos", "source": {"_target_": "quartet.data.ImageFolder", "height": 32}}
-SERIES = {"name": "mnist1d", "source": {"_target_": "quartet.data.Mnist1d"}}
+IMAGES: dict[str, Any] = {"name": "photos", "source": {"_target_": "quartet.data.ImageFolder", "height": 32}}
+SERIES: dict[str, Any] = {"name": "mnist1d", "source": {"_target_": "quartet.data.Mnist1d"}}
 
 
 def of(seed: int = 0, value: float = 0.9, **config: Any) -> Run:
-    config = {"experiment": "cnn", "seed": seed, "net": NET, "optimizer": {"lr": 0.1}} | config
+    config = {"experiment": "cnn", "seed": seed, "net": NET, "optimizer": {"lr": 0.1}, **config}
     facts = {"data": config.get("data", {}).get("name", "things"), "config_hash": f"{seed}{len(str(config))}" * 10}
     return run("classify", experiment="cnn", seed=seed, config=config, metrics={"test/accuracy": value}, **facts)
 
@@ -28,7 +28,10 @@ def names(*runs: Run) -> list[str]:
 
 
 def test_seeds_of_one_setting_stay_one_row() -> None:
-    shown = {"trainer": {"progress": False}, "data": IMAGES | {"source": IMAGES["source"] | {"mirror": "/mnt"}}}
+    shown: dict[str, Any] = {
+        "trainer": {"progress": False},
+        "data": IMAGES | {"source": IMAGES["source"] | {"mirror": "/mnt"}},
+    }
     assert names(of(0, data=IMAGES), of(1, data=IMAGES, profile="full"), of(2, **shown)) == ["cnn"] * 3
 
 
@@ -76,7 +79,7 @@ def test_such_names_work_in_all_outputs() -> None:
     assert len(ids) == len(set(ids))
     assert {(found.get("href") or "#")[1:] for found in attributes} <= {*ids, ""}
     assert not [entry for entry in ids if re.search(r"\s", entry or "")]
-    logged = numbers(runs)
+    logged = summary_metrics(runs)
     assert logged["cnn optimizer.lr_1000.0 optimizer.eps_1e_3/test/accuracy/std"] > 0
     assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in logged)
     assert {words for entry in runs for words in commands(entry)} == {

@@ -11,10 +11,9 @@ import torch
 from running import recipe
 from torch import nn
 
+from quartet import roles
 from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
-from quartet.export import programs
-from quartet.serving import predictor
 from quartet.types import Tokens
 
 SMALL = {"cnn": {"width": 16, "layers": 4}, "rnn": {"width": 16, "layers": 2}, "transformer": {"width": 16}}
@@ -36,7 +35,9 @@ def make(tmp_path: Path) -> Callable[..., tuple[nn.Module, Any]]:
         with torch.no_grad():  # larger weights have opinions
             for parameter in model.parameters():
                 parameter.mul_(1.5)
-        described = describe(role=role, inputs=tokens, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
-        return model, predictor(described, programs(model.eval().requires_grad_(False), role))
+        described = describe(role=role, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
+        return model, roles.find(role).predictor(
+            described, roles.find(role).programs(model.eval().requires_grad_(False))
+        )
 
     return made

@@ -9,12 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from quartet import roles
 from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
-from quartet.export import programs
 from quartet.methods.flops import count_flops
 from quartet.nets import RNN
-from quartet.serving import predictor
 from quartet.tasks.decoding import write_on
 from quartet.types import Tokens
 
@@ -85,7 +84,12 @@ def test_writing_does_not_wait_for_the_end(make: Make) -> None:
     _, writer = make("rnn", "language")
     calls = []
     step = writer.step
-    writer.step = lambda *given: calls.append(given) or step(*given)
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return step(*given)
+
+    writer.step = counted
     stream = writer.stream("the cat", {"tokens": 5_000, "temperature": 1.0})
     assert not calls
     next(stream)
@@ -110,7 +114,7 @@ def test_no_character_is_cut(tmp_path: Any) -> None:
     learned.save(tmp_path / "tokenizer.json")
     tokens = Tokens(vocabulary=260, context=64)
     torch.manual_seed(0)
-    recipe = {
+    recipe: dict[str, Any] = {
         "width": 64,
         "layers": 1,
         "residual": False,
@@ -126,8 +130,9 @@ def test_no_character_is_cut(tmp_path: Any) -> None:
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(ids[:, :-1])[0][0], ids[0, 1:]).backward()
         optimizer.step()
-    described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
-    writer = predictor(described, programs(model.eval(), "language"))
+    described = describe(role="language", outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
+    role = roles.find("language")
+    writer = role.predictor(described, role.programs(model.eval()))
     after = text[2:] + text
     pieces = list(writer.stream(text[:2], greedy(len(after.encode()))))
     assert pieces == list(after)
@@ -139,7 +144,7 @@ def test_characters_that_are_tokens(tmp_path: Any) -> None:
     learned = train_tokenizer(["aä€😀 "], kind="character", vocabulary=20)
     learned.save(tmp_path / "tokenizer.json")
     tokens = Tokens(vocabulary=learned.vocabulary, context=8)
-    recipe = {
+    recipe: dict[str, Any] = {
         "width": 8,
         "layers": 1,
         "residual": False,
@@ -148,8 +153,9 @@ def test_characters_that_are_tokens(tmp_path: Any) -> None:
         "spectral": False,
         "tie_embeddings": False,
     }
-    described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
-    writer = predictor(described, programs(RNN(cell="lstm", **recipe).language_model(tokens).eval(), "language"))
+    described = describe(role="language", outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
+    role = roles.find("language")
+    writer = role.predictor(described, role.programs(RNN(cell="lstm", **recipe).language_model(tokens).eval()))
     pieces = list(writer.stream("a?", {"tokens": 30, "temperature": 1.0}))
     assert len(pieces) == 30
     assert set(pieces) <= set("aä€😀 ")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +9,11 @@ import yaml
 
 import quartet.tasks
 from quartet.nets import CNN
-
-CONF = Path(__file__).parents[2] / "conf" / "task"
+from quartet_app.config.project import CONF
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    return yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
 
 
 @pytest.mark.parametrize("name", ["classify", "language", "translate", "generate"])

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def translate(**changes: Any) -> Translate:
-    search = {"beam": 3, "length_penalty": 0.6, "max_ratio": 1.5, "max_extra": 2, "sentences": 2}
+    search = {"num_beams": 3, "length_penalty": 0.6, "max_ratio": 1.5, "max_extra": 2, "sentences": 2}
     return Translate(**{"label_smoothing": 0.1, "samples": 4, "seed": 0} | search | changes)
 
 
@@ -104,5 +104,5 @@ def test_what_is_shown_does_not_hang_on_the_batches(pairs: Any, build: Callable[
 
 
 def test_an_impossible_search_is_refused() -> None:
-    with pytest.raises(QuartetError, match="beam=0"):
-        translate(beam=0)
+    with pytest.raises(QuartetError, match="num_beams=0"):
+        translate(num_beams=0)

@@ -15,12 +15,13 @@ import yaml
 
 from quartet import nets
 from quartet.data.loading.tokenizer import train_tokenizer
-from quartet.description import describe, portable
+from quartet.description import describe
 from quartet.export import export
+from quartet.roles.text import portable
 from quartet.tracking import MLflow
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet_app.config.project import CONF
 
-CONF = Path(__file__).parents[2] / "conf" / "net"
 PIXELS = Pixels(height=12, width=12, channels=1, mean=(73.0,), std=(90.0,))
 COLOURED = Pixels(height=12, width=12, channels=3, mean=(73.0,) * 3, std=(90.0,) * 3)
 SERIES = Series(length=16, channels=1)
@@ -34,7 +35,7 @@ FAMILIES = {
 
 
 def net(family: str, **changes: Any) -> Any:
-    recipe = yaml.safe_load((CONF / f"{family}.yaml").read_text())
+    recipe = yaml.safe_load((CONF / "net" / f"{family}.yaml").read_text())
     torch.manual_seed(0)
     return getattr(nets, recipe.pop("_target_").rpartition(".")[2])(**{**recipe, **FAMILIES[family], **changes})
 
@@ -57,13 +58,13 @@ def export_role(
         described = describe(role="classify", inputs=PIXELS, outputs=CLASSES)
     elif role == "generate":
         model = recipe.generator(4, PIXELS)
-        described = describe(role="generate", inputs=None, outputs=PIXELS, latent_dim=4)
+        described = describe(role="generate", outputs=PIXELS, latent_dim=4)
     elif role == "language":
         model = recipe.language_model(tokens)
-        described = describe(role="language", inputs=tokens, outputs=tokens, tokenizer=path)
+        described = describe(role="language", outputs=tokens, tokenizer=path)
     else:
         model = recipe.translator(tokens)
-        described = describe(role="translate", inputs=tokens, outputs=tokens, tokenizer=path)
+        described = describe(role="translate", outputs=tokens, tokenizer=path)
     export(model, described, folder)
     return model.eval()
 
@@ -177,7 +178,7 @@ generate = load("generate")
 images = generate.predict(np.array([3]), params={"seed": 4})
 again = generate.predict(np.array([3]), params={"seed": 4})
 said["images"] = [list(images.shape), str(images.dtype), bool((images == again).all())]
-assert "quartet" not in sys.modules and not any("main/src" in path for path in sys.path)
+assert "quartet" not in sys.modules
 print(json.dumps(said))
 """
 

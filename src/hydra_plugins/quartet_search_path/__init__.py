@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-SHIPPED = Path(__file__).resolve().parents[3] / "conf"
+SHIPPED = Path(os.environ.get("QUARTET_SHIPPED_CONF") or Path(__file__).resolve().parents[3] / "conf").resolve()
 VARIABLE = "QUARTET_CONF"
 
 
@@ -20,6 +20,6 @@ class QuartetSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Prepend the folder of QUARTET_CONF where the primary folder is the shipped `conf/`."""
         own = os.environ.get(VARIABLE)
-        main = next((element.path for element in search_path.get_path() if element.provider == "main"), None)
-        if own and main == f"file://{SHIPPED}":
+        main = next((element.path or "" for element in search_path.get_path() if element.provider == "main"), "")
+        if own and main.removeprefix("file://") == str(SHIPPED):
             search_path.prepend(provider="project", path=f"file://{own}")

@@ -1,4 +1,4 @@
-"""Data: where examples come from (`Source`), how they are prepared once, and how batches of them are made.
+"""Data: `sources` say where examples come from, `preparing` writes them once, `loading` makes batches of them.
 
 Preparing needs numpy only, so that nothing here is imported before it is asked for (PEP 562): torch and Lightning come
 with `DataModule`. A source of your own is one file; name its class by the file, `quartet.data.sources.<file>.<Class>`.
@@ -13,6 +13,7 @@ HOMES = {
     "prepare": "preparing.store",
     "is_prepared": "preparing.store",
     "Source": "preparing.source",
+    "Kind": "loading.kinds.kind",
     "DataModule": "loading.module",
     "Augment": "loading.augment",
     "Tokenizer": "loading.tokenizer",

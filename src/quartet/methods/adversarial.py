@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cached_property, partial
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from quartet.methods.batches import Batch, shared_noise, step_seed
-from quartet.methods.method import NOISE, MakeOptimizer, Method
+from quartet.methods.method import NOISE, MakeOptimizer, Method, Pass
 from quartet.tasks import Generate
 from quartet.tasks.adversarial import discriminator_loss, generator_loss, gradient_penalty
 
@@ -57,6 +57,10 @@ class Adversarial(Method):
     """
 
     UNUSED_PARAMETERS = True
+    NETS: ClassVar[dict[str, str]] = {"discriminator": "discriminate"}
+    # Settings that take the gradient of a gradient, each with the net whose it is. It does not pass a batch norm that
+    # devices share.
+    SECOND_ORDER: ClassVar[dict[str, str]] = {"r1": "discriminator"}
     task: Generate
     model: GAN
 
@@ -87,6 +91,14 @@ class Adversarial(Method):
         self.kind, self.label_smoothing, self.r1, self.r1_every = loss, label_smoothing, r1, r1_every
         self.n_critic, self.discriminator_warmup_steps, self.stop = n_critic, discriminator_warmup_steps, stop
 
+    @classmethod
+    def build_model(cls, task: Any, nets: Mapping[str, Any], data: Any) -> GAN:
+        return GAN(task.build(nets["net"], data), task.build_discriminator(nets["discriminator"], data))
+
+    @staticmethod
+    def predictor(model: GAN) -> nn.Module:
+        return model.generator
+
     def networks(self) -> list[nn.Module]:
         return [self.model.generator, self.model.discriminator]
 
@@ -99,7 +111,7 @@ class Adversarial(Method):
         self.begin_step([for_generator, for_discriminator])
         loss = self.backward_and_step(for_discriminator, self.with_noise(batch, draw=0), self.discriminator_part)
         losses = {"discriminator_loss": loss}
-        if self.steps >= self.discriminator_warmup_steps and (self.steps + 1) % self.n_critic == 0:
+        if self.clock.steps >= self.discriminator_warmup_steps and (self.clock.steps + 1) % self.n_critic == 0:
             with self.discriminator_frozen():
                 noisy = self.with_noise(batch, draw=1)
                 losses["generator_loss"] = self.backward_and_step(for_generator, noisy, self.generator_part)
@@ -121,7 +133,7 @@ class Adversarial(Method):
 
     def with_noise(self, batch: Batch, *, draw: int) -> Batch:
         """The batch with what the generator makes its images of; each of a step's draws is another."""
-        seed = step_seed(seed=self.seed, step=2 * self.steps + draw, stream=NOISE)
+        seed = step_seed(seed=self.seed, step=2 * self.clock.steps + draw, stream=NOISE)
         rank, world = (self.global_rank, self.trainer.world_size) if self._trainer is not None else (0, 1)
         noise = shared_noise(
             size=int(batch["samples"]),
@@ -138,7 +150,7 @@ class Adversarial(Method):
         with torch.no_grad():
             fake = self.model.generator(batch["noise"])
         real = self.task.to_unit(batch["x"]).to(fake.dtype)
-        penalised = self.r1 > 0 and self.steps % self.r1_every == 0
+        penalised = self.r1 > 0 and self.clock.steps % self.r1_every == 0
         real.requires_grad_(penalised)
         # Each in a pass of its own: batch norm, if there is any, must not mix their statistics (Radford et al. 2016).
         # A copy of the real ones, as torch's counter of operations cannot follow a gradient that ends at a leaf.
@@ -160,6 +172,13 @@ class Adversarial(Method):
     def losses(self, batch: Batch) -> list[Tensor]:
         noisy = self.with_noise(batch, draw=0)
         return [self.discriminator_part(noisy), self.generator_part(noisy)]
+
+    def passes(self, batch: Batch) -> list[Pass]:
+        noisy = self.with_noise(batch, draw=0)
+        return [
+            (partial(self.discriminator_part, noisy), nullcontext),
+            (partial(self.generator_part, noisy), self.discriminator_frozen),
+        ]
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from quartet.types import QuartetError
 
 Shape = Sequence[int]
 
@@ -28,7 +31,7 @@ ON_CPU = {
 }
 
 
-def count_flops(run: Callable[[], None]) -> float:
+def count_flops(run: Callable[[], object]) -> float:
     """The operations that `run` executes: matrix products and convolutions, a multiply-add as two.
 
     Fused recurrent kernels hide their products from the counter, so that they are switched off meanwhile.
@@ -39,3 +42,19 @@ def count_flops(run: Callable[[], None]) -> float:
         with torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False), counter:
             run()
     return float(counter.get_total_flops())
+
+
+def count_training_flops(model: nn.Module, losses: Callable[[], Sequence[Tensor]]) -> float:
+    """The operations of `losses` and of their gradients; the model is as before. QuartetError where none are found."""
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def run() -> None:
+        for loss in losses():
+            loss.backward()
+
+    total = count_flops(run)
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(weights)  # batch norm's statistics moved
+    if total <= 0:
+        raise QuartetError("counted no operations in a training step: flops cannot be reported or budgeted")
+    return total

@@ -1,4 +1,4 @@
-"""What ends the workers of a run before its end: SIGTERM, which torch's launcher sends to each of them."""
+"""What ends the workers of a run before its end: SIGTERM, which their driver sends to each of them."""
 
 from __future__ import annotations
 

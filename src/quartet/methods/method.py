@@ -1,4 +1,4 @@
-"""What both methods share: the clock, the optimizer step, the average, validation by sums, and a history.
+"""What both methods share: the optimizer step, the average, validation by sums, and a history.
 
 Manual optimization throughout, so that clipping, accumulation and mixed precision are the same code for a net with
 one optimizer and for a GAN with two (Lightning refuses clipping and accumulation under manual optimization).
@@ -6,32 +6,32 @@ one optimizer and for a GAN with two (Lightning refuses clipping and accumulatio
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed as dist
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from quartet.budget import Budget, Spent
 from quartet.methods.average import Average, averaged_copy
 from quartet.methods.batches import Batch, micro_batches, seed_draws, step_seed
-from quartet.methods.flops import count_flops
+from quartet.methods.clock import TrainingClock
+from quartet.methods.flops import count_training_flops
+from quartet.methods.ranks import share_buffers, total
 from quartet.tasks import Task
 from quartet.tasks.task import add, to_device
-from quartet.types import QuartetError
 
 MakeOptimizer = Callable[[Iterator[nn.Parameter]], Optimizer]
 Schedule = Callable[[float], float]
 Row = dict[str, float]
+# What computes a loss, and the context in which it and its backward pass are run.
+Pass = tuple[Callable[[], Tensor], Callable[[], AbstractContextManager[Any]]]
 DROPOUT, NOISE = 0, 1  # streams of draws within a step
 
 
@@ -40,8 +40,7 @@ class Method(pl.LightningModule):
 
     Args:
         task: owns the loss and the metrics.
-        budget: when training has had enough; the schedule runs on the fraction used.
-        validate_every: how often to validate and to write a checkpoint.
+        clock: counts what is trained, and is the data's clock too; the schedule runs on the fraction of its budget.
         schedule: fraction of the budget used → factor of the learning rate.
         grad_clip_norm: the largest norm of a step's gradient, None for no limit.
         accumulate_grad_batches: the number of micro-batches that a device cuts its share of a batch into.
@@ -54,9 +53,7 @@ class Method(pl.LightningModule):
         *,
         task: Task,
         model: nn.Module,
-        budget: Budget,
-        validate_every: Budget,
-        samples_per_epoch: int,
+        clock: TrainingClock,
         schedule: Schedule,
         grad_clip_norm: float | None,
         accumulate_grad_batches: int,
@@ -67,17 +64,9 @@ class Method(pl.LightningModule):
         self.automatic_optimization = False
         self.task, self.model = task, model
         self.average = averaged_copy(model) if ema_decay is not None else None
-        self.budget, self.validate_every, self.samples_per_epoch = budget, validate_every, samples_per_epoch
-        self.schedule = schedule
-        self.grad_clip_norm, self.accumulate_grad_batches, self.ema_decay, self.seed = (
-            grad_clip_norm,
-            accumulate_grad_batches,
-            ema_decay,
-            seed,
-        )
-        self.samples, self.steps, self.flops_per_sample = 0, 0, 0.0
-        self.seconds, self.began = 0.0, 0.0  # of training, until it last paused; when it went on, 0.0 in a pause
-        self.agreed = 0.0  # seconds that all ranks have, where they count
+        self.clock, self.schedule = clock, schedule
+        self.grad_clip_norm, self.accumulate_grad_batches = grad_clip_norm, accumulate_grad_batches
+        self.ema_decay, self.seed = ema_decay, seed
         self.history: dict[str, list[Row]] = {"train": [], "val": []}
         self.sums: dict[str, Tensor] = {}
         self.loss: dict[str, list[Tensor]] = {}
@@ -94,6 +83,19 @@ class Method(pl.LightningModule):
     # The subclass's part.
 
     UNUSED_PARAMETERS: bool  # whether a backward pass leaves some parameters without a gradient, as DDP must know
+    # The nets that it needs beside `net`: the key of each under `method`, and the role that it must have. The task
+    # makes a model of it by its method `build_<key>`; `<key>_optimizer` under `method`, if given, is its optimizer.
+    NETS: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def build_model(cls, task: Task, nets: Mapping[str, Any], data: Any) -> nn.Module:
+        """The model of `nets`, which are `net` and those of `NETS` by their keys."""
+        return task.build(nets["net"], data)
+
+    @staticmethod
+    def predictor(model: Any) -> nn.Module:
+        """The part of the model that predicts once it is trained."""
+        return model  # type: ignore[no-any-return]
 
     @abstractmethod
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
@@ -103,51 +105,18 @@ class Method(pl.LightningModule):
     def losses(self, batch: Batch) -> list[Tensor]:
         """The losses whose gradients one step takes, for counting operations."""
 
+    @abstractmethod
+    def passes(self, batch: Batch) -> list[Pass]:
+        """The passes of one step on a micro-batch, one after another, for measuring the memory of each."""
+
     def networks(self) -> list[nn.Module]:
         """The modules that a training step calls, each to be compiled by itself."""
         return [self.model]
-
-    # The clock.
 
     @property
     def eval_model(self) -> nn.Module:
         """The weights that are validated, tested and handed on: the averaged ones where there are."""
         return self.model if self.average is None else self.average
-
-    def spent(self) -> Spent:
-        return Spent(self.samples, self.steps, self.samples_per_epoch, self.flops_per_sample, self.agreed)
-
-    def start_clock(self) -> None:
-        self.began = time.perf_counter()
-
-    def stop_clock(self) -> None:
-        self.seconds = self.elapsed()
-        self.began = 0.0
-
-    def elapsed(self) -> float:
-        """Seconds of training so far, by this rank's clock."""
-        return self.seconds + (time.perf_counter() - self.began if self.began else 0.0)
-
-    def sync_elapsed(self) -> float:
-        """Take rank 0's clock for all ranks; only where seconds count, as it costs an exchange."""
-        if "seconds" not in (self.budget.unit, self.validate_every.unit):
-            return 0.0
-        clock = torch.tensor(self.elapsed(), dtype=torch.float64, device=self.device)
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            dist.broadcast(clock, src=0)
-        return clock.item()
-
-    def should_validate(self, *, samples: int, steps: int, batch: int) -> bool:
-        """Whether validation is due, or the budget spent, after so many samples of which `batch` are the newest.
-
-        One Lightning epoch is a leg between two validations, so that a run resumes where Lightning resumes best.
-        """
-        per_epoch, flops = self.samples_per_epoch, self.flops_per_sample
-        before = Spent(samples - batch, steps - 1, per_epoch, flops, self.agreed)
-        self.agreed = self.sync_elapsed()
-        after = Spent(samples, steps, per_epoch, flops, self.agreed)
-        due = int(self.validate_every.used(after)) > int(self.validate_every.used(before))
-        return due or self.budget.used(after) >= 1.0
 
     @cached_property
     def averaging(self) -> Average | None:
@@ -162,8 +131,10 @@ class Method(pl.LightningModule):
 
     def begin_step(self, optimizers: list[LightningOptimizer]) -> None:
         """Seed the step's draws and set its learning rates."""
-        seed_draws(step_seed(seed=self.seed, step=self.steps, stream=DROPOUT) + self.global_rank, device=self.device)
-        factor = self.schedule(min(1.0, self.budget.used(self.spent())))
+        seed_draws(
+            step_seed(seed=self.seed, step=self.clock.steps, stream=DROPOUT) + self.global_rank, device=self.device
+        )
+        factor = self.schedule(self.clock.fraction)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
@@ -171,9 +142,8 @@ class Method(pl.LightningModule):
     def end_step(self, batch: Batch, losses: dict[str, Tensor]) -> None:
         """Count what was trained on. `losses` are this rank's means over the global batch, times the world's size."""
         if self.averaging is not None:
-            self.averaging.update(step=self.steps)
-        self.samples += int(batch["samples"])
-        self.steps += 1
+            self.averaging.update(step=self.clock.steps)
+        self.clock.count(int(batch["samples"]))
         for name, loss in losses.items():
             self.loss.setdefault(name, []).append(loss.detach())
 
@@ -228,10 +198,7 @@ class Method(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.sums = {}
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            # Unsynchronised batch norm leaves other statistics on each rank; rank 0's are the ones that are kept.
-            for buffer in self.eval_model.buffers():
-                dist.broadcast(buffer, src=0)
+        share_buffers(self.eval_model)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.sums = add(self.sums, self.task.measure(self.eval_model, batch))
@@ -241,8 +208,8 @@ class Method(pl.LightningModule):
         self.sums = {}
         monitored = metrics.get(self.task.MONITOR, float("nan"))
         self.log(f"val/{self.task.MONITOR}", monitored, rank_zero_only=False)
-        self.history["val"].append({"samples": self.samples, "seconds": self.seconds, **metrics})
-        if self.budget.used(self.spent()) >= 1.0:
+        self.history["val"].append({"samples": self.clock.samples, "seconds": self.clock.seconds, **metrics})
+        if self.clock.over:
             self.end()
 
     def end(self) -> None:
@@ -259,44 +226,21 @@ class Method(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["quartet"] = {
-            "samples": self.samples,
-            "steps": self.steps,
-            "seconds": self.seconds,
+            **self.clock.state(),
             "history": self.history,
             "finished": self.finished,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["quartet"]
-        self.samples, self.steps, self.seconds = kept["samples"], kept["steps"], kept["seconds"]
-        self.agreed = self.seconds
+        self.clock.restore(kept["samples"], kept["steps"], kept["seconds"])
         self.history = kept["history"]
 
     # Operations.
 
     def count_flops(self, batch: Batch) -> float:
         """Count and remember the operations of training on one sample, forward and backward."""
-        weights = {name: value.clone() for name, value in self.model.state_dict().items()}
-
-        def run() -> None:
-            for loss in self.losses(batch):
-                loss.backward()
-
-        total_flops = count_flops(run)
-        self.model.zero_grad(set_to_none=True)
-        self.model.load_state_dict(weights)  # batch norm's statistics moved
-        if total_flops <= 0:
-            raise QuartetError("counted no operations in a training step: flops cannot be reported or budgeted")
+        operations = count_training_flops(self.model, partial(self.losses, batch))
         # A loss in a rank's share of the batch: the batch given here is a whole one.
-        self.flops_per_sample = total_flops / int(batch["samples"])
-        return self.flops_per_sample
-
-
-def total(sums: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Add the sums of all ranks. Ranks may hold different keys: one without a batch has none."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return sums
-    gathered: list[dict[str, Tensor]] = [{} for _ in range(dist.get_world_size())]
-    dist.all_gather_object(gathered, {name: value.cpu() for name, value in sums.items()})
-    names = sorted({name for part in gathered for name in part})
-    return {name: torch.stack([part[name] for part in gathered if name in part]).sum(0) for name in names}
+        self.clock.flops_per_sample = operations / int(batch["samples"])
+        return self.clock.flops_per_sample

@@ -34,29 +34,29 @@ class Recorder(pl.Callback):
         self.last = (0.0, 0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
-        method.start_clock()
-        self.last = (time.perf_counter(), method.samples)
+        method.clock.start()
+        self.last = (time.perf_counter(), method.clock.samples)
 
     def on_train_batch_end(self, trainer: pl.Trainer, method: Method, *_: Any) -> None:  # type: ignore[override]
-        if method.steps % self.every == 0:
+        if method.clock.steps % self.every == 0:
             self.record_training(trainer, method)
 
     def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
         if method.loss:
             self.record_training(trainer, method)
-        method.stop_clock()
+        method.clock.stop()
 
     def record_training(self, trainer: pl.Trainer, method: Method) -> None:
         losses = method.take_losses()
         (before, samples), now = self.last, time.perf_counter()
-        self.last = (now, method.samples)
-        rate = (method.samples - samples) / max(now - before, 1e-9)
+        self.last = (now, method.clock.samples)
+        rate = (method.clock.samples - samples) / max(now - before, 1e-9)
         row = {**losses, "lr": trainer.optimizers[0].param_groups[0]["lr"], "samples_per_second": rate}
-        method.history["train"].append({"samples": method.samples, **row})
+        method.history["train"].append({"samples": method.clock.samples, **row})
         broken = [name for name, value in losses.items() if not math.isfinite(value)]
         if broken:
             raise QuartetError(
-                f"training diverged: {broken[0]} is {losses[broken[0]]} after {method.samples:,} samples\n"
+                f"training diverged: {broken[0]} is {losses[broken[0]]} after {method.clock.samples:,} samples\n"
                 "a smaller optimizer.lr, method.grad_clip_norm=1.0 or trainer.precision=32-true would help"
             )
         if trainer.is_global_zero:
@@ -69,7 +69,7 @@ class Recorder(pl.Callback):
 
     def emit(self, split: str, row: Row, method: Method) -> None:
         if self.sink is not None:
-            self.sink.log({f"{split}/{name}": value for name, value in row.items()}, step=method.samples)
+            self.sink.log({f"{split}/{name}": value for name, value in row.items()}, step=method.clock.samples)
         if self.display is not None:
             self.display.show(split, row, method)
 
@@ -102,14 +102,14 @@ class Display:
             self.bar.start()
 
     def show(self, split: str, row: Row, method: Method) -> None:
-        used = min(1.0, method.budget.used(method.spent()))
+        used = method.clock.fraction
         self.parts[split] = describe(split, row, monitor=method.task.MONITOR)
         text = " · ".join(part for part in self.parts.values() if part)
         if self.bar is not None:
             self.bar.update(self.row, completed=used, now=text)
         elif split == "val" or time.monotonic() - self.said > SECONDS_BETWEEN_LINES:
             self.said = time.monotonic()
-            print(f"{self.title}: {used:4.0%} · {method.samples:,} samples · {text}", flush=True)
+            print(f"{self.title}: {used:4.0%} · {method.clock.samples:,} samples · {text}", flush=True)
 
     def close(self) -> None:
         if self.bar is not None:

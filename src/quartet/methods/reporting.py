@@ -42,7 +42,7 @@ def standing(method: Method) -> dict[str, float]:
     known = [row[monitor] for row in rows if isfinite(row.get(monitor, float("nan")))]
     best = (max if mode == "max" else min)(known, default=float("nan"))
     last = {f"val/{name}": value for name, value in rows[-1].items() if name not in ("samples", "seconds")}
-    spent = method.spent()
+    spent = method.clock.spent()
     clocks = {
         "samples": float(spent.samples),
         "flops": spent.samples * spent.flops_per_sample,

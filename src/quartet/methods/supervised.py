@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from quartet.methods.batches import Batch
-from quartet.methods.method import MakeOptimizer, Method
+from quartet.methods.method import MakeOptimizer, Method, Pass
 
 
 class Supervised(Method):
@@ -45,3 +46,6 @@ class Supervised(Method):
 
     def losses(self, batch: Batch) -> list[Tensor]:
         return [self.task.loss(self.model, batch)]
+
+    def passes(self, batch: Batch) -> list[Pass]:
+        return [(partial(self.task.loss, self.model, batch), nullcontext)]

@@ -1,4 +1,8 @@
-"""Families of architecture. A family is one file here and one in conf/net/, which names its class by `_target_`."""
+"""Families of architecture. A family is one file here and one in conf/net/, which names its class by `_target_`.
+
+`base` is what a family answers, by the two halves of `roles`; `models` are made of them, between the stems and heads of
+`stem`. `attention`, `norm` and `position` are shared parts; `frozen` holds fixed weights; `tracing` serves the export.
+"""
 
 from quartet.nets.base import Net
 from quartet.nets.cnn import CNN

@@ -17,18 +17,11 @@ from torch import Tensor, nn
 
 from quartet.nets.attention import CrossAttention
 from quartet.nets.base import Net, require
+from quartet.nets.convolution import POOL, convolution, lay_channels_last, rectifier, start_small
 from quartet.nets.norm import Norm, normalisation
 from quartet.nets.roles import Decoder, Encoder, Memory, State
 from quartet.nets.stem import Noise
 from quartet.types import Pixels, Series, Tokens
-
-CONV: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
-POOL: dict[tuple[str, int], type[nn.Module]] = {
-    ("max", 1): nn.MaxPool1d,
-    ("max", 2): nn.MaxPool2d,
-    ("average", 1): nn.AvgPool1d,
-    ("average", 2): nn.AvgPool2d,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,30 +222,6 @@ class TextDecoder(Decoder):
 def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no type checker knows
     dilations = (2 ** (i % net.cycle) for i in range(net.layers))
     return nn.ModuleList(TextBlock(net=net, dilation=dilation, memory=memory) for dilation in dilations)
-
-
-def rectifier(discriminating: bool) -> nn.Module:
-    """Leaky in a discriminator, so that a generator it is sure about still gets gradients (Radford et al. 2016)."""
-    return nn.LeakyReLU(0.2) if discriminating else nn.ReLU()
-
-
-def lay_channels_last(layers: nn.Module) -> None:
-    """Kernels of two dimensions as the features lie, or each step would turn them round."""
-    for parameter in layers.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def start_small(layer: nn.Module) -> None:
-    """The players' weights: deviation 0.02 (Radford et al. 2016), so that the first paintings are plain, not noise."""
-    if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(layer.weight, std=0.02)
-
-
-def convolution(inputs: int, outputs: int, *, kernel: int, rank: int, norm: Norm, stride: int = 1) -> nn.Module:
-    layer = CONV[rank](inputs, outputs, kernel, stride, (kernel - stride + 1) // 2, bias=norm != "batch")
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    return layer
 
 
 def halving(net: CNN, inputs: int, outputs: int, *, rank: int, norm: Norm, discriminating: bool) -> list[nn.Module]:

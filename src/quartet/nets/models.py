@@ -30,7 +30,7 @@ class Classifier(nn.Module):
 
     def __init__(self, *, encoder: Encoder, inputs: Pixels | Series, outputs: Classes, dropout: float) -> None:
         super().__init__()
-        self.normalise = Normalise(pixels=inputs) if isinstance(inputs, Pixels) else nn.Identity()
+        self.normalise = Normalise(inputs=inputs) if inputs.mean else nn.Identity()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.width, outputs.count)

@@ -29,18 +29,18 @@ class Embedding(nn.Embedding):
 
 
 class Normalise(nn.Module):
-    """Bytes or floats in 0..255 to zero mean and unit deviation, by the data set's own figures per channel."""
+    """Bring pixels in 0..255, or numbers of series, to mean 0 and deviation 1 by the data's figures per channel."""
 
     mean_C: Tensor
     std_C: Tensor
 
-    def __init__(self, *, pixels: Pixels) -> None:
+    def __init__(self, *, inputs: Pixels | Series) -> None:
         super().__init__()
-        self.register_buffer("mean_C", torch.tensor(pixels.mean))
-        self.register_buffer("std_C", torch.tensor(pixels.std))
+        self.register_buffer("mean_C", torch.tensor(inputs.mean))
+        self.register_buffer("std_C", torch.tensor(inputs.std))
 
-    def forward(self, x_BHWC: Tensor) -> Tensor:
-        return (x_BHWC.to(self.mean_C.dtype) - self.mean_C).div_(self.std_C)
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(self.mean_C.dtype) - self.mean_C).div_(self.std_C)
 
 
 class Patches(nn.Module):

@@ -1,4 +1,9 @@
-"""Build the report from metrics and evidence: one page, tables and figures. Nothing is read or written."""
+"""Build the report from metrics and evidence: one page, tables and figures. Nothing is read or written.
+
+`run` holds a run's results, `tasks` knows the tasks and their metrics, `comparing` compares, `drawing` draws. `page`,
+`markdown` and `table` build the output from `comparison_section`, `curves`, `fronts`, `evidence` and `sweep`; `figures`
+and `comparison_figures` go to the tracker.
+"""
 
 from quartet.report.comparing.comparison import analysis
 from quartet.report.comparing.settings import split_by_config

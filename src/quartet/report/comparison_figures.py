@@ -44,7 +44,7 @@ def _curves(group: Sequence[ExperimentRuns], title: str) -> Figure:
         else:
             for seed, points in measured.items():
                 axes.plot(*zip(*points, strict=True), lw=0.8, color=color, label=f"{experiment.name}, seed {seed}")
-        axes.set(xlabel="samples", ylabel=f"validation {metric_name(name)} {arrow(name)}".strip())
+        axes.set(xlabel="samples", ylabel=f"validation {metric_name(name)} {arrow(name, group[0])}".strip())
     if axes.has_data():
         axes.legend(frameon=False, fontsize=7)
     return figure
@@ -75,7 +75,7 @@ def _costs(group: Sequence[ExperimentRuns], title: str) -> Figure:
         axes.margins(x=0.2)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     name = group[0].headline
-    all_axes[0].set_ylabel(f"test {metric_name(name)} {arrow(name)}".strip())
+    all_axes[0].set_ylabel(f"test {metric_name(name)} {arrow(name, group[0])}".strip())
     return figure
 
 

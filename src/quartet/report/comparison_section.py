@@ -12,7 +12,7 @@ from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_valu
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration
 from quartet.report.fronts import fronts
-from quartet.report.run import ExperimentRuns, arrow, metric_name
+from quartet.report.run import ExperimentRuns, metric_name
 from quartet.report.table import exact, experiment_link, missing, number_cell, spread_with_values, table
 
 
@@ -69,7 +69,7 @@ def _condition(name: str, text: str, same: bool) -> Markup:
 
 def _nets(comparison: Comparison) -> Markup:
     """Return the table of nets: test metric with interval, and costs."""
-    metric = f"{metric_name(comparison.metric)} {arrow(comparison.metric)}".strip()
+    metric = f"{metric_name(comparison.metric)} {comparison.arrow}".strip()
     head = ("experiment", metric, "95 % interval", "parameters", "FLOPs / sample", "samples seen", "training", "seeds")
     return table([_net(comparison, experiment) for experiment in comparison.experiments], head=head, caption=NETS)
 
@@ -107,7 +107,7 @@ def _pair(comparison: Comparison, difference: Difference) -> list[Markup]:
         tag("td", tag("data", signed(difference, comparison.metric), value=mean, title=f"{mean} from {low} to {high}")),
         tag("td", ", ".join(map(str, difference.seeds)) or "none"),
         *(_p(p) for p in (difference.p, difference.holm, difference.flip_holm)),
-        tag("td", short(difference, names=comparison.names, metric=comparison.metric)),
+        tag("td", short(difference, names=comparison.names, metric=comparison.metric, better=comparison.better)),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from quartet.report import tasks
 from quartet.report.drawing.chart import Band, Line, line_chart
 from quartet.report.drawing.markup import Markup, tag
 from quartet.report.run import ExperimentRuns, Row, arrow, finite, metric_name
@@ -26,7 +27,7 @@ def curve_metrics(same_data: Sequence[ExperimentRuns]) -> list[str]:
         name for experiment in same_data for run in experiment.runs for rows in (run.val, run.train) for row in rows
         for name in row if name not in NOT_PLOTTED and finite(row[name])
     )  # fmt: skip
-    monitors = {str(experiment["monitor"]).split("/")[-1] for experiment in same_data} | {"discriminator_accuracy"}
+    monitors = {str(experiment["monitor"]).split("/")[-1] for experiment in same_data} | tasks.watched()
     return sorted(found, key=lambda name: (name not in monitors, "loss" not in name))
 
 
@@ -81,7 +82,7 @@ def _chart(name: str, same_data: Sequence[ExperimentRuns], where: str) -> Markup
     parts = [_lines_and_bands(experiment, name, kind) for experiment in same_data for kind in KINDS]
     lines, bands = [line for found, _ in parts for line in found], [band for _, found in parts for band in found]
     heading = metric_name(name) + where
-    guess = 0.5 if name == "discriminator_accuracy" else None
+    guess = tasks.metric(name).guess
     chart = line_chart(lines, title=f"{heading} against samples seen", unit="samples", reference=guess, bands=bands)
     keys = [
         tag("span", tag("span", class_=f"dot {experiment.family}"), str(experiment.name)) for experiment in same_data
@@ -90,7 +91,8 @@ def _chart(name: str, same_data: Sequence[ExperimentRuns], where: str) -> Markup
     strokes = [tag("span", tag("span", class_=f"stroke {kind}"), kind) for kind in kinds]
     guessing = None if guess is None else tag("span", "dashed: a guess")
     legend = tag("span", keys, strokes, guessing, class_="legend")
-    return tag("figure", tag("figcaption", tag("strong", heading), " ", arrow(name), legend), chart, class_="curve")
+    caption = tag("figcaption", tag("strong", heading), " ", arrow(name, same_data[0]), legend)
+    return tag("figure", caption, chart, class_="curve")
 
 
 def _lines_and_bands(experiment: ExperimentRuns, name: str, kind: str) -> tuple[list[Line], list[Band]]:

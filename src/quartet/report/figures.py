@@ -23,7 +23,7 @@ def figures(run: Run) -> dict[str, Figure]:
     """
     drawn = {f"curve_{name}": _curve(run, name) for name in curve_metrics([ExperimentRuns((run,))])}
     for key, draw in DRAWN.items():
-        if key in run.arrays:
+        if key in run.arrays and len(run.arrays[key]):  # a net that makes no mistakes has none to show
             drawn[key.removesuffix("_x")] = draw(run, run.arrays[key])
     for i, tokens in enumerate(run.texts.get("attention") or []):
         if f"attention_{i}" in run.arrays:

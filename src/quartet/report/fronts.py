@@ -12,7 +12,7 @@ from quartet.report.comparing.matched import CLOCK_TOLERANCE, TOLERANCE, label
 from quartet.report.drawing.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact
-from quartet.report.run import FALLING, RISING, arrow, metric_name
+from quartet.report.run import metric_name
 
 # The name of each cost, and the relative difference up to which nets count as matched.
 COSTS = {
@@ -39,7 +39,7 @@ def fronts(comparison: Comparison) -> list[Markup]:
 
     Return nothing for a metric without a better direction.
     """
-    if not comparison.contested or comparison.metric not in RISING | FALLING:
+    if not comparison.contested or comparison.better is None:
         return []
     charts, notes = [], []
     for key, (cost_name, tolerance) in COSTS.items():
@@ -50,7 +50,7 @@ def fronts(comparison: Comparison) -> list[Markup]:
         if max(costs) / min(costs) - 1 <= tolerance:
             notes.append(tag("p", f"Matched in {cost_name}: there is no front to draw.", class_="note"))
         else:
-            charts.append(_figure(points, comparison.metric, cost_name))
+            charts.append(_figure(points, comparison, cost_name))
     return charts + notes
 
 
@@ -84,12 +84,12 @@ def front(points: Sequence[Point], *, rising: bool) -> list[Point]:
     return sorted((point for point in points if not dominated(point)), key=lambda point: point.cost)
 
 
-def _figure(points: Sequence[Point], metric: str, cost_name: str) -> Markup:
+def _figure(points: Sequence[Point], comparison: Comparison, cost_name: str) -> Markup:
     """Return the chart with its caption, which names the nets on the front."""
-    best = front(points, rising=metric in RISING)
-    title = f"{metric_name(metric)} against {cost_name}"
+    best = front(points, rising=comparison.better == "max")
+    title = f"{metric_name(comparison.metric)} against {cost_name}"
     text = "On the front: " + ", ".join(point.name for point in best) + "."
-    caption = tag("figcaption", tag("strong", title), " ", arrow(metric), tag("br"), text)
+    caption = tag("figcaption", tag("strong", title), " ", comparison.arrow, tag("br"), text)
     return tag("figure", caption, _chart(points, best, title, cost_name), class_="curve")
 
 

@@ -11,7 +11,7 @@ from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 from quartet.report.drawing.numerals import compact, duration, spread
-from quartet.report.run import ExperimentRuns, Run, arrow, group_by_experiment, metric_name
+from quartet.report.run import ExperimentRuns, Run, group_by_experiment, metric_name
 from quartet.report.table import METRICS, REPEATED, commands, mean
 
 
@@ -55,7 +55,7 @@ def _group(group: Comparison) -> list[str]:
 
 def _nets(group: Comparison) -> str:
     """Return the table of nets."""
-    metric = f"{metric_name(group.metric)} {arrow(group.metric)}".strip()
+    metric = f"{metric_name(group.metric)} {group.arrow}".strip()
     costs = ("parameters", "FLOPs / sample", "samples seen", "training")
     return _table(
         ["experiment", metric, "95 % interval", *costs, "seeds"],
@@ -85,7 +85,7 @@ def _pair(group: Comparison, difference: Difference) -> list[str]:
         signed(difference, group.metric),
         ", ".join(map(str, difference.seeds)) or "none",
         *(p_value(p) for p in (difference.p, difference.holm, difference.flip_holm)),
-        short(difference, names=group.names, metric=group.metric),
+        short(difference, names=group.names, metric=group.metric, better=group.better),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
+from quartet.report import tasks
 from quartet.report.comparing.comparison import Comparison, comparisons
 from quartet.report.comparison_section import anchor, comparison_section, verdicts
 from quartet.report.curves import caption, curves
@@ -14,18 +15,6 @@ from quartet.report.evidence import evidence
 from quartet.report.run import ExperimentRuns, Run, arrow, group_by_experiment, metric_name
 from quartet.report.table import METRICS, every_number, mean, metric_table, missing, net_name, overview, repeat_table
 from quartet.report.table import anchor as anchor_of
-
-# For each task: the heading's question, what the net does, and what the evidence shows.
-TASKS = {
-    "classify": ("What is this?", "The {net} names what it is shown", "Labels for unseen examples of {data}."),
-    "language": (
-        "What comes next?",
-        "The {net} reads, then writes on",
-        "Every next token of {data}, and its own texts.",
-    ),
-    "translate": ("How is it said elsewhere?", "The {net} translates", "Unseen sentences of {data}, by beam search."),
-    "generate": ("Could this be real?", "Two {net}s play painter and critic", "New pictures in the manner of {data}."),
-}
 
 MAX_TILES = 8
 
@@ -80,19 +69,17 @@ def _tiles(all_experiments: Sequence[ExperimentRuns]) -> Markup:
 def _tile(experiment: ExperimentRuns) -> Markup:
     """Return a tile: what the net does, its headline metric and its cost."""
     task, data = str(experiment["task"]), str(experiment["data"])
-    _, does, _ = TASKS.get(task, ("", "The {net} learns to " + task, ""))
+    about = tasks.about(task)
+    does = about.does if about else "The {net} learns to " + task
     values = list(experiment.values(f"test/{experiment.headline}").values())
     trained = duration(mean(experiment.numbers("train_seconds")))
     cost = f"{compact(mean(experiment.numbers('parameters')))} parameters, trained in {trained}"
+    metric = f"{metric_name(experiment.headline)} {arrow(experiment.headline, experiment)}".strip()
     inside = join(
         tag("p", tag("strong", experiment.name), f" on {data}", class_="kicker"),
         tag("p", does.format(net=net_name(experiment)), class_="what"),
         tag("p", _headline(values), class_="value"),
-        tag(
-            "p",
-            f"{metric_name(experiment.headline)} {arrow(experiment.headline)}" if values else "not evaluated",
-            class_="note",
-        ),
+        tag("p", metric if values else "not evaluated", class_="note"),
         tag("p", cost, class_="note cost"),
     )
     return tag("li", tag("a", inside, href=f"#{anchor_of(experiment)}", class_=experiment.family))
@@ -112,9 +99,14 @@ def _overview(all_experiments: Sequence[ExperimentRuns], *, tiles: bool) -> Mark
 
 def _task(task: str, groups: Sequence[Comparison]) -> Markup:
     """Return a task's section with all its data sets."""
-    question, *_ = TASKS.get(task, (task.capitalize(),))
+    about = tasks.about(task)
     parts = [_group(group, where=f" on {group.data}" if len(groups) > 1 else "") for group in groups]
-    return tag("section", tag("p", task.capitalize(), class_="kicker"), tag("h2", question), parts)
+    return tag(
+        "section",
+        tag("p", task.capitalize(), class_="kicker"),
+        tag("h2", about.question if about else task.capitalize()),
+        parts,
+    )
 
 
 def _group(group: Comparison, *, where: str) -> Markup:
@@ -136,7 +128,8 @@ def _experiment(experiment: ExperimentRuns) -> Markup:
     """Return an experiment's article: a sentence of facts and its evidence."""
     run = experiment.shown
     task, data = str(experiment["task"]), str(experiment["data"])
-    _, _, description = TASKS.get(task, ("", "", "On {data}."))
+    about = tasks.about(task)
+    description = about.shows if about else "On {data}."
     several = f" Shown is seed {run.seed}, the first of {len(experiment.runs)}." if len(experiment.runs) > 1 else ""
     shown = description.format(data=data)
     facts = f"{net_name(experiment)}, trained by the {experiment['method']} method. {shown}{several}"

@@ -6,25 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from quartet.report import tasks
 
 if TYPE_CHECKING:
     import numpy as np
 
 Row = dict[str, Any]
 FAMILY_NAMES = {"transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "mlp": "MLP"}
-
-# The main metric of each task.
-HEADLINE = {"classify": "accuracy", "language": "bits_per_character", "translate": "bleu", "generate": "fid"}
-RISING = {"accuracy", "balanced_accuracy", "token_accuracy", "bleu", "chrf", "bleu_greedy", "chrf_greedy"}
-FALLING = {"loss", "bits_per_character", "perplexity", "calibration_error", "fid", "fid_ratio", "class_total_variation"}
-# The lowest and highest possible value of a metric: the interval of a mean stays within.
-RANGES = {
-    **dict.fromkeys(("accuracy", "balanced_accuracy", "token_accuracy"), (0.0, 1.0)),
-    **dict.fromkeys(("bleu", "chrf", "bleu_greedy", "chrf_greedy"), (0.0, 100.0)),
-    **dict.fromkeys(("bits_per_character", "fid"), (0.0, math.inf)),
-}
-ABBREVIATIONS = {"bleu": "BLEU", "chrf": "chrF", "fid": "FID"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,8 @@ class ExperimentRuns:
     def headline(self) -> str:
         """The main metric of the experiment's task, without its split; the monitored metric where it has no values."""
         fallback = str(self["monitor"] or "loss").split("/")[-1]
-        name = HEADLINE.get(str(self["task"]), fallback)
+        about = tasks.about(str(self["task"]))
+        name = about.headline if about else fallback
         return name if self.values(f"test/{name}") or not self.values(f"test/{fallback}") else fallback
 
     def values(self, metric: str) -> dict[int, float]:
@@ -134,13 +125,22 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return fmean(values), stdev(values) if len(values) > 1 else None
 
 
-def arrow(metric: str) -> str:
-    """Return ↑ where more is better, ↓ where less is, else ""."""
+def direction(metric: str, experiment: ExperimentRuns | None = None) -> Literal["max", "min"] | None:
+    """Return whether more or less of a metric is better, from the files of the tasks; None for neither.
+
+    For a metric that no task's file knows, take the mode by which `experiment` chose its weights.
+    """
     name = metric.split("/")[-1]
-    return "↑" if name in RISING else "↓" if name in FALLING else ""
+    monitored = experiment is not None and name == str(experiment["monitor"] or "").split("/")[-1]
+    mode = experiment["mode"] if experiment is not None and monitored else None
+    return tasks.metric(name).better or (mode if mode in ("max", "min") else None)
+
+
+def arrow(metric: str, experiment: ExperimentRuns | None = None) -> str:
+    """Return ↑ where more is better, ↓ where less is, else "". `experiment` as in `direction`."""
+    return {"max": "↑", "min": "↓", None: ""}[direction(metric, experiment)]
 
 
 def metric_name(metric: str) -> str:
     """Return a metric's name as a person reads it: `test/bits_per_character` → bits per character."""
-    words = metric.split("/")[-1].split("_")
-    return " ".join(ABBREVIATIONS.get(word, word) for word in words)
+    return " ".join(tasks.abbreviation(word) for word in metric.split("/")[-1].split("_"))

@@ -76,7 +76,8 @@ def _summary_row(experiment: ExperimentRuns) -> tuple[str, ...]:
     values = list(experiment.values(f"test/{experiment.headline}").values())
     return (
         str(experiment.name), str(experiment["net"]), str(experiment["task"]), str(experiment["data"]),
-        f"{metric_name(experiment.headline)} {arrow(experiment.headline)}".strip() if values else "not evaluated",
+        f"{metric_name(experiment.headline)} {arrow(experiment.headline, experiment)}".strip()
+        if values else "not evaluated",
         spread(values) if values else "", compact(experiment["parameters"]),
         compact(mean(experiment.numbers("samples_seen"))),
         duration(mean(experiment.numbers("train_seconds"))), ", ".join(str(run.seed) for run in experiment.runs),
@@ -97,12 +98,10 @@ def overview(all_experiments: Sequence[ExperimentRuns]) -> Markup:
 
 def _overview_row(experiment: ExperimentRuns) -> list[Markup]:
     """Return an experiment's row in the page's overview."""
-    values = experiment.values(f"test/{experiment.headline}")
-    metric = join(
-        spread_with_values(values),
-        " ",
-        tag("small", metric_name(experiment.headline), "\u00a0", arrow(experiment.headline)),
-    )
+    headline = experiment.headline
+    values = experiment.values(f"test/{headline}")
+    name = tag("small", metric_name(headline), "\u00a0", arrow(headline, experiment))
+    metric = join(spread_with_values(values), " ", name)
     return [
         experiment_link(experiment),
         tag("td", net_name(experiment)),
@@ -130,11 +129,8 @@ def metric_table(task_experiments: Sequence[ExperimentRuns]) -> Markup:
     head = ("test metric", *(str(experiment.name) for experiment in task_experiments))
     rows = [
         [
-            tag("th", f"{metric_name(name)} {arrow(name)}".strip(), scope="row"),
-            *(
-                tag("td", spread_with_values(experiment.values(name)), class_="number")
-                for experiment in task_experiments
-            ),
+            tag("th", f"{metric_name(name)} {arrow(name, task_experiments[0])}".strip(), scope="row"),
+            *(tag("td", spread_with_values(runs.values(name)), class_="number") for runs in task_experiments),
         ]
         for name in names
     ]

@@ -61,6 +61,13 @@ class Translator(PythonModel):
             )
         return [*ids, EOS]
 
+    def _limit(self, source: list[int], chosen: Mapping[str, Any]) -> int:
+        """The most tokens of a translation: what is asked for, up to the context or what the evaluation allowed."""
+        asked, evaluated = (
+            math.ceil(params["max_ratio"] * len(source)) + int(params["max_extra"]) for params in (chosen, self.params)
+        )
+        return min(asked, max(evaluated, self.context))
+
     @torch.inference_mode()
     def _search(self, source: list[int], chosen: Mapping[str, Any]) -> list[int]:
         """Beam search, as the evaluation's: the ids of the hypothesis of highest log p / penalty of its length.
@@ -69,7 +76,7 @@ class Translator(PythonModel):
         the best, even if all that it adds were certain.
         """
         beams = int(chosen["num_beams"])
-        limit = min(math.ceil(chosen["max_ratio"] * len(source)) + int(chosen["max_extra"]), self.context)
+        limit = self._limit(source, chosen)
         memory = rows(self.encode(torch.tensor([source])), torch.zeros(beams, dtype=torch.long))
         text_KT = torch.full((beams, 1), BOS)
         score_K = torch.tensor([0.0] + [-math.inf] * (beams - 1), dtype=torch.float64)  # one at first: all are alike

@@ -1,4 +1,8 @@
-"""What is asked of a net, with its loss and its metrics: one file for each task."""
+"""What is asked of a net, with its loss and its metrics: one file for each task.
+
+`task` is what all share. `decoding` and `scores` serve translation and text; `adversarial`, `noise`, `judge`, `fid` and
+`gallery` serve generation.
+"""
 
 from quartet.tasks.classify import Classify
 from quartet.tasks.generate import Generate

@@ -40,6 +40,9 @@ class Classify(Task):
     def build(self, net: Any, data: Any) -> nn.Module:
         return net.classifier(data.inputs, data.outputs)
 
+    def facts(self, data: Any) -> dict[str, Any]:
+        return {"inputs": data.inputs, "outputs": data.outputs}
+
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         logits_BK = at_least_float(model(batch["x"]))
         return F.cross_entropy(logits_BK, batch["y"], reduction="sum", label_smoothing=self.label_smoothing)

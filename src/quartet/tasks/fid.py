@@ -15,6 +15,11 @@ def feature_sums(f_BD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return f_BD.new_tensor(float(len(f_BD))), f_BD.sum(0), f_BD.T @ f_BD
 
 
+def features_of(sums: dict[str, Tensor], which: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The sums that the Fréchet distance is made of, "real" or "fake"."""
+    return sums[f"{which}_count"], sums[f"{which}_features"], sums[f"{which}_products"]
+
+
 def mean_and_covariance(n: Tensor, f_D: Tensor, ff_DD: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and unbiased covariance from the sums of `feature_sums`."""
     mean_D = f_D / n

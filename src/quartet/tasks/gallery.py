@@ -6,12 +6,13 @@ Shapes: N samples, H height, W width, C channels, Z noise, P pixels of an image.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from quartet.tasks.noise import normal
-from quartet.tasks.task import Batch
+from quartet.tasks.task import Batch, Progress, on_device
 
 
 def to_unit(x: Tensor) -> Tensor:
@@ -67,3 +68,15 @@ def nearest(x_NHWC: Tensor, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
         found_NHWC[closer_N] = batch["x"][which_N[closer_N]]
         distance_N = distance_N.minimum(here_N)
     return found_NHWC, distance_N / flat_NP.shape[1] ** 0.5
+
+
+def images_of(
+    data: Any, split: str, *, at_most: int, what: str, device: torch.device, progress: Progress | None
+) -> Iterator[Batch]:
+    """Batches with the first `at_most` images of a split; `progress` hears of images."""
+    total, done = min(at_most, data.examples[split]), 0
+    for batch in on_device(first(data.batches(split), total), device):
+        yield batch
+        done += len(batch["x"])
+        if progress is not None:
+            progress(f"{what} {split}", done, total)

@@ -5,18 +5,18 @@ Shapes: B batch, H height, W width, C channels, Z noise, D features, K classes, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from quartet.tasks.adversarial import discriminator_loss, generator_loss
-from quartet.tasks.fid import fid, total_variation_from_uniform
-from quartet.tasks.gallery import draw, first, interpolation, nearest, to_bytes, to_unit
+from quartet.tasks.fid import features_of, fid, total_variation_from_uniform
+from quartet.tasks.gallery import draw, images_of, interpolation, nearest, to_bytes, to_unit
 from quartet.tasks.judge import Judge
 from quartet.tasks.noise import content_keys, uniform
-from quartet.tasks.task import Batch, Progress, Sums, Task, add, on_device
+from quartet.tasks.task import Batch, Progress, Sums, Task, add
 from quartet.types import Evidence, QuartetError
 
 SHOWN, NEIGHBOURS, ROWS, COLUMNS = 64, 8, 8, 10  # images in the report: samples, neighbours, interpolations
@@ -71,6 +71,9 @@ class Generate(Task):
         """The discriminator."""
         return net.discriminator(data.inputs)
 
+    def facts(self, data: Any) -> dict[str, Any]:
+        return {"outputs": data.inputs, "latent_dim": self.latent_dim}
+
     def loss(self, model: Any, batch: Batch) -> Tensor:
         """Both players' non-saturating losses; the method trains them one at a time, by `quartet.tasks.adversarial`."""
         fake_BHWC = draw(
@@ -83,8 +86,6 @@ class Generate(Task):
     def to_unit(self, x: Tensor) -> Tensor:
         """Bytes 0..255 to floats in [-1, 1]."""
         return to_unit(x)
-
-    # Sums.
 
     @torch.no_grad()
     def measure(self, model: Any, batch: Batch) -> Sums:
@@ -245,20 +246,3 @@ def told_apart(discriminator: nn.Module, x_BHWC: Tensor, *, counts_B: Tensor, re
     right_B = score_B > 0 if real else score_B <= 0
     counts_B = counts_B.to(score_B.device)
     return {"told": (right_B & counts_B).sum().double(), "score": (score_B * counts_B).sum()}
-
-
-def images_of(
-    data: Any, split: str, *, at_most: int, what: str, device: torch.device, progress: Progress | None
-) -> Iterator[Batch]:
-    """Batches with the first `at_most` images of a split; `progress` hears of images."""
-    total, done = min(at_most, data.examples[split]), 0
-    for batch in on_device(first(data.batches(split), total), device):
-        yield batch
-        done += len(batch["x"])
-        if progress is not None:
-            progress(f"{what} {split}", done, total)
-
-
-def features_of(sums: Sums, which: str) -> tuple[Tensor, Tensor, Tensor]:
-    """The sums that the Fréchet distance is made of, "real" or "fake"."""
-    return sums[f"{which}_count"], sums[f"{which}_features"], sums[f"{which}_products"]

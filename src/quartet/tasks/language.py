@@ -48,13 +48,14 @@ class Language(Task):
         self.temperature, self.top_p = temperature, top_p
         self.lengths_V = torch.zeros(0)
 
-    @property
-    def decoding(self) -> dict[str, float]:
-        return {"tokens": self.tokens, "temperature": self.temperature, "top_p": self.top_p, "seed": self.seed}
-
     def build(self, net: Any, data: Any) -> nn.Module:
         self.lengths_V = token_lengths(data.tokenizer, data.inputs.vocabulary)
         return net.language_model(data.inputs)
+
+    def facts(self, data: Any) -> dict[str, Any]:
+        """With how it writes in an evaluation, by the names that a served model takes them."""
+        params = {name: getattr(self, name) for name in ("tokens", "temperature", "top_p", "seed")}
+        return {"outputs": data.outputs, "tokenizer": data.kind.tokenizer, "params": params}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         return token_losses(model, batch).sum()

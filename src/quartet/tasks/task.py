@@ -23,20 +23,20 @@ class Task(ABC):
     So metrics are exact however a split is cut into batches and shared among devices.
     """
 
-    ACCEPTS: ClassVar[tuple[str, ...]]  # kinds of data
-    ROLE: ClassVar[str]  # the role that the net must have
-    METHOD: ClassVar[Literal["supervised", "adversarial"]]
+    ACCEPTS: ClassVar[tuple[str, ...]]  # kinds of data, by the names that sources give them
+    ROLE: ClassVar[str]  # what the trained model does: a file of quartet.roles, or the dotted path of a Role
+    NET_ROLE: ClassVar[str | None] = None  # which of its ROLES the net must have; None for the task's own
+    METHOD: ClassVar[str]  # the option of conf/method/ that trains it
     MONITOR: ClassVar[str]  # the validation metric by which weights are chosen
     MODE: ClassVar[Literal["min", "max"]]
-
-    @property
-    def decoding(self) -> dict[str, float]:
-        """How an evaluation writes, by the names that a served model takes them; empty for what writes nothing."""
-        return {}
 
     @abstractmethod
     def build(self, net: Any, data: Any) -> nn.Module:
         """The model: `net` in the task's role for the shapes of `data`."""
+
+    @abstractmethod
+    def facts(self, data: Any) -> dict[str, Any]:
+        """What the task's role describes the model by: the keywords of its `describe`."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:

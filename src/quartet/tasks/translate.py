@@ -61,17 +61,13 @@ class Translate(Task):
         self.max_ratio, self.max_extra, self.sentences = max_ratio, max_extra, sentences
         self.samples, self.seed = samples, seed
 
-    @property
-    def decoding(self) -> dict[str, float]:
-        return {
-            "num_beams": self.num_beams,
-            "length_penalty": self.length_penalty,
-            "max_ratio": self.max_ratio,
-            "max_extra": self.max_extra,
-        }
-
     def build(self, net: Any, data: Any) -> nn.Module:
         return net.translator(data.inputs)
+
+    def facts(self, data: Any) -> dict[str, Any]:
+        """With how it searches in an evaluation, by the names that a served model takes them."""
+        params = {name: getattr(self, name) for name in ("num_beams", "length_penalty", "max_ratio", "max_extra")}
+        return {"outputs": data.outputs, "tokenizer": data.kind.tokenizer, "params": params}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         logits_BTV = at_least_float(model(batch["source"], batch["target"][:, :-1]))

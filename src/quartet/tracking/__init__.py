@@ -1,4 +1,9 @@
-"""Track runs in MLflow, or nowhere. The import of this package loads no mlflow; the first tracked run does."""
+"""Track runs in MLflow, or nowhere. The import of this package loads no mlflow; the first tracked run does.
+
+`tracker` is the interface that training sees, `mlflow_tracker` fulfils it with MLflow, `buffer` and `labels` help it.
+`model_store` stores models and fetches them, `registry` keeps their versions. `reader` and `queries` read runs, `uri`
+finds the store, `client` connects to it.
+"""
 
 from quartet.tracking.mlflow_tracker import MLflow
 from quartet.tracking.registry import Registry, Version

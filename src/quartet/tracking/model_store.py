@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import tempfile
 import warnings
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from quartet import roles
 from quartet.tracking.client import connect, first_line
 from quartet.tracking.uri import check_reachable, resolve_uri, store_exists
 from quartet.types import QuartetError
@@ -67,8 +67,7 @@ class ModelStore:
 
 
 def log_model(client: Any, run: str, folder: Path, name: str) -> str:
-    """Store an exported model with the script of its role in `quartet.serving`, which defines its signature; return its
-    uri."""
+    """Store an exported model with the script of its role, which defines its signature; return its uri."""
     from mlflow import pyfunc
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
@@ -78,7 +77,7 @@ def log_model(client: Any, run: str, folder: Path, name: str) -> str:
     logged = client.create_logged_model(experiment, name=name, source_run_id=run, model_type=settings["role"])
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice to use type hints, which would override the signature
-        script = importlib.import_module(f"quartet.serving.{settings['role']}")
+        script: Any = roles.find(settings["role"]).script()
         pyfunc.save_model(
             f"{scratch}/model",
             python_model=script.__file__,

@@ -1,4 +1,4 @@
-"""Compare evaluated runs: a page, the same as Markdown, and all numbers in `reports/`; a table on the terminal."""
+"""Compare evaluated runs: write a page, the same as Markdown and all numbers to `reports/`, and print a table."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from quartet_app.cli import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="quartet compare", description=__doc__)
-    made.add_argument(
+    argument_parser = argparse.ArgumentParser(prog="quartet compare", description=__doc__)
+    argument_parser.add_argument(
         "folders",
         type=typed_path,
         nargs="*",
-        help="results/<experiment>/<seed>, or runs/…; all of params.yaml's unless given. Runs of one experiment that "
-        "differ in more than the seed are rows of their own, as `cnn optimizer.lr=0.2`",
+        help="results/<experiment>/<seed>, or runs/…; by default all runs of params.yaml. Runs of one experiment with "
+        "different settings get separate rows, as `cnn optimizer.lr=0.2`",
     )
-    made.add_argument("--out", type=typed_path, default=Path("reports"))
-    made.add_argument("--show", action="store_true", help="print the table only, and write nothing")
-    made.add_argument("--register", action="store_true", help="register the best model of each task in MLflow")
-    return made
+    argument_parser.add_argument("--out", type=typed_path, default=Path("reports"))
+    argument_parser.add_argument("--show", action="store_true", help="print the table only, and write nothing")
+    argument_parser.add_argument(
+        "--register", action="store_true", help="register the best model of each task in MLflow"
+    )
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from quartet_app.comparison.report import compare_folders
 
-    lines = compare_folders(chosen.folders, out=chosen.out, show=chosen.show, register=chosen.register)
+    lines = compare_folders(args.folders, out=args.out, show=args.show, register=args.register)
     print("\n".join(lines).rstrip())

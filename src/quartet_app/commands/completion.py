@@ -1,4 +1,4 @@
-"""Print what a shell needs to complete `quartet`: eval "$(quartet completion bash)", or zsh, fish, tcsh."""
+"""Print the shell code that completes `quartet`: eval "$(quartet completion bash)", or zsh, fish, tcsh."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="quartet completion", description=__doc__)
-    made.add_argument("shell", nargs="?", default="bash", choices=SHELLS)
-    return made
+    argument_parser = argparse.ArgumentParser(prog="quartet completion", description=__doc__)
+    argument_parser.add_argument("shell", nargs="?", default="bash", choices=SHELLS)
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from argcomplete import shellcode
 
-    print(shellcode(["quartet"], shell=chosen.shell))
+    print(shellcode(["quartet"], shell=args.shell))
 
 
 def complete() -> None:
-    """Answer a shell that asks what may come next, and exit; argcomplete's variables say what was typed."""
+    """Answer a shell's request for completions and exit. argcomplete's variables hold the command line so far."""
     import argcomplete
 
     argcomplete.autocomplete(whole_parser(), always_complete_options=False)
@@ -39,18 +39,18 @@ def whole_parser() -> argparse.ArgumentParser:
     parsers = whole.add_subparsers()
     for name, about in COMMANDS.items():
         module = import_module(f"quartet_app.commands.{name}")
-        made = getattr(module, "parser", None)
-        one = parsers.add_parser(name, parents=[made()] if made else [], add_help=False, help=about)
-        words = next((action for action in one._actions if action.dest == "words"), None)
-        if made is None:
-            words = one.add_argument("words", nargs="*")
-        if words is not None:
-            words.completer = overrides  # type: ignore[attr-defined]
+        make_parser = getattr(module, "parser", None)
+        command = parsers.add_parser(name, parents=[make_parser()] if make_parser else [], add_help=False, help=about)
+        overrides_argument = next((action for action in command._actions if action.dest == "overrides"), None)
+        if make_parser is None:
+            overrides_argument = command.add_argument("overrides", nargs="*")
+        if overrides_argument is not None:
+            overrides_argument.completer = complete_overrides  # type: ignore[attr-defined]
     return whole
 
 
-def overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
-    """Return what Hydra would complete `prefix` to, after the words before it."""
+def complete_overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:
+    """Return Hydra's completions of `prefix`, which may depend on the overrides before it."""
     from hydra._internal.core_plugins.bash_completion import BashCompletion
     from hydra.core.global_hydra import GlobalHydra
 
@@ -58,6 +58,6 @@ def overrides(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequenc
 
     with hydra_ready():
         loader = GlobalHydra.instance().config_loader()
-        before = " ".join(word for word in getattr(parsed_args, "words", None) or [] if "=" in word)
-        found = BashCompletion(loader)._query("config", f"{before} {prefix}".lstrip())
-    return [one for one in found if one.startswith(prefix)]
+        before = " ".join(word for word in getattr(parsed_args, "overrides", None) or [] if "=" in word)
+        completions = BashCompletion(loader)._query("config", f"{before} {prefix}".lstrip())
+    return [completion for completion in completions if completion.startswith(prefix)]

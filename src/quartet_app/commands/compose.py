@@ -1,4 +1,4 @@
-"""Resolve params.yaml and conf/ into build/, one checked file for each experiment: what exactly will run."""
+"""Resolve params.yaml and conf/ into build/: one checked file for each experiment, with all its settings."""
 
 from __future__ import annotations
 

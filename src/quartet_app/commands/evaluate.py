@@ -1,4 +1,4 @@
-"""Evaluate a trained run on the test split, the only place that reads it."""
+"""Evaluate a trained run on the test split. No other command reads that split."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from quartet_app.cli import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="quartet evaluate", description=__doc__)
-    made.add_argument("folder", type=typed_path, help="runs/… or results/<experiment>/<seed>/train")
-    made.add_argument("--out", type=typed_path, help="where the results go; FOLDER/evaluate unless given")
-    return made
+    argument_parser = argparse.ArgumentParser(prog="quartet evaluate", description=__doc__)
+    argument_parser.add_argument("folder", type=typed_path, help="runs/… or results/<experiment>/<seed>/train")
+    argument_parser.add_argument("--out", type=typed_path, help="folder for the results; by default FOLDER/evaluate")
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from quartet_app.run.evaluate import evaluate
 
-    evaluate(chosen.folder, out=chosen.out or chosen.folder / "evaluate")
+    evaluate(args.folder, out=args.out or args.folder / "evaluate")

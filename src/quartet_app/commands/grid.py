@@ -1,11 +1,11 @@
-"""Run a whole table, several runs at once: each is trained and evaluated through DVC, then all are compared.
+"""Run a whole table, several runs at once. Each run is trained and evaluated through DVC; then all are compared.
 
-    quartet grid grid                     as many at once as there are GPUs, or cores
+    quartet grid grid                     as many runs at once as there are GPUs, or cores
     quartet grid grid --jobs 1            one after another
     quartet grid grid --ray auto          spread over a Ray cluster whose machines share this folder
 
-What DVC holds already is not run again, and an interrupted run goes on from its last checkpoint. Ctrl-C ends the runs
-under way as it ends a single one, a second Ctrl-C kills them.
+Runs whose results DVC has are not run again. An interrupted run resumes from its last checkpoint. Ctrl-C ends the
+current runs as it ends a single one; a second Ctrl-C kills them.
 """
 
 from __future__ import annotations
@@ -18,27 +18,31 @@ from quartet_app.cli import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    argument_parser = argparse.ArgumentParser(
         prog="quartet grid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument(
+    argument_parser.add_argument(
         "table", type=typed_path, nargs="?", default=Path(), help="a folder with params.yaml and dvc.yaml"
     )
-    made.add_argument("--jobs", type=int, help="runs at once on this machine; as many as it has GPUs, or cores")
-    made.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder, as auto, or local")
-    made.add_argument("--cpus", type=int, help="CPUs of each device, on a Ray cluster; 1")
-    return made
+    argument_parser.add_argument(
+        "--jobs", type=int, help="runs at once on this machine; by default the number of GPUs, or cores"
+    )
+    argument_parser.add_argument(
+        "--ray", metavar="ADDRESS", help="a Ray cluster that shares this folder (or auto), or local"
+    )
+    argument_parser.add_argument("--cpus", type=int, help="CPUs for each device on a Ray cluster; by default 1")
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
-    for key, value in (("--jobs", chosen.jobs), ("--cpus", chosen.cpus)):
+    args = parser().parse_args(arguments)
+    for key, value in (("--jobs", args.jobs), ("--cpus", args.cpus)):
         if value is not None and value < 1:
             raise QuartetError(f"{key}: given {value}, needs at least 1")
-    if chosen.ray and chosen.jobs:
-        raise QuartetError(f"--jobs: given {chosen.jobs} with --ray, where runs take what room there is; leave it out")
-    if chosen.cpus and not chosen.ray:
-        raise QuartetError(f"--cpus: given {chosen.cpus} without --ray; on this machine alone, give --jobs")
-    from quartet_app.table.grid import grid
+    if args.ray and args.jobs:
+        raise QuartetError(f"--jobs: given {args.jobs} with --ray, where Ray decides how many run; leave it out")
+    if args.cpus and not args.ray:
+        raise QuartetError(f"--cpus: given {args.cpus} without --ray; on this machine alone, give --jobs")
+    from quartet_app.table.grid import run_table
 
-    grid(chosen.table, jobs=chosen.jobs, ray=chosen.ray, cpus=chosen.cpus or 1)
+    run_table(args.table, jobs=args.jobs, ray=args.ray, cpus=args.cpus or 1)

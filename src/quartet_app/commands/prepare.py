@@ -1,4 +1,4 @@
-"""Prepare data: fetch, check, and write what training maps into memory.
+"""Prepare data: fetch it, check it, and write the files that training maps into memory.
 
 quartet prepare                     the data of every resolved experiment
 quartet prepare fashion_mnist …     data sets by name
@@ -10,15 +10,15 @@ import argparse
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    argument_parser = argparse.ArgumentParser(
         prog="quartet prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("names", nargs="*", help="data sets, files of conf/data/")
-    return made
+    argument_parser.add_argument("names", nargs="*", help="data sets, files of conf/data/")
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from quartet_app.data.table import prepare
 
-    prepare(chosen.names)
+    prepare(args.names)

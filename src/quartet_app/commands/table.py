@@ -1,9 +1,9 @@
-"""Make a table of its own: a folder with params.yaml and a dvc.yaml for it, beside the project's.
+"""Make a table: a folder with its own params.yaml and dvc.yaml.
 
     quartet table FOLDER EXPERIMENT … [KEY=VALUE …]
 
-Then `quartet grid FOLDER`, or `cd FOLDER && dvc repro`. Each KEY=VALUE changes all of its experiments. What is built,
-prepared, trained and reported lies in the folder, and MLflow's store stays the project's.
+Then run `quartet grid FOLDER`, or `cd FOLDER && dvc repro`. Each KEY=VALUE changes all experiments of the table. Its
+data, runs, results and reports lie in the folder; MLflow's store is the project's.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from quartet_app.cli import typed_overrides, typed_path
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    argument_parser = argparse.ArgumentParser(
         prog="quartet table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("folder", type=typed_path)
-    made.add_argument("words", nargs="*", help="its experiments, and KEY=VALUE; none where it has a params.yaml")
-    return made
+    argument_parser.add_argument("folder", type=typed_path)
+    argument_parser.add_argument(
+        "overrides",
+        metavar="EXPERIMENT|KEY=VALUE",
+        nargs="*",
+        help="its experiments and overrides; none where the folder has a params.yaml",
+    )
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
-    from quartet_app.table.make import make
+    args = parser().parse_args(arguments)
+    from quartet_app.table.make import make_table
 
-    overrides = typed_overrides([word for word in chosen.words if "=" in word])
-    make(chosen.folder, [word for word in chosen.words if "=" not in word], overrides)
-    print(f"{chosen.folder}: edit params.yaml, then quartet grid {chosen.folder}")
+    overrides = typed_overrides([argument for argument in args.overrides if "=" in argument])
+    make_table(args.folder, [argument for argument in args.overrides if "=" not in argument], overrides)
+    print(f"{args.folder}: edit params.yaml, then quartet grid {args.folder}")

@@ -1,4 +1,4 @@
-"""Trace a run: what it was made of, what was made of it, and whether it comes out the same once more.
+"""Trace a run: show what it was made of and what was made of it, or repeat it and compare.
 
     quartet trace X [--config] [--diff] [--json]
     quartet trace --repeat X [--anyway]      exit code 0: the same to the bit; 1: different; 2: not compared
@@ -19,39 +19,44 @@ from quartet_app.cli import typed_source
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    argument_parser = argparse.ArgumentParser(
         prog="quartet trace", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("run", metavar="X", type=typed_source, help="what you have of the run")
-    made.add_argument("--config", action="store_true", help="print the whole resolved configuration too")
-    made.add_argument(
-        "--diff", action="store_true", help="print what the work config changed alone, as git apply takes it"
+    argument_parser.add_argument(
+        "run", metavar="X", type=typed_source, help="what you have of the run: an id, a file, a row …"
     )
-    made.add_argument("--json", action="store_true", help="everything, as JSON")
-    made.add_argument("--repeat", action="store_true", help="run it again, and compare to the bit")
-    made.add_argument("--anyway", action="store_true", help="repeat though the code or the data are not the run's")
-    return made
+    argument_parser.add_argument("--config", action="store_true", help="print the whole resolved configuration too")
+    argument_parser.add_argument(
+        "--diff", action="store_true", help="print only the changes of the work tree, for git apply"
+    )
+    argument_parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    argument_parser.add_argument("--repeat", action="store_true", help="train it again and compare the two bit by bit")
+    argument_parser.add_argument(
+        "--anyway", action="store_true", help="repeat even if code or data have changed since the run"
+    )
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     from quartet_app.provenance.find_run import find_run
     from quartet_app.provenance.lineage import lineage
     from quartet_app.provenance.text import text
 
-    run = find_run(chosen.run)
-    if chosen.repeat:
+    run = find_run(args.run)
+    if args.repeat:
         from quartet_app.provenance.repeat import repeat
 
-        sys.exit(repeat(run, anyway=chosen.anyway, as_json=chosen.json))
-    if chosen.diff:
-        path = run.folder and run.folder / "work_tree.diff"
-        sys.stdout.buffer.write(path.read_bytes() if path and path.exists() else b"")
+        sys.exit(repeat(run, anyway=args.anyway, as_json=args.json))
+    if args.diff:
+        from quartet_app.run.work_tree import read_diff
+
+        sys.stdout.buffer.write(read_diff(run.folder / "work_tree.diff" if run.folder else None))
         return
     facts = lineage(run)
-    if chosen.json:
+    if args.json:
         print(json.dumps({**facts, "tree": run.config or None}, indent=1, ensure_ascii=False))
         return
     print(text(facts))
-    if chosen.config and facts["configuration"]["path"]:
+    if args.config and facts["configuration"]["path"]:
         print("\n" + Path(facts["configuration"]["path"]).read_text(encoding="utf-8").rstrip())

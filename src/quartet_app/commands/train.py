@@ -1,7 +1,7 @@
 """Train one run, or several: compose or load a configuration, check it, and fit.
 
 quartet train experiment=cnn net.width=48          composed by Hydra
-quartet train -m experiment=cnn,rnn seed=0,1       the same, several times
+quartet train -m experiment=cnn,rnn seed=0,1       four runs
 quartet train build/cnn.yaml seed=0 out=DIR        a DVC stage: composed before
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def train_config(config: Config) -> float:
-    """Train a checked configuration, as a sweep's trial if this is one; returns the objective."""
+    """Train a checked configuration, as a trial where a sweep runs this process; returns the objective."""
     from hydra_plugins.quartet_ray_sweeper import trial
     from quartet_app.run.train import train
 
@@ -27,11 +27,16 @@ def train_config(config: Config) -> float:
 
 
 def main(arguments: list[str], task: Task = train_config) -> None:
-    """Run `task`, that is train, on what the command line asks for: once, or with `--multirun` several times."""
+    """Run `task`, by default training, on the configuration of the command line; with `--multirun` several times."""
     if {"--help", "-h"} & set(arguments):
         print(help_text())
         return
-    arguments = typed_overrides(arguments)
+    keys, arguments = explained(typed_overrides(arguments))
+    if keys:
+        from quartet_app.config.origin import explain_keys
+
+        print(explain_keys(arguments, keys))
+        return
     sweep = next((argument for argument in arguments if argument.startswith("sweep=")), None)
     if sweep is not None and not {"--multirun", "-m", "--cfg", "-c"} & set(arguments):
         raise QuartetError(f"{sweep}: a sweep is many runs; add --multirun")
@@ -43,8 +48,26 @@ def main(arguments: list[str], task: Task = train_config) -> None:
         run_once(task, arguments)
 
 
+def explained(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys that `--explain KEY` or `--explain=KEY` names, and the other arguments."""
+    keys, others = [], []
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--explain":
+            keys.append(next(rest, ""))
+        elif word.startswith("--explain="):
+            keys.append(word.partition("=")[2])
+        else:
+            others.append(word)
+    if "" in keys:
+        raise QuartetError("--explain: no key given; name one, as in --explain optimizer.lr")
+    if keys and {"--multirun", "-m"} & set(others):
+        raise QuartetError("--explain: a multirun has many configurations; leave out -m and give one value each")
+    return keys, others
+
+
 def run_once(task: Task, arguments: Sequence[str]) -> None:
-    """Run `task` once, which needs nothing of Hydra but the composing."""
+    """Run `task` once. Of Hydra, this needs only the composing."""
     from quartet_app.config.composing import config_of
     from quartet_app.run.crash import run_task
 
@@ -52,7 +75,7 @@ def run_once(task: Task, arguments: Sequence[str]) -> None:
 
 
 def help_text() -> str:
-    """Return what can be asked for, read from conf/ as it is now."""
+    """Return the help text, with all experiments and groups that conf/ has now."""
     from quartet_app.config.options import groups, headline, option_files, options
 
     command = "quartet train"
@@ -73,9 +96,10 @@ def help_text() -> str:
             *(f"  {name:{wide}}  {headline('experiment', name)}" for name in option_files("experiment")),
             f"  and <line>_<net> with any net for each line of the grid: {', '.join(option_files('experiment/grid'))}",
             "",
-            "Groups (net=…), of which an experiment chooses; each of their values can be set, as net.width=48:",
+            "Groups (net=…), from which an experiment chooses; each value can be set, as net.width=48:",
             *(f"  {group:{wide}}  {', '.join(options(group))}" for group in chosen),
             "",
-            "See all that a run would use: --cfg job. Hydra's other flags: --hydra-help.",
+            "To see all settings of a run: --cfg job. To see what gave a key its value: --explain KEY.",
+            "Hydra's other flags: --hydra-help.",
         ]
     )

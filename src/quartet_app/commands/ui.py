@@ -9,16 +9,16 @@ import sys
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="quartet ui", description=__doc__)
-    made.add_argument("--port", type=int, default=int(os.environ.get("PORT", "5000")))
-    return made
+    argument_parser = argparse.ArgumentParser(prog="quartet ui", description=__doc__)
+    argument_parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "5000")))
+    return argument_parser
 
 
 def main(arguments: list[str]) -> None:
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     store = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1"]
-    # Its job queue would start a dozen processes more, for pages that are not used here.
+    # MLflow's job queue would start a dozen more processes, for pages that are not used here.
     quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    print(f"http://127.0.0.1:{chosen.port}  ({store})", flush=True)
-    sys.exit(subprocess.run([*command, "--port", str(chosen.port), "--workers", "1"], env=quiet).returncode)
+    print(f"http://127.0.0.1:{args.port}  ({store})", flush=True)
+    sys.exit(subprocess.run([*command, "--port", str(args.port), "--workers", "1"], env=quiet).returncode)

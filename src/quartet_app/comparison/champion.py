@@ -1,10 +1,12 @@
-"""The best model of each task and data set as a registered model, and which version is its champion.
+"""Register the best model of each task and data set in MLflow, and decide which version is the champion.
 
-`quartet-<task>` gathers the versions of a task. Each data set has its `champion-<data>`; the one whose data set came
-first is `champion` too, an alias that a person may move by hand. A candidate is the best experiment by the mean over
-seeds of its validation metric, in the seed that is best by it; the test split has no say. It replaces the champion of
-its data if it is the better beyond the interval of the difference, and is `challenger-<data>` otherwise. Where the data
-of that name are others than the champion was measured on, nothing compares, and what was made of today's replaces it.
+The registered model `quartet-<task>` holds the versions of a task. Each data set has an alias `champion-<data>`; the
+champion of the first data set has the plain alias `champion` too, which a person may move by hand.
+
+The candidate is the experiment with the best validation metric (mean over seeds), in its best seed. Test metrics play
+no part. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
+its favour; else it becomes `challenger-<data>`. It also replaces a champion that was measured on an older version of
+the data set, because metrics on different data cannot be compared.
 """
 
 from __future__ import annotations
@@ -29,132 +31,137 @@ VALUES = "validation"  # the tag that holds the validation metric of all seeds, 
 
 @dataclass(frozen=True)
 class Candidate:
-    """The best experiment of one task and data set: its validation metric by seed, and the run of the best seed."""
+    """The best experiment of one task and data set: the run of its best seed, and validation values by seed."""
 
-    cell: ExperimentRuns
+    experiment: ExperimentRuns
     run: Run
     values: dict[int, float]
 
     @property
     def name(self) -> str:
-        return f"quartet-{self.cell['task']}"
+        """The name of the task's registered model."""
+        return f"quartet-{self.experiment['task']}"
 
     @property
     def data(self) -> str:
-        return str(self.cell["data"])
+        return str(self.experiment["data"])
 
     @property
     def metric(self) -> str:
-        return str(self.cell["monitor"])
+        return str(self.experiment["monitor"])
 
     @property
     def tags(self) -> dict[str, str]:
-        """What a version says of itself."""
-        named = ("data", "task", "net", "experiment", "seed", "mlflow_run_id", "mode")
-        marks = ("config_hash", "data_digest", "fingerprint", "git_commit")
-        said = {key: str(self.run[key]) for key in (*named, *marks) if self.run[key] is not None}
-        return {**said, "metric": self.metric, VALUES: json.dumps(self.values)}
+        """Return the tags of the candidate's version in the registry."""
+        names = ("data", "task", "net", "experiment", "seed", "mlflow_run_id", "mode")
+        digests = ("config_hash", "data_digest", "fingerprint", "git_commit")
+        tags = {key: str(self.run[key]) for key in (*names, *digests) if self.run[key] is not None}
+        return {**tags, "metric": self.metric, VALUES: json.dumps(self.values)}
 
 
 def register(tracker: Tracker, runs: Sequence[Run]) -> list[str]:
-    """Register the best of the runs, task by task and data set by data set; returns a line for each."""
+    """Register the best run of each task and data set; returns a line for a person about each."""
     lines = []
-    for (task, data), cells in comparable_experiments(runs).items():
+    for (task, data), experiments in comparable_experiments(runs).items():
         try:
-            candidate = best(cells)
+            candidate = best(experiments)
             with tracker.registry() as registry:
-                refresh_metrics(registry, candidate.name, cells)
+                refresh_metrics(registry, candidate.name, experiments)
                 lines.append(register_candidate(registry, candidate))
         except QuartetError as error:
             lines.append(f"quartet-{task}, {data}: not registered: {error}")
     return lines
 
 
-def best(cells: Sequence[ExperimentRuns]) -> Candidate:
-    """The candidate of one task and data set. QuartetError where its experiments cannot be held against each other."""
-    for what in ("monitor", "mode", "data_digest"):
-        given = sorted({str(run[what])[:12] for cell in cells for run in cell.runs})
-        if len(given) > 1:
-            raise QuartetError(f"its runs differ in {what} ({', '.join(given)})")
-    monitor, mode = str(cells[0]["monitor"]), str(cells[0]["mode"])
-    measured = [(cell, values) for cell in cells if (values := cell.values(monitor))]
+def best(experiments: Sequence[ExperimentRuns]) -> Candidate:
+    """Return the candidate among the experiments of one task and data set; QuartetError where these do not compare."""
+    for key in ("monitor", "mode", "data_digest"):
+        different = sorted({str(run[key])[:12] for experiment in experiments for run in experiment.runs})
+        if len(different) > 1:
+            raise QuartetError(f"its runs differ in {key} ({', '.join(different)})")
+    monitor, mode = str(experiments[0]["monitor"]), str(experiments[0]["mode"])
+    measured = [(experiment, values) for experiment in experiments if (values := experiment.values(monitor))]
     if not measured:
         raise QuartetError(f"no run has a {monitor}")
     pick = max if mode == "max" else min
-    cell, values = pick(measured, key=lambda one: fmean(one[1].values()))
-    seed = pick(values, key=lambda one: values[one])
-    run = [run for run in cell.runs if run.seed == seed and monitor in run.metrics][-1]  # as `values` has taken it
+    experiment, values = pick(measured, key=lambda candidate: fmean(candidate[1].values()))
+    seed = pick(values, key=lambda seed: values[seed])
+    # The last one: `values` shows it too.
+    run = [run for run in experiment.runs if run.seed == seed and monitor in run.metrics][-1]
     if not run["mlflow_run_id"]:
         raise QuartetError(f"the best, {run['experiment']} with seed {seed}, was not tracked")
-    return Candidate(cell, run, values)
+    return Candidate(experiment, run, values)
 
 
-def refresh_metrics(registry: Registry, name: str, cells: Sequence[ExperimentRuns]) -> None:
-    """Tell versions the values of seeds that were trained since: one seed alone bounds no difference."""
+def refresh_metrics(registry: Registry, name: str, experiments: Sequence[ExperimentRuns]) -> None:
+    """Add the validation values of newly trained seeds to versions: one seed alone gives no interval."""
     for version in registry.versions(name):
-        for cell in cells:
-            if version.run in {run["mlflow_run_id"] for run in cell.runs}:
-                values = cell.values(str(cell["monitor"]))
-                if values.items() > seeds(version).items():
+        for experiment in experiments:
+            if version.run in {run["mlflow_run_id"] for run in experiment.runs}:
+                values = experiment.values(str(experiment["monitor"]))
+                if values.items() > validation_values(version).items():
                     registry.tag(version, {VALUES: json.dumps(values)})
 
 
 def register_candidate(registry: Registry, candidate: Candidate) -> str:
-    """Register the candidate unless it is there, let it try for champion of its data, and say what came of it."""
+    """Register the candidate unless it is there, and give it the alias it earns; returns a line for a person."""
     name, run = candidate.name, candidate.run["mlflow_run_id"]
     versions = {version.number: version for version in registry.versions(name)}
     aliases = registry.aliases(name)
-    version = next((one for one in versions.values() if one.run == run), None)
+    version = next((version for version in versions.values() if version.run == run), None)
     if version is None:
         version = registry.register(name, run=run, tags=candidate.tags)
     champion, challenger = (version_alias(rank, candidate.data) for rank in ("champion", "challenger"))
     present = versions.get(aliases.get(champion, 0))
-    # The plain names are this data set's where nobody, or its own champion, has them.
+    # This data set gets the plain aliases too, where they are free or belong to its own champion.
     leads = "champion" not in aliases or (present is not None and aliases["champion"] == present.number)
-    label = f"{name} {version} ({candidate.cell['experiment']}, seed {candidate.run.seed})"
+    label = f"{name} {version} ({candidate.experiment.name}, seed {candidate.run.seed})"
     if present is not None and present.number == version.number:
-        return f"{label}: {champion}, as before; {written(candidate.metric, candidate.values)}"
-    won, said = beats_champion(candidate, present)
-    taken = [champion, "champion"][: 1 + leads] if won else [challenger, "challenger"][: 1 + leads]
-    for one in taken:
-        registry.set_alias(version, one)
-    for one in (challenger, "challenger"):
-        if won and aliases.get(one) == version.number:
-            registry.drop_alias(name, one)
-    line = f"{label}: {', '.join(taken)}; {said}"
+        return f"{label}: {champion}, as before; {describe_values(candidate.metric, candidate.values)}"
+    won, reason = beats_champion(candidate, present)
+    earned = [champion, "champion"][: 1 + leads] if won else [challenger, "challenger"][: 1 + leads]
+    for title in earned:
+        registry.set_alias(version, title)
+    for title in (challenger, "challenger"):
+        if won and aliases.get(title) == version.number:
+            registry.drop_alias(name, title)
+    line = f"{label}: {', '.join(earned)}; {reason}"
     registry.describe(version, line)
     return line
 
 
 def beats_champion(candidate: Candidate, present: Version | None) -> tuple[bool, str]:
-    """Whether the candidate replaces the champion `present` of its data, and why, in words."""
-    new = written(candidate.metric, candidate.values)
+    """Decide whether the candidate replaces the champion `present` of its data; returns (decision, reason)."""
+    new = describe_values(candidate.metric, candidate.values)
     if present is None:
         return True, new
     for tag in ("data", "data_digest", "metric", "mode"):  # two names of data may share an alias
-        told = present.tags.get(tag)
-        if told != candidate.tags[tag]:
-            said = f"{new}; not comparable with {present}, whose {tag} is {(told or 'unknown')[:12]}"
-            if tag == "data_digest" and told:
-                return True, f"{said}: it was measured on other data of this name, and gives way"
-            return False, said
-    old = seeds(present)
+        recorded = present.tags.get(tag)
+        if recorded != candidate.tags[tag]:
+            reason = f"{new}; not comparable with {present}, whose {tag} is {(recorded or 'unknown')[:12]}"
+            if tag == "data_digest" and recorded:
+                return True, f"{reason}: it was measured on other data of this name, and gives way"
+            return False, reason
+    old = validation_values(present)
     if not old:
         return False, f"{new}; not comparable with {present}, which has no validation values"
     difference, low, high = welch(list(candidate.values.values()), list(old.values()))
-    won = low > 0 if candidate.cell["mode"] == "max" else high < 0
-    said = f"{new} against {fmean(old.values()):.4g} of {present}, difference {difference:.2g} [{low:.2g}, {high:.2g}]"
+    won = low > 0 if candidate.experiment["mode"] == "max" else high < 0
+    reason = (
+        f"{new} against {fmean(old.values()):.4g} of {present}, difference {difference:.2g} [{low:.2g}, {high:.2g}]"
+    )
     fewest = min(len(candidate.values), len(old))
-    why = "" if won else ", one seed bounds no difference" if fewest < 2 else ", not the better beyond the interval"
-    return won, said + why
+    doubt = ", one seed gives no interval" if fewest < 2 else ", not better beyond the interval"
+    return won, reason if won else reason + doubt
 
 
-def seeds(version: Version) -> dict[int, float]:
-    """The validation values that a version carries, by seed."""
+def validation_values(version: Version) -> dict[int, float]:
+    """Return the validation values in a version's tags, by seed."""
     return {int(seed): value for seed, value in json.loads(version.tags.get(VALUES, "{}")).items()}
 
 
-def written(metric: str, values: dict[int, float]) -> str:
+def describe_values(metric: str, values: dict[int, float]) -> str:
+    """Return the mean and the number of seeds, as "val accuracy 0.91 (3 seeds)"."""
     count = len(values)
     mean = fmean(values.values())
     return f"val {metric_name(metric)} {mean:.4g} ({count} seed{'s' if count > 1 else ''})"

@@ -1,8 +1,8 @@
-"""A comparison in MLflow: a run that the compared runs are shown under, with its page, tables, figures and numbers.
+"""Track a comparison in MLflow: a parent run with the report's page, tables, figures and metrics.
 
-It is known by its folder, so that a repeated comparison is the same run with today's content. A run that belongs to
-another already, as a sweep's trial does, stays there; the tag `comparisons` of each compared run holds the ids of all
-the comparisons that it takes part in, `study` the table that it is a cell of, or its sweep.
+MLflow shows the compared runs below the parent. The parent is identified by the report's folder: repeating a
+comparison updates the same run. A run that has a parent already, as a sweep's trial has, keeps it. The tag
+`comparisons` of a compared run holds the ids of all its comparisons; the tag `study` names its table or its sweep.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from quartet.report.table import results
 from quartet.tracking.labels import allowed_name
 from quartet.types import QuartetError
 from quartet_app.comparison.champion import register
-from quartet_app.config.project import REPOSITORY
+from quartet_app.config.project import project
 from quartet_app.run.run_folder import git_commit
 
 if TYPE_CHECKING:
@@ -32,24 +32,25 @@ COSTS = ("parameters", "flops", "samples_seen", "train_seconds")
 
 
 def track(runs: Sequence[Run], *, out: Path, registers: bool) -> list[str]:
-    """Show the comparison in the store of its runs, and there register the best of them if it `registers`.
+    """Track the comparison in the MLflow store of its runs; with `registers`, register the best models there too.
 
-    Returns lines for a person. Runs that were not tracked are left out, and trouble with the store ends nothing.
+    Returns lines for a person. Leaves out runs that were not tracked. An error of the store becomes a line, because
+    the report's files are complete without it.
     """
     try:
-        found = store(runs)
-        if found is None:
+        located = find_store(runs)
+        if located is None:
             return ["nothing registered: none of the runs was tracked"] if registers else []
-        tracker, known = found
-        return [show(tracker, runs, known, out), *(register(tracker, runs) if registers else [])]
+        tracker, known = located
+        return [publish(tracker, runs, known, out), *(register(tracker, runs) if registers else [])]
     except QuartetError as error:
         return [f"MLflow: {error}"]
 
 
-def store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, RunData]] | None:
-    """The store that tracked the runs, with what it holds of each; None where none was tracked.
+def find_store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, RunData]] | None:
+    """Return the tracker of the runs' store and the content of each run in it; None where no run was tracked.
 
-    QuartetError where there is no such store here, or more than one.
+    QuartetError where the store is missing, or the runs are in several.
     """
     from hydra.utils import instantiate
 
@@ -74,8 +75,8 @@ def store(runs: Sequence[Run]) -> tuple[Tracker, dict[str, RunData]] | None:
     return tracker, known
 
 
-def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, RunData], out: Path) -> str:
-    """Make or update the comparison's run, and put the `known` runs below it; returns what to say."""
+def publish(tracker: Tracker, runs: Sequence[Run], known: dict[str, RunData], out: Path) -> str:
+    """Create or update the comparison's run and put the `known` runs below it; returns a line for a person."""
     tags = {"kind": "comparison", "folder": str(out.resolve())}
     earlier = tracker.find(tags)
     parent = tracker.start(
@@ -83,8 +84,8 @@ def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, RunData], out: 
     )
     status: Status = "FAILED"
     try:
-        gather(tracker, parent, runs, known, study(out.resolve()))
-        log(tracker, parent, runs, out)
+        tag_runs(tracker, parent, runs, known, table_name(out.resolve()))
+        log_content(tracker, parent, runs, out)
         status = "FINISHED"
     finally:
         tracker.finish(parent, status)
@@ -94,19 +95,21 @@ def show(tracker: Tracker, runs: Sequence[Run], known: dict[str, RunData], out: 
 
 
 def title(folder: Path) -> str:
-    """The folder as seen from the project, whose tables share a store: reports, grid/reports; elsewhere its name."""
-    return folder.relative_to(REPOSITORY).as_posix() if folder.is_relative_to(REPOSITORY) else folder.name
+    """Return the report's folder relative to the repository, as "grid/reports"; a folder elsewhere by its name."""
+    return folder.relative_to(project()).as_posix() if folder.is_relative_to(project()) else folder.name
 
 
-def study(folder: Path) -> str:
-    """What is compared in the folder, by the name of its table: grid of grid/reports, quartet of the project's own."""
+def table_name(folder: Path) -> str:
+    """Return the name of the table whose report lies in `folder`: "grid" for grid/reports, "quartet" for reports."""
     name = title(folder)
     return "quartet" if name == "reports" else name.removesuffix("/reports")
 
 
-def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, RunData], name: str) -> None:
-    """Put the runs below the comparison, by the names that the pages of MLflow filter by, and into the study `name`
-    where they are in none; let go of earlier ones."""
+def tag_runs(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, RunData], name: str) -> None:
+    """Tag the runs as children of the comparison `parent` and of the table `name`; untag runs it no longer compares.
+
+    The tags are those that people filter by on MLflow's pages. A run keeps the parent and the tag `study` that it has.
+    """
     for run in runs:
         if (content := known.get(run["mlflow_run_id"])) is None:
             continue
@@ -127,45 +130,50 @@ def gather(tracker: Tracker, parent: str, runs: Sequence[Run], known: dict[str, 
             tracker.tags(run_id, {LINKS: " ".join(links) or None, **below, **within})
 
 
-def log(tracker: Tracker, parent: str, runs: Sequence[Run], out: Path) -> None:
-    told = {
-        "experiments": [cell["experiment"] for cell in group_by_experiment(runs)],
+def log_content(tracker: Tracker, parent: str, runs: Sequence[Run], out: Path) -> None:
+    """Write the tags, metrics, files, tables and figures of the comparison into its run."""
+    compared = {
+        "experiments": [experiment.name for experiment in group_by_experiment(runs)],
         "seeds": sorted({run.seed for run in runs}),
     }
-    words = {key: ", ".join(map(str, values)) for key, values in told.items()}
-    tracker.tags(parent, {**words, "git_commit": git_commit()})
-    now = numbers(runs)
+    tags = {key: ", ".join(map(str, values)) for key, values in compared.items()}
+    tracker.tags(parent, {**tags, "git_commit": git_commit()})
+    now = summary_metrics(runs)
     before = tracker.run_data(parent)
-    # MLflow forgets no metric: one of a cell that is no longer compared is said to be no number any more.
+    # MLflow cannot delete a metric: those of experiments that are no longer compared are set to NaN.
     gone = dict.fromkeys(set(before.metrics if before else ()) - set(now), float("nan"))
     tracker.metrics(parent, {**now, **gone}, step=0)
     for name in FILES:
         if (out / name).exists():
             tracker.artifact(parent, out / name)
-    for task, rows in tables(runs).items():
+    for task, rows in result_tables(runs).items():
         tracker.table(parent, f"tables/{task}.json", rows)
     for name, figure in comparison_figures(runs).items():
         tracker.figure(parent, f"figures/{name}.png", figure)
 
 
-def numbers(runs: Sequence[Run]) -> dict[str, float]:
-    """`<experiment>/<metric>`, the mean over seeds of what each cell was chosen by, of its headline on test data and of
-    what it cost; `…/std` the standard deviation where there are several seeds."""
+def summary_metrics(runs: Sequence[Run]) -> dict[str, float]:
+    """Return the metrics of a comparison by name, as "mnist1d_cnn/test/accuracy".
+
+    For each experiment: the means over seeds of its monitored validation metric, its main test metric and its costs.
+    "<name>/std" is the standard deviation over seeds, where there are several.
+    """
     found = {}
-    for cell in group_by_experiment(runs):
-        measured = {name: cell.values(name) for name in (str(cell["monitor"]), f"test/{cell.headline}")}
-        for name, values in {**measured, **{key: cell.numbers(key) for key in COSTS}}.items():
+    for experiment in group_by_experiment(runs):
+        metrics = (str(experiment["monitor"]), f"test/{experiment.headline}")
+        measured = {name: experiment.values(name) for name in metrics}
+        for name, values in {**measured, **{key: experiment.numbers(key) for key in COSTS}}.items():
             if not values:
                 continue
             mean, deviation = mean_and_deviation(list(values.values()))
-            found[f"{cell['experiment']}/{name}"] = mean
+            found[f"{experiment.name}/{name}"] = mean
             if deviation is not None and name in measured:
-                found[f"{cell['experiment']}/{name}/std"] = deviation
-    return {allowed_name(name): value for name, value in found.items()}  # as the store holds them
+                found[f"{experiment.name}/{name}/std"] = deviation
+    return {allowed_name(name): value for name, value in found.items()}  # MLflow allows fewer characters
 
 
-def tables(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
-    """A table a task, a row a run, to the digit of results.json."""
+def result_tables(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
+    """Return a table for each task, with a row for each run and the exact numbers of results.json."""
     found: dict[str, list[dict[str, Any]]] = {}
     for entry in results(runs):
         row = {**{name: entry[name] for name in NAMES}, **entry["metrics"]}

@@ -1,4 +1,4 @@
-"""Compare evaluated runs in files: a page, the same as Markdown, and all numbers."""
+"""Compare evaluated runs: write the report as a page, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from quartet_app.config.params import read_params
 from quartet_app.run.results import load_run
 
 
-def table() -> list[Path]:
-    """The result folders of params.yaml's experiments and seeds."""
+def table_folders() -> list[Path]:
+    """Return the result folders of all experiments and seeds in params.yaml."""
     params = read_params(Path("params.yaml"))
     return [Path("results") / experiment / str(seed) for experiment in params.experiments for seed in params.seeds]
 
 
-def evaluated(folders: list[Path]) -> list[Run]:
-    """The runs in `folders`; QuartetError for the first that has not been evaluated."""
+def load_evaluated(folders: list[Path]) -> list[Run]:
+    """Load the runs in `folders`; QuartetError for the first without an evaluation."""
     runs = []
     for folder in folders:
         trained = folder / "train" if (folder / "train").exists() else folder
@@ -29,8 +29,8 @@ def evaluated(folders: list[Path]) -> list[Run]:
     return runs
 
 
-def compare(runs: list[Run], *, out: Path) -> None:
-    """Write the page, the same as Markdown, the list of results and what was made of them."""
+def write_report(runs: list[Run], *, out: Path) -> None:
+    """Write index.html, the same as report.md, results.json (all runs) and statistics.json (tests and verdicts)."""
     out.mkdir(parents=True, exist_ok=True)
     for name, content in (("results", results(runs)), ("statistics", analysis(runs))):
         (out / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -39,14 +39,14 @@ def compare(runs: list[Run], *, out: Path) -> None:
 
 
 def compare_folders(folders: list[Path], *, out: Path, show: bool, register: bool) -> list[str]:
-    """Compare the runs in `folders`, or all of params.yaml's where none is named; returns lines for a person.
+    """Compare the runs in `folders`, or all of params.yaml's where it is empty; returns lines for a person.
 
     `show` writes nothing. `register` also registers the best model of each task and data set in MLflow.
     """
-    runs = split_by_config(evaluated(folders)) if folders else evaluated(table())
+    runs = split_by_config(load_evaluated(folders)) if folders else load_evaluated(table_folders())
     lines = []
     if not show:
-        compare(runs, out=out)
+        write_report(runs, out=out)
         lines = in_mlflow.track(runs, out=out, registers=register)
     page_path = out / "index.html"
     if page_path.exists():

@@ -1,11 +1,11 @@
-"""Whether a value of the configuration is of the type that a constructor's annotation asks for."""
+"""Compare configuration values with the type annotations of constructors."""
 
 from __future__ import annotations
 
 import ast
 from typing import Any
 
-from quartet_app.config.signatures import Module, stands_for
+from quartet_app.config.signatures import Module, resolve_alias
 
 PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 LISTS = ("tuple", "list", "Sequence", "Iterable", "Tuple", "List")
@@ -14,7 +14,7 @@ ANYTHING = ("Any", "object")
 
 
 def fits(value: Any, annotation: ast.expr | None, module: Module | None) -> bool:
-    """True where `value` may be given for `annotation`, read in the words of `module`."""
+    """Return True where `value` has the type `annotation`; `module` defines the names used in it."""
     if annotation is None:
         return True
     if isinstance(annotation, ast.Constant):
@@ -28,7 +28,7 @@ def fits(value: Any, annotation: ast.expr | None, module: Module | None) -> bool
 
 
 def describe(annotation: ast.expr | None, module: Module | None) -> str:
-    """What would do, in words."""
+    """Describe in plain English which values `annotation` allows, for an error message."""
     if annotation is None:
         return "anything"
     if isinstance(annotation, ast.Constant):
@@ -38,10 +38,10 @@ def describe(annotation: ast.expr | None, module: Module | None) -> str:
     if isinstance(annotation, ast.Subscript):
         return _describe_subscript(annotation, module)
     name = ast.unparse(annotation)
-    if module is not None and (alias := stands_for(name, module)):
+    if module is not None and (alias := resolve_alias(name, module)):
         return describe(*alias)
-    words = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "Path": "a path"}
-    return words.get(name, "a mapping" if name in MAPPINGS else f"a mapping whose _target_ makes a {name}")
+    plain = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "Path": "a path"}
+    return plain.get(name, "a mapping" if name in MAPPINGS else f"a mapping whose _target_ makes a {name}")
 
 
 def _fits_constant(value: Any, constant: Any, module: Module | None) -> bool:
@@ -51,6 +51,7 @@ def _fits_constant(value: Any, constant: Any, module: Module | None) -> bool:
 
 
 def _fits_name(value: Any, name: str, module: Module | None) -> bool:
+    """Compare with an annotation that is a plain name: a built-in type, an alias or a class."""
     if name in PLAIN:
         return isinstance(value, PLAIN[name]) and (name == "bool" or not isinstance(value, bool))
     if name in ANYTHING:
@@ -61,12 +62,13 @@ def _fits_name(value: Any, name: str, module: Module | None) -> bool:
         return isinstance(value, list)
     if name in MAPPINGS:
         return isinstance(value, dict)
-    if module is not None and (alias := stands_for(name, module)):
+    if module is not None and (alias := resolve_alias(name, module)):
         return fits(value, *alias)
-    return isinstance(value, dict) and "_target_" in value  # a class: only this can make one
+    return isinstance(value, dict) and "_target_" in value  # the annotation is a class: only a target can build it
 
 
 def _fits_subscript(value: Any, annotation: ast.Subscript, module: Module | None) -> bool:
+    """Compare with an annotation in brackets, such as tuple[int, ...] or Literal["a", "b"]."""
     outer = ast.unparse(annotation.value).rpartition(".")[2]
     inner = annotation.slice
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
@@ -98,8 +100,8 @@ def _describe_subscript(annotation: ast.Subscript, module: Module | None) -> str
         values = [ast.literal_eval(part) for part in parts]
         return "one of " + ", ".join("null" if value is None else str(value) for value in values)
     if outer in ("Optional", "Union"):
-        words = [describe(part, module) for part in parts] + (["null"] if outer == "Optional" else [])
-        return " or ".join(words)
+        choices = [describe(part, module) for part in parts] + (["null"] if outer == "Optional" else [])
+        return " or ".join(choices)
     if outer in LISTS:
         shown = [describe(part, module) for part in parts if not _is_ellipsis(part)]
         return (

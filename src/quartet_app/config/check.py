@@ -13,7 +13,8 @@ from quartet.budget import Budget
 from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.config.annotations import describe, fits
-from quartet_app.config.options import options, target
+from quartet_app.config.combinations import check_combinations
+from quartet_app.config.options import options
 from quartet_app.config.ranges import check_ranges
 from quartet_app.config.resolved import Config
 from quartet_app.config.signatures import Signature, signature
@@ -46,10 +47,7 @@ SETTINGS = {
 }
 TARGETS = ("net", "task", "method", "optimizer", "schedule", "launcher", "tracking")
 PARTS = {"": (*TARGETS, "data", "trainer", "match"), "data": ("source", "loading"), "trainer": (), "match": ()}
-# A player is no keyword of its method: the pipeline builds the model and hands that over.
-PLAYERS = {"method": ("discriminator",)}
 RESERVED = ("_target_", "_partial_", "_recursive_", "_convert_")
-PAIRS_GROUP = 8  # pairs are batched in groups of this many of like length
 
 
 def check(config: Config) -> None:
@@ -62,15 +60,7 @@ def check(config: Config) -> None:
     check_ranges(config)
     for key in ("budget", "validate_every"):
         Budget.parse(config[key], key=key)
-    _check_roles(config)
-    _check_heads(config)
-    _check_kind(config)
-    _check_method(config)
-    _check_precision(config)
-    _check_penalty(config)
-    _check_shares(config)
-    if all(config["match"].values()):
-        raise QuartetError("match: parameters and flops are both given, but a net has one width; give one of them")
+    check_combinations(config)
 
 
 def _check_chosen(config: Config) -> None:
@@ -81,7 +71,7 @@ def _check_chosen(config: Config) -> None:
 
 
 def _check_settings(node: Config, kinds: dict[str, str], parts: Iterable[str], *, prefix: str) -> None:
-    """A mapping that is no target: each key known and of its type, none missing."""
+    """Refuse an unknown, missing or mistyped key of a mapping without a `_target_`."""
     known = [*kinds, *parts]
     for key in node:
         if key not in known:
@@ -93,22 +83,23 @@ def _check_settings(node: Config, kinds: dict[str, str], parts: Iterable[str], *
 
 
 def _check_target(node: Any, key: str) -> None:
-    """A mapping that makes something: `_target_` exists, and takes each of the other keys as it is given."""
+    """Refuse a mapping whose `_target_` does not exist, or does not take its keys as given."""
     if not isinstance(node, dict) or "_target_" not in node:
         raise QuartetError(f"{key}: given {node!r}, needs a mapping with a _target_; see conf/{key.split('.')[0]}/")
     takes = signature(str(node["_target_"]))
     if takes is None:
         raise QuartetError(f"{key}._target_: there is no {node['_target_']}; name a class or function by its full path")
-    keywords = [name for name in node if name not in (*RESERVED, *PLAYERS.get(key, ()))]
+    # A net is no keyword of its method: the model is built of it before, and handed over.
+    nets = takes.constants.get("NETS", {}) if key == "method" else {}
+    keywords = [name for name in node if name not in (*RESERVED, *nets)]
     for name in keywords:
         _check_keyword(node[name], name, takes, key)
     missing = [name for name, p in takes.parameters.items() if p.required and name not in node]
     if missing and not node.get("_partial_"):
         what = describe(takes.parameters[missing[0]].annotation, takes.parameters[missing[0]].module)
         raise QuartetError(f"{key}.{missing[0]}: not given; {takes.name} needs {what}")
-    for player in PLAYERS.get(key, ()):
-        if player in node:
-            _check_target(node[player], f"{key}.{player}")
+    for name in nets:
+        _check_target(node.get(name), f"{key}.{name}")
 
 
 def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
@@ -130,116 +121,6 @@ def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
 def _check_type(value: Any, annotation: ast.expr | None, module: Any, path: str) -> None:
     if not fits(value, annotation, module):
         raise QuartetError(f"{path}: given {_shown(value)}, needs {describe(annotation, module)}")
-
-
-def _check_roles(config: Config) -> None:
-    """The net, and the discriminator where there is one, can do what they are asked."""
-    task = signature(config["task"]["_target_"])
-    asked = [("net", config["net"], task.constants.get("ROLE") if task else None)]
-    if "discriminator" in config["method"]:
-        asked.append(("method.discriminator", config["method"]["discriminator"], "discriminate"))
-    for key, net, role in asked:
-        made = signature(net["_target_"])
-        roles = made.constants.get("ROLES", ()) if made else ()
-        if role is not None and role not in roles:
-            able = [name for name in options("net") if role in _constant("net", name, "ROLES")]
-            group = "net" if key == "net" else f"net@{key}"
-            raise QuartetError(
-                f"{key}: {_class_name(net)} cannot {role}, as task {_class_name(config['task'])} asks"
-                f" (it can {', '.join(roles) or 'nothing'}); choose {group}= one of {', '.join(able) or 'none here'}"
-            )
-
-
-def _check_heads(config: Config) -> None:
-    """Heads of attention to oneself share the width."""
-    net = config["net"]
-    width, heads = net.get("width"), net.get("heads")
-    if "position" in net and isinstance(width, int) and isinstance(heads, int) and width % heads:
-        near = [n for n in (width - width % heads, width - width % heads + heads) if n > 0]
-        raise QuartetError(
-            f"net.heads: {heads} heads cannot share net.width={width}; take net.width={' or '.join(map(str, near))}"
-        )
-
-
-def _check_kind(config: Config) -> None:
-    """The task works on this kind of data."""
-    kind, accepts = _kind(config), _constant_of(config["task"], "ACCEPTS")
-    if kind is not None and accepts and kind not in accepts:
-        able = [name for name in options("task") if kind in _constant("task", name, "ACCEPTS")]
-        raise QuartetError(
-            f"data: {config['data']['name']} holds {kind}, "
-            f"task {_class_name(config['task'])} needs {' or '.join(accepts)}; "
-            f"choose other data, or task= one of {', '.join(able) or 'none here'}"
-        )
-
-
-def _check_method(config: Config) -> None:
-    """The task is trained by this method."""
-    needs, given = _constant_of(config["task"], "METHOD"), _class_name(config["method"]).lower()
-    if needs and given != needs:
-        raise QuartetError(
-            f"method: task {_class_name(config['task'])} is trained by method={needs}, given {given}; "
-            f"add method={needs}"
-        )
-
-
-def _check_precision(config: Config) -> None:
-    trainer = config["trainer"]
-    if trainer["accelerator"] == "cpu" and trainer["precision"] == "16-mixed":
-        raise QuartetError(
-            "trainer.precision: 16-mixed needs a GPU, given trainer.accelerator=cpu; take 32-true or bf16-mixed there"
-        )
-
-
-def _check_penalty(config: Config) -> None:
-    """The penalty is a gradient of a gradient, which batch norm over several processes does not give."""
-    method, trainer = config["method"], config["trainer"]
-    critic = {**config["net"], **(method.get("discriminator") or {})}
-    shared = trainer["devices"] > 1 and trainer["sync_batch_norm"]
-    if method.get("r1") and shared and critic.get("discriminator_norm") == "batch":
-        raise QuartetError(
-            f"method.r1: given {method['r1']}, but its gradient does not pass a batch norm that devices share; "
-            "take trainer.sync_batch_norm=false or method.discriminator.discriminator_norm=group"
-        )
-
-
-def _check_shares(config: Config) -> None:
-    """Devices and their micro-batches share a batch without a remainder."""
-    trainer, accumulate = config["trainer"], config["method"].get("accumulate_grad_batches", 1)
-    shares = trainer["devices"] * accumulate
-    if _kind(config) == "pairs":
-        size, key, what = PAIRS_GROUP, "trainer.devices", f"groups of {PAIRS_GROUP} pairs"
-    else:
-        size, key = config["data"]["loading"].get("batch_size"), "data.loading.batch_size"
-        what = f"a batch of {size}"
-    if not isinstance(size, int) or size % shares == 0:
-        return
-    near = [n for n in (size - size % shares, size - size % shares + shares) if n > 0]
-    remedy = "make these divide 8" if what.startswith("groups") else f"take {' or '.join(map(str, near))}"
-    raise QuartetError(
-        f"{key}: {what} cannot be shared by {trainer['devices']} devices × {accumulate}"
-        f" micro-batches (method.accumulate_grad_batches); {remedy}"
-    )
-
-
-def _kind(config: Config) -> str | None:
-    kind = _constant_of(config["data"]["source"], "KIND")
-    return None if kind is None else str(kind)
-
-
-def _constant_of(node: Config, name: str) -> Any:
-    made = signature(str(node.get("_target_")))
-    return made.constants.get(name) if made else None
-
-
-def _constant(group: str, option: str, name: str) -> Any:
-    """A class constant of what an option of conf/ makes, () where it cannot be told."""
-    made = signature(target(group, option))
-    return made.constants.get(name, ()) if made else ()
-
-
-def _class_name(node: Config) -> str:
-    return str(node["_target_"]).rpartition(".")[2]
 
 
 def _select(config: Config, key: str) -> Any:

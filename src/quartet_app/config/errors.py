@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and YAML complain about, in one or two lines: the key, what was given, what would do."""
+"""Explain errors of Hydra, OmegaConf and YAML in one or two lines: the key, its value and the remedy."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ from quartet_app.near import did_you_mean
 
 
 def explain(error: BaseException) -> str:
-    """The refusal that an error met while composing amounts to."""
+    """Return a message for a person about an error that was met while composing a configuration."""
     chain = list(_chain(error))
-    for one in chain:
-        if isinstance(one, QuartetError):
-            return str(one)
-        if text := _by_type(one) or _by_words(str(one)):
+    for cause in chain:
+        if isinstance(cause, QuartetError):
+            return str(cause)
+        if text := _explain_by_type(cause) or _explain_by_message(str(cause)):
             return text
-    return _shortened("; ".join(str(one) for one in chain if str(one)) or repr(error))
+    return _shorten("; ".join(str(cause) for cause in chain if str(cause)) or repr(error))
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    """Yield `error` and its causes, the outermost first."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
-def _by_type(error: BaseException) -> str:
+def _explain_by_type(error: BaseException) -> str:
+    """Return a message for an error whose type says what is wrong; "" for an unknown type."""
     if isinstance(error, CompactHydraException) and type(error).__name__ == "SweeperError":
-        return str(error)  # the sweeper's own words, for a person already
+        return str(error)  # the sweeper wrote this message for a person already
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override!r} cannot be read as key=value; quote what the shell or Hydra would take apart"
+        return f"{error.override!r} cannot be read as key=value; put special characters in quotes"
     if isinstance(error, MissingMandatoryValue):
         key = str(error.full_key or "") or str(error).split(": ")[-1].splitlines()[0]
         return f"{key}: not given, and there is no default; add {key}=<value>"
@@ -50,10 +52,10 @@ def _by_type(error: BaseException) -> str:
         return _unknown_key(error)
     if isinstance(error, MarkedYAMLError):
         where = error.problem_mark
-        place = f"{where.name}, line {where.line + 1}" if where else "a file of conf/"
-        return f"{place}: not YAML: {error.problem}"
+        location = f"{where.name}, line {where.line + 1}" if where else "a file of conf/"
+        return f"{location}: not YAML: {error.problem}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
-        return _shortened(f"{error.full_key}: {str(error).splitlines()[0]}")
+        return _shorten(f"{error.full_key}: {str(error).splitlines()[0]}")
     return ""
 
 
@@ -61,7 +63,7 @@ def _missing_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file or "")
     group, _, option = missing.rpartition("/")
     if not group:
-        return _shortened(str(error))
+        return _shorten(str(error))
     parent = re.match(r"In '([^']*)'", str(error))
     where = f"conf/{parent.group(1)}.yaml: " if parent and parent.group(1) != "config" else ""
     return f"{where}{group}={option}: no such option; {did_you_mean(option, error.options or (), prefix=f'{group}=')}"
@@ -79,8 +81,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     return f"{full_key}: no such key; {did_you_mean(key, known, prefix=before)}"
 
 
-# Hydra's own errors carry their facts in the message only.
-WORDS = (
+# Hydra's own errors carry no fields: key and value must be read from the message.
+MESSAGES = (
     (r"Sweep parameters '(.+)' requires --multirun", "{0}: several values are a sweep; add --multirun, or write [a,b]"),
     (r"Ambiguous value for argument '([^']+)'", "{0}: several values are a sweep; add --multirun, or write [a,b]"),
     (
@@ -89,26 +91,27 @@ WORDS = (
     ),
     (r"Could not override '([^']+)'\.\s+No match", "{0}: no such choice here; --help shows the groups"),
     (r"Multiple values for ([^.]+)\.", "{0}: given more than once; give it once"),
-    (r"Could not delete[^']*'([^']+)'", "~{0}: nothing of this name is there to take away"),
-    (r"Could not append to config\. An item is already at '([^']+)'", "+{0}: it is there already; leave the + away"),
+    (r"Could not delete[^']*'([^']+)'", "~{0}: there is no such key to remove"),
+    (r"Could not append to config\. An item is already at '([^']+)'", "+{0}: the key exists; leave out the +"),
     (
         r"Config group override must be a string or a list\. Got (\w+)",
-        "a group is chosen by name, given a value of type {0}; --help shows the names",
+        "given a value of type {0}, but a group is chosen by name; --help shows the names",
     ),
     (r"Override (\S+) looks like a config group", "{0}: there is no such group; --help shows the groups"),
 )
 
 
-def _by_words(text: str) -> str:
+def _explain_by_message(text: str) -> str:
+    """Return our message for one of Hydra's; "" for an unknown one."""
     if match := re.match(r"You must specify '([^']+)'.*?Available options:\s*(.*)", text, re.DOTALL):
         names = ", ".join(match.group(2).split())
         return f"{match.group(1)}: not given; add {match.group(1)}=<name>, one of {names}"
-    for pattern, said in WORDS:
+    for pattern, message in MESSAGES:
         if match := re.match(pattern, text):
-            return said.format(*match.groups())
+            return message.format(*match.groups())
     return ""
 
 
-def _shortened(text: str, *, limit: int = 300) -> str:
+def _shorten(text: str, *, limit: int = 300) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""List what there is to choose from in the groups of conf/, the user's own and the shipped ones."""
+"""List the options of each group in conf/, the user's own options and the shipped ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 
 from quartet_app.config.project import conf_folders
 from quartet_app.config.resolved import Config, load_config
+from quartet_app.config.signatures import signature
 
 
 def option_file(group: str, option: str) -> Path | None:
@@ -23,34 +24,47 @@ def option_files(group: str) -> list[str]:
 
 
 def options(group: str) -> list[str]:
-    """Return all options of a group, with the experiments that lines of the grid make."""
+    """Return all options of a group; for experiments also the implied ones, such as mnist1d_mlp."""
     return sorted({*option_files(group), *implied_experiments()}) if group == "experiment" else option_files(group)
 
 
 def groups() -> list[str]:
+    """Return the names of all groups of conf/."""
     return sorted({path.name for folder in conf_folders() for path in folder.iterdir() if path.is_dir()})
 
 
 def implied_experiments() -> dict[str, Config]:
-    """Return the experiments <line>_<net> that have no file of their own, each as its file would be."""
+    """Return the experiments <line>_<net> without a file of their own, each with the content of such a file."""
     found = {}
     for line in option_files("experiment/grid"):
-        adversarial = re.search(r"^ *- override /method: adversarial *$", _text("experiment/grid", line), re.M)
-        roles = ["net", "net@method.discriminator"] if adversarial else ["net"]
+        method = re.search(r"^ *- override /method: (\w+) *$", _text("experiment/grid", line), re.M)
+        roles = ["net", *(f"net@method.{name}" for name in (nets_beside(method[1]) if method else ()))]
         for net in option_files("net"):
             nets = [{f"override /{role}": net} for role in roles]
             found[f"{line}_{net}"] = {"defaults": [{"grid": line}, *nets], "experiment": f"{line}_{net}"}
     return {name: found[name] for name in found.keys() - option_files("experiment")}
 
 
+def nets_beside(method: str) -> list[str]:
+    """Return the keys of the nets that an option of conf/method/ needs beside `net`."""
+    made = signature(target("method", method))
+    return list(made.constants.get("NETS", {})) if made else []
+
+
+def net_keys() -> list[str]:
+    """Return the keys under which a configuration may hold a net: `net`, and those of every method."""
+    beside = (f"method.{name}" for method in option_files("method") for name in nets_beside(method))
+    return ["net", *dict.fromkeys(beside)]
+
+
 def register_implied_experiments() -> None:
-    """Have Hydra take the implied experiments for files of conf/experiment/."""
+    """Register the implied experiments with Hydra, as if each were a file of conf/experiment/."""
     for name, content in implied_experiments().items():
         ConfigStore.instance().store(name, content, group="experiment", package="_global_", provider="grid")
 
 
 def tuning_trials(config: Config) -> int:
-    """Return how many trials found what `config` was tuned by, as its file of conf/tuned/ says; 0 where none did."""
+    """Return the number of trials of the sweep that tuned `config`, from conf/tuned/; 0 for an untuned one."""
     origin = config.get("tuned_from")
     files = (path for folder in conf_folders() for path in (folder / "tuned").glob("*.yaml"))
     for path in files if origin else ():
@@ -61,13 +75,13 @@ def tuning_trials(config: Config) -> int:
 
 
 def target(group: str, option: str) -> str:
-    """Return the `_target_` that an option's file names, "" where it names none."""
+    """Return the `_target_` in an option's file; "" where the file has none."""
     found = re.search(r"^_target_:\s*([\w.]+)", _text(group, option), re.MULTILINE)
     return found.group(1) if found else ""
 
 
 def headline(group: str, option: str) -> str:
-    """Return the first comment of an option's file that a person reads, "" where there is none."""
+    """Return the first comment in an option's file that is meant for people; "" where there is none."""
     lines = _text(group, option).splitlines()
     comments = (line.lstrip("# ").strip() for line in lines if line.startswith("#"))
     return next((comment for comment in comments if comment and not comment.startswith("@package")), "")

@@ -1,4 +1,4 @@
-"""Read params.yaml: what a person decides about a whole table."""
+"""Read params.yaml, in which a person describes a whole table."""
 
 from __future__ import annotations
 
@@ -20,23 +20,27 @@ KEYS = ("experiments", "seeds", "profile", "overrides")
 
 @dataclass(frozen=True)
 class Params:
-    """What a person decides about the whole table. `overrides`: Hydra overrides by experiment."""
+    """Hold the content of params.yaml. `overrides`: Hydra overrides by experiment."""
 
     experiments: list[str]
     seeds: list[int]
     profile: str
     overrides: dict[str, list[str]]
 
-    def words(self, experiment: str) -> list[str]:
-        """The command line that makes this experiment's config. What a sweep found for it is taken up where conf/tuned/
-        has it; an override `~tuned` leaves it out."""
+    def overrides_for(self, experiment: str) -> list[str]:
+        """Return all overrides that compose this experiment's config.
+
+        They include the values that a sweep found, where conf/tuned/ has a file of the experiment's name. An override
+        `~tuned` leaves these out.
+        """
         own = self.overrides.get(experiment, [])
-        found = experiment in options("tuned") and not any(word.startswith(("tuned=", "~tuned")) for word in own)
-        return [f"experiment={experiment}", f"profile={self.profile}", *[f"tuned={experiment}"] * found, *own]
+        chosen = any(override.startswith(("tuned=", "~tuned")) for override in own)
+        tuned = [f"tuned={experiment}"] if experiment in options("tuned") and not chosen else []
+        return [f"experiment={experiment}", f"profile={self.profile}", *tuned, *own]
 
 
 def read_params(path: Path) -> Params:
-    """params.yaml, each value checked; QuartetError names the key."""
+    """Read params.yaml and check each value; QuartetError names the key."""
     params = load_config(path)
     for key in params:
         _require(key in KEYS, f"{path.name}: {key}: no such key; {did_you_mean(key, KEYS)}")
@@ -49,16 +53,18 @@ def read_params(path: Path) -> Params:
     _require(
         _unique(seeds, int) and min(seeds) >= 0, f"{path.name}: seeds: given {seeds!r}, needs a list of whole numbers"
     )
-    for key, name in [("experiments", one) for one in experiments] + [("overrides", one) for one in overrides]:
+    for key, name in [*(("experiments", name) for name in experiments), *(("overrides", name) for name in overrides)]:
         _require_option(name, "experiment", f"{path.name}: {key}")
     _require_option(params["profile"], "profile", f"{path.name}: profile")
-    return Params(experiments, seeds, params["profile"], {k: _words(v, k, path) for k, v in overrides.items()})
+    return Params(
+        experiments, seeds, params["profile"], {k: _parse_overrides(v, k, path) for k, v in overrides.items()}
+    )
 
 
 def experiment_config(table: Params, experiment: str, source: str) -> Config:
-    """The resolved, checked config of one experiment of the table; QuartetError that names its place in `source`."""
+    """Return the resolved, checked config of one experiment of the table; QuartetError names its key in `source`."""
     try:
-        config = compose(table.words(experiment))
+        config = compose(table.overrides_for(experiment))
         check(config)
     except QuartetError as error:
         where = f"overrides.{experiment}" if experiment in table.overrides else f"experiment {experiment}"
@@ -70,22 +76,26 @@ def experiment_config(table: Params, experiment: str, source: str) -> Config:
     return config
 
 
-def _words(given: Any, experiment: str, path: Path) -> list[str]:
-    """Hydra overrides as a person gives them: [net.width=48], {net.width: 48} or, as DVC does, {net: {width: 48}}."""
-    if isinstance(given, dict):
-        return list(_flat(given))
-    words = [given] if isinstance(given, str) else given
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+def _parse_overrides(value: Any, experiment: str, path: Path) -> list[str]:
+    """Return a list of Hydra overrides from each form that params.yaml allows.
+
+    A person writes [net.width=48] or {net.width: 48}; `dvc exp run -S` writes {net: {width: 48}}.
+    """
+    if isinstance(value, dict):
+        return list(_flatten(value))
+    overrides = [value] if isinstance(value, str) else value
+    if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
         raise QuartetError(
-            f"{path.name}: overrides.{experiment}: given {given!r}, needs a list of Hydra overrides, as [net.width=48]"
+            f"{path.name}: overrides.{experiment}: given {value!r}, needs a list of Hydra overrides, as [net.width=48]"
         )
-    return words
+    return overrides
 
 
-def _flat(node: Config, prefix: str = "") -> Iterator[str]:
+def _flatten(node: Config, prefix: str = "") -> Iterator[str]:
+    """Yield an override, as net.width=48, for each value of a nested mapping."""
     for key, value in node.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
             # Hydra's grammar takes JSON's numbers, quoted texts and lists as they are.
             yield f"{prefix}{key}={json.dumps(value, ensure_ascii=False)}"
@@ -97,6 +107,7 @@ def _require_option(name: Any, group: str, where: str) -> None:
 
 
 def _unique(values: Any, kind: type) -> bool:
+    """Return True for a list, not empty, of different values of one type."""
     return (
         isinstance(values, list)
         and bool(values)

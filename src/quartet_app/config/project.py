@@ -2,7 +2,8 @@
 
 A project is the nearest folder upwards from the working directory with a `conf/` folder. Its `conf/` stands in front of
 the shipped one, so that a user's own net needs one file in the user's own folder. Without such a folder the shipped
-`conf/` serves alone.
+`conf/` serves alone. QUARTET_SHIPPED_CONF names a folder that stands in the place of the checkout's `conf/`: tests set
+it to a copy, so that they neither read nor change what a person keeps there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]  # the checkout that this code lies in
-CONF = REPOSITORY / "conf"  # the shipped one
+CONF = Path(os.environ.get("QUARTET_SHIPPED_CONF") or REPOSITORY / "conf").resolve()  # the shipped one
 MAIN = "config.yaml"  # in the conf/ of a clone
 
 
@@ -21,7 +22,8 @@ MAIN = "config.yaml"  # in the conf/ of a clone
 def _project_above(folder: Path) -> Path | None:
     """Return the nearest folder from `folder` upwards that has a `conf/`, None where there is none."""
     for candidate in (folder, *folder.parents):
-        if (candidate / "conf").is_dir() and any((candidate / "conf").rglob("*.yaml")):
+        conf = candidate / "conf"  # a table's is a link to its project's
+        if conf.is_dir() and not conf.is_symlink() and any(conf.rglob("*.yaml")):
             return candidate
     return None
 
@@ -40,7 +42,7 @@ def table_above(folder: Path) -> Path | None:
 def conf_folders() -> list[Path]:
     """Return the folders that options are looked for in, the user's own first and the shipped one last."""
     own = project() / "conf"
-    return [CONF] if own.resolve() == CONF else [own, CONF]
+    return [CONF] if project() == REPOSITORY or own.resolve() == CONF else [own, CONF]
 
 
 def own_conf() -> Path:

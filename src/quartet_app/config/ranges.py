@@ -1,4 +1,4 @@
-"""The ranges in which a number makes sense, by the name that it has everywhere."""
+"""Check that numbers lie in the ranges in which they make sense. A name has the same range in every group."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ RANGES: dict[str, Range] = {
 
 
 def check_ranges(config: dict[str, Any]) -> None:
-    """Raise QuartetError for the first number in `config` that is out of its range."""
+    """Raise QuartetError for the first number in `config` outside its range."""
     for path, node in _mappings(config):
         for name, value in node.items():
             _check_range(value, name, f"{path}{name}")
@@ -66,15 +66,16 @@ def check_ranges(config: dict[str, Any]) -> None:
 def _check_range(value: Any, name: str, path: str) -> None:
     if name not in RANGES:
         return
-    words, holds = RANGES[name]
+    allowed, holds = RANGES[name]
     for number in value if isinstance(value, list) else [value]:
         if isinstance(number, int | float) and not isinstance(number, bool) and not holds(number):
             raise QuartetError(
-                f"{path}: given {value}, needs {'numbers' if number is not value else 'a number'} {words}"
+                f"{path}: given {value}, needs {'numbers' if number is not value else 'a number'} {allowed}"
             )
 
 
 def _mappings(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each mapping in `node`, itself included, with its path such as "data.loading."."""
     yield path, node
     for name, value in node.items():
         if isinstance(value, dict):

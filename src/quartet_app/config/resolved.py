@@ -1,6 +1,6 @@
-"""The resolved configuration: plain containers that mean the same without Hydra, in any process.
+"""Save, load, override and hash a resolved configuration.
 
-`Config` is the one word for it. It is saved, loaded, overridden and hashed here; `composing` makes it.
+A `Config` is made of plain containers and means the same without Hydra, in any process. `composing` makes it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from quartet_app.config.errors import explain
 
 Config = dict[str, Any]
 
-# These say where something comes from or is shown, not what is computed: two runs that differ in them are one.
+# These keys say where data comes from and where results go. They change no result, so they are not hashed.
 OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "tuned_from", "trainer.progress", "data.source.mirror")
 
 
 def resolve(config: DictConfig) -> Config:
-    """Return plain containers without Hydra's own section, all interpolations replaced.
+    """Return `config` as plain containers, without Hydra's own section and with all interpolations replaced.
 
-    Raises omegaconf's errors for what is missing or cannot be interpolated.
+    Raises OmegaConf's errors for a missing value or an interpolation that fails.
     """
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     resolved = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
@@ -35,15 +35,15 @@ def resolve(config: DictConfig) -> Config:
 
 
 def save_config(config: Config, path: Path, *, header: Iterable[str] = ()) -> None:
-    """Write `config` as YAML below `header` as comments; the same configuration makes the same text."""
+    """Write `config` as YAML, below `header` as comments. The same configuration makes the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     comment = "".join(f"# {line}\n" for line in header)
-    # OmegaConf's dumper quotes each text that its loader would take for a number.
+    # OmegaConf's dumper quotes a text such as "1e5", which its loader would read as a number.
     path.write_text(comment + OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
 
 
 def load_config(path: Path) -> Config:
-    """Read what `save_config` wrote; QuartetError when there is none."""
+    """Read a file that `save_config` wrote; QuartetError where it is missing or no mapping."""
     try:
         found = OmegaConf.to_container(OmegaConf.load(path), resolve=True, throw_on_missing=True)
     except Exception as error:
@@ -54,12 +54,12 @@ def load_config(path: Path) -> Config:
 
 
 def load_run_config(folder: Path) -> Config:
-    """Read the configuration of a run in `folder`, old or new, by the names that its keys have now."""
+    """Read the configuration of a run in `folder`. Keys that were renamed since get their new names."""
     return upgraded(load_config(folder / "config.yaml"))
 
 
 def override_config(config: Config, overrides: Iterable[str]) -> Config:
-    """Return a copy of `config` with `key=value` applied; only keys that it has."""
+    """Return a copy of `config` with the `key=value` overrides applied; QuartetError for a key that it lacks."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import OverrideType
 
@@ -76,13 +76,13 @@ def override_config(config: Config, overrides: Iterable[str]) -> Config:
 
 
 def config_hash(config: Config) -> str:
-    """Return the SHA-256 (hex) of what is computed: the canonical JSON, less what says where it is kept or shown."""
-    kept = json.loads(json.dumps(config))
+    """Return the SHA-256 (hex) of `config` as canonical JSON, without the keys in OUTSIDE_HASH."""
+    hashed = json.loads(json.dumps(config))
     for key in OUTSIDE_HASH:
         *parents, last = key.split(".")
-        node: Any = kept
+        node: Any = hashed
         for parent in parents:
             node = node.get(parent) or {}
         node.pop(last, None)
-    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Resolve a table: params.yaml and conf/ → build/<experiment>.yaml, checked: what exactly will run.
+"""Resolve a table: write one checked build/<experiment>.yaml for each experiment of params.yaml.
 
-Beside each, build/data/<experiment>.yaml holds what its data is made from, so that data is prepared again only when
-that changes. Later stages depend on these files and never compose.
+A second file, build/data/<experiment>.yaml, holds the recipe of its data. So data is prepared again only when its
+recipe changes. Later stages depend on these files and never compose.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from quartet_app.config.resolved import Config, save_config
 
 
 def write_table(params: Path, folder: Path) -> list[Path]:
-    """Write the resolved files of all experiments into `folder`, delete others there; nothing when one is refused."""
+    """Write the resolved files of all experiments into `folder` and delete stale ones; returns the paths.
+
+    Changes nothing where one experiment is refused (QuartetError).
+    """
     table = read_params(params)
     configs = {experiment: experiment_config(table, experiment, params.name) for experiment in table.experiments}
     _check_names(configs, params.name)
     written = [
-        path for experiment, config in configs.items() for path in _write(config, table.words(experiment), folder)
+        path
+        for experiment, config in configs.items()
+        for path in _write(config, table.overrides_for(experiment), folder)
     ]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
         stale.unlink()
@@ -27,7 +32,7 @@ def write_table(params: Path, folder: Path) -> list[Path]:
 
 
 def _check_names(configs: dict[str, Config], source: str) -> None:
-    """A data set's name is its folder in data/: two experiments may share it only if they share the data too."""
+    """Refuse two experiments that make data of one name from different sources: the name is the folder in data/."""
     first: dict[str, str] = {}
     for experiment, config in configs.items():
         name = config["data"]["name"]
@@ -39,9 +44,10 @@ def _check_names(configs: dict[str, Config], source: str) -> None:
             )
 
 
-def _write(config: Config, words: list[str], folder: Path) -> list[Path]:
+def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
+    """Write an experiment's config and the recipe of its data; returns the two paths."""
     name = f"{config['experiment']}.yaml"
-    header = ["Written by the stage `compose` from conf/ and params.yaml; edit those.", " ".join(words)]
+    header = ["Written by the stage `compose` from conf/ and params.yaml; edit those.", " ".join(overrides)]
     save_config(config, folder / name, header=header)
     data = {"name": config["data"]["name"], "source": config["data"]["source"]}
     save_config(data, folder / "data" / name, header=header[:1])
@@ -49,6 +55,6 @@ def _write(config: Config, words: list[str], folder: Path) -> list[Path]:
 
 
 def compose_table() -> None:
-    """Resolve the table in the working directory: the DVC stage `compose`."""
-    for written in write_table(Path("params.yaml"), Path("build")):
-        print(written)
+    """Resolve the table in the working directory and print the paths; the DVC stage `compose`."""
+    for path in write_table(Path("params.yaml"), Path("build")):
+        print(path)

@@ -1,4 +1,4 @@
-"""Say where data that is not prepared yet would come from."""
+"""Describe where the data of a run would come from, where it is not prepared yet."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from quartet_app.data.prepared import DOWNLOADS
 
 
 def origin(data: Config) -> str:
-    """Where data that is not prepared yet would come from; nothing is asked for over the network. QuartetError where
-    it is the user's own and is not there."""
+    """Return where unprepared data would come from, as "to be fetched, 30 MB from …". Does not use the network.
+
+    QuartetError where the user's own data is not there.
+    """
     source = data["source"]
     for key in ("folder", "file"):
         if key in source and not Path(source[key]).expanduser().exists():
-            raise QuartetError(f"data.source.{key}: there is no {source[key]}; give your own data's place")
-    made = signature(source["_target_"])
-    constants = made.constants if made else {}
+            raise QuartetError(f"data.source.{key}: there is no {source[key]}; give the path of your own data")
+    definition = signature(source["_target_"])
+    constants = definition.constants if definition else {}
     size, name = constants.get("FETCHED_MB", 0.0), constants.get("ORIGIN", data["name"])
     if not size:
         return f"to be prepared from {source.get('folder') or source.get('file') or name}"
@@ -28,5 +30,5 @@ def origin(data: Config) -> str:
         for root in (source.get("mirror"), os.environ.get("QUARTET_MIRROR"))
         if root
     ]
-    near = [place for place in (DOWNLOADS / data["name"], *mirrors) if place.is_dir()]
-    return f"to be prepared from {near[0]}" if near else f"to be fetched, {size:g} MB from {name}"
+    local = [folder for folder in (DOWNLOADS / data["name"], *mirrors) if folder.is_dir()]
+    return f"to be prepared from {local[0]}" if local else f"to be fetched, {size:g} MB from {name}"

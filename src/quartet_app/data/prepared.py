@@ -1,4 +1,4 @@
-"""Find prepared data sets, and prepare those that are not there: each is identified by its recipe."""
+"""Find prepared data sets, and prepare missing ones. A data set is identified by its recipe."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 from quartet_app.config.project import store_folder
 
 TABLE = Path("data")  # the data sets of params.yaml's experiments, a DVC output
-OTHERS = Path("runs/data")  # those of runs started by hand
+OTHERS = Path("runs/data")  # data sets of runs that a person started without DVC
 DOWNLOADS = store_folder() / "runs/downloads"
 
 
 def recipe_of(data: dict[str, Any]) -> dict[str, Any]:
-    """What the prepared files depend on: a mirror says where from, not what."""
+    """Return the settings that the prepared files depend on: all but the mirror, which holds the same files."""
     return {key: value for key, value in data["source"].items() if key != "mirror"}
 
 
 def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
-    """The folder of the prepared data set of a resolved tree's `data`, preparing it if need be.
+    """Return the folder of the prepared data set for a config's section `data`; prepares it where it is missing.
 
-    Looks among the experiments of params.yaml first. `table` prepares it there, else it goes beside the runs, so that
-    a run by hand never changes a DVC output.
+    Looks in TABLE first. With `table`, a missing data set is prepared there, else in OTHERS: so a run by hand never
+    changes an output of DVC.
     """
     from hydra.utils import instantiate
 
     from quartet.data import is_prepared, prepare
 
     recipe = recipe_of(data)
-    shared, own = places(data)
+    shared, own = candidate_folders(data)
     folder = shared if table or is_prepared(shared, recipe) else own
     if not is_prepared(folder, recipe):
         source = instantiate(data["source"])
@@ -39,15 +39,14 @@ def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
 
 
 def find(data: dict[str, Any]) -> Path | None:
-    """The folder where `ensure` would find the data set prepared, None where it would prepare it."""
+    """Return the folder where the data set is prepared already, None where `ensure` would prepare it."""
     from quartet.data import is_prepared
 
     recipe = recipe_of(data)
-    return next((folder for folder in places(data) if is_prepared(folder, recipe)), None)
+    return next((folder for folder in candidate_folders(data) if is_prepared(folder, recipe)), None)
 
 
-def places(data: dict[str, Any]) -> tuple[Path, Path]:
-    """Where the data set may be: among the experiments of params.yaml, and beside the runs, where its recipe is in the
-    name."""
+def candidate_folders(data: dict[str, Any]) -> tuple[Path, Path]:
+    """Return the two folders where the data set may be: in TABLE, and in OTHERS below the digest of its recipe."""
     digest = hashlib.sha256(json.dumps(recipe_of(data), sort_keys=True).encode()).hexdigest()[:8]
     return TABLE / data["name"], OTHERS / digest / data["name"]

@@ -1,4 +1,4 @@
-"""Prepare the data of a table's experiments, or data sets by name."""
+"""Prepare the data sets of a table, or data sets by name."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from quartet_app.data.prepared import TABLE, ensure
 
 
 def prepare(names: list[str]) -> None:
-    """Prepare the data sets of these names, or those of all resolved experiments: the DVC stage `prepare`."""
+    """Prepare the data sets `names`; without names, those of all resolved experiments: the DVC stage `prepare`."""
     if names:
-        by_name(names)
+        prepare_named(names)
     else:
         prepare_table()
 
 
 def prepare_table() -> None:
-    """Prepare what `compose` has resolved; leave each experiment a note of its data's digest, which training depends
-    on, so that one data set's change does not retrain what uses another."""
+    """Prepare the data of all resolved experiments, and write a note of its digest for each experiment.
+
+    The DVC stage that trains an experiment depends on its note. So a change of one data set retrains no experiment that
+    uses another.
+    """
     resolved = sorted(Path("build/data").glob("*.yaml"))
     if not resolved:
-        raise QuartetError("build/data: nothing is resolved here\nquartet compose first, or name data sets")
-    wanted = {path.stem: load_config(path) for path in resolved}
+        raise QuartetError("build/data: no resolved experiments\nrun quartet compose first, or name data sets")
+    data_by_experiment = {path.stem: load_config(path) for path in resolved}
     TABLE.mkdir(exist_ok=True)
-    for experiment, data in wanted.items():
+    for experiment, data in data_by_experiment.items():
         folder = ensure(data, table=True)
         manifest = json.loads((folder / "manifest.json").read_text())
         note = {"data": data["name"], "digest": manifest["digest"], "recipe": manifest["recipe"]}
         (TABLE / f"{experiment}.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
-    remove_stale(names={data["name"] for data in wanted.values()}, experiments=set(wanted))
+    remove_stale(names={data["name"] for data in data_by_experiment.values()}, experiments=set(data_by_experiment))
 
 
 def remove_stale(*, names: set[str], experiments: set[str]) -> None:
-    """Delete the data sets and notes that were made here and that no experiment uses any more, and nothing else."""
+    """Delete data sets and notes that this module made and no experiment uses any more. Leaves other files alone."""
     for manifest in TABLE.glob("*/manifest.json"):
         if manifest.parent.name not in names and {"digest", "recipe", "files"} <= keys_of(manifest):
             shutil.rmtree(manifest.parent)
@@ -47,6 +50,7 @@ def remove_stale(*, names: set[str], experiments: set[str]) -> None:
 
 
 def keys_of(path: Path) -> set[str]:
+    """Return the keys of a JSON file's mapping; an empty set for a file of another kind."""
     try:
         content = json.loads(path.read_text())
     except ValueError:
@@ -54,6 +58,7 @@ def keys_of(path: Path) -> set[str]:
     return set(content) if isinstance(content, dict) else set()
 
 
-def by_name(names: list[str]) -> None:
+def prepare_named(names: list[str]) -> None:
+    """Prepare data sets, files of conf/data/, and print their folders."""
     for name in names:
         print(ensure(compose_group("data", name)))

@@ -26,7 +26,7 @@ def activations(config: Tree, folder: Path, *, gpu: bool) -> float:
     data = build_data(config, folder)
     devices, accumulate = config["trainer"]["devices"], config["method"].get("accumulate_grad_batches", 1)
     first = next(iter(data.batches("val")))  # where it is the only one, it need not be full
-    held = first["target"][:, 1:].numel() if data.kind == "pairs" else int(first["samples"])
+    held = data.kind.size(first)
     whole = held if data.batches("val").per_epoch == 1 else data.evaluation_batch_size
     size = {"train": data.batch_size, "val": whole}
     few = {split: max(1, min(FEW[split], size[split] // (2 * devices * accumulate))) for split in size}
@@ -46,16 +46,13 @@ def activations(config: Tree, folder: Path, *, gpu: bool) -> float:
 
 
 def _few(config: Tree, folder: Path, split: str, count: int) -> tuple[dict[str, Any], int]:
-    """A batch of so many examples, and its size in the unit of batch sizes: of pairs, the target tokens."""
-    import torch
-
+    """A batch of so many examples, and its size in the unit of batch sizes."""
     from quartet_app.run.build import build_data
 
     data = build_data(config, folder)
-    if data.kind == "pairs":
-        whole = next(iter(data.batches(split, seed=config["seed"])))
-        batch = {key: value[:count] if torch.is_tensor(value) else value for key, value in whole.items()}
-        return {**batch, "samples": len(batch["target"])}, batch["target"][:, 1:].numel()
+    if not data.kind.fixed:
+        batch = data.kind.first(next(iter(data.batches(split, seed=config["seed"]))), count)
+        return batch, data.kind.size(batch)
     loading = {**config["data"]["loading"], "batch_size": count, "evaluation_batch_size": count}
     small = build_data({**config, "data": {**config["data"], "loading": loading}}, folder)
     return next(iter(small.batches(split, seed=config["seed"]))), count
@@ -70,30 +67,15 @@ def _extended(measure: Callable[[dict[str, Any]], float], two: list[tuple[dict[s
 
 
 def _train(method: Method, under: Callable[[], Any], batch: dict[str, Any]) -> float:
-    """The peak of a micro-batch's passes forward and backward, one player after another."""
-    from quartet.methods.adversarial import Adversarial
+    """The peak of a micro-batch's passes forward and backward, one after another."""
 
-    def supervised() -> None:
-        with under():
-            loss = method.losses(batch)[0]
-        loss.backward()
-
-    if not isinstance(method, Adversarial):
-        return _peak(method, supervised)
-    noisy = method.with_noise(batch, draw=0)
-
-    def discriminator() -> None:
-        with under():
-            loss = method.discriminator_part(noisy)
-        loss.backward()
-
-    def generator() -> None:
-        with method.discriminator_frozen():
+    def run(loss_of: Callable[[], Tensor], within: Callable[[], Any]) -> None:
+        with within():
             with under():
-                loss = method.generator_part(noisy)
+                loss = loss_of()
             loss.backward()
 
-    return max(_peak(method, part) for part in (discriminator, generator))
+    return max(_peak(method, partial(run, *one)) for one in method.passes(batch))
 
 
 def _validate(method: Method, under: Callable[[], Any], batch: dict[str, Any]) -> float:
@@ -114,7 +96,23 @@ def _autocast(precision: str) -> Any:
 
 
 def _peak(method: Method, run: Callable[[], Any]) -> float:
-    """The most bytes of tensors that `run` makes and that live at once."""
+    """Return the most bytes of tensors that `run` makes and that live at once."""
+    import torch
+
+    for parameter in method.model.parameters():  # gradients are fixed: they are there before
+        parameter.grad = torch.zeros_like(parameter)
+    peak = _counter()
+    for tensor in (*method.parameters(), *method.buffers()):
+        for one in (tensor, tensor.grad):
+            if one is not None:
+                peak.known[one.untyped_storage()] = True
+    with peak:
+        run()
+    return float(peak.most)
+
+
+def _counter() -> Any:
+    """Return a dispatch mode that counts the bytes of the tensors made under it: `now`, and `most` at once."""
     import weakref
 
     import torch
@@ -144,13 +142,4 @@ def _peak(method: Method, run: Callable[[], Any]) -> float:
         def drop(self, size: int) -> None:
             self.now -= size
 
-    for parameter in method.model.parameters():  # gradients are fixed: they are there before
-        parameter.grad = torch.zeros_like(parameter)
-    peak = Peak()
-    for tensor in (*method.parameters(), *method.buffers()):
-        for one in (tensor, tensor.grad):
-            if one is not None:
-                peak.known[one.untyped_storage()] = True
-    with peak:
-        run()
-    return float(peak.most)
+    return Peak()

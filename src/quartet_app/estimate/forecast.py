@@ -69,7 +69,7 @@ def forecast(config: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool
     from hydra.errors import InstantiationException
 
     from quartet_app.config.errors import explain
-    from quartet_app.run.worker import find_accelerator
+    from quartet_app.run.workers.trainer import find_accelerator
 
     place = names(config)
     row = Forecast(config["experiment"], net=place["net"], task=place["task"], data=place["data"])
@@ -132,7 +132,7 @@ def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, rea
     memory.resident()  # looked at before anything is built here
     solved = matched(config, folder)
     row.seeds = [run_status({**solved, "seed": seed}, folder if real else None) for seed in seeds]
-    weights = players(solved, folder)
+    weights = weights_of(solved, folder)
     row.parameters = int(sum(weights.values()))
     data = build_data(solved, folder)
     for split in ("train", "val"):
@@ -150,17 +150,12 @@ def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, rea
         clock(row, solved, folder, data, real=real)
 
 
-def players(config: Tree, folder: Path) -> dict[str, float]:
-    """Parameters of the net and, in adversarial training, of the discriminator."""
+def weights_of(config: Tree, folder: Path) -> dict[str, float]:
+    """Parameters of each net of the run, by its key."""
+    from quartet_app.run.build import nets_of
     from quartet_app.run.match import parameters
 
-    discriminator = config["method"].get("discriminator")
-    found = {"net": parameters(config, folder, "build", config["net"])}
-    return (
-        found
-        if discriminator is None
-        else {**found, "discriminator": parameters(config, folder, "build_discriminator", discriminator)}
-    )
+    return {name: parameters(config, folder, name, net) for name, net in nets_of(config).items()}
 
 
 def fits(row: Forecast) -> bool:
@@ -189,8 +184,7 @@ def fits(row: Forecast) -> bool:
 def spend(row: Forecast, config: Tree, data: DataModule, speed: float | None) -> None:
     """The budget in samples, whole batches of them, and validations; those that count seconds need the speed."""
     per_epoch = data.batches("train", seed=config["seed"]).per_epoch
-    pairs = data.kind == "pairs"  # of which a batch holds as many as fit
-    batch = data.examples["train"] / per_epoch if pairs else data.batch_size
+    batch = data.batch_size if data.kind.fixed else data.examples["train"] / per_epoch
     one = Spent(1, 0, data.examples["train"], row.flops_per_sample or 0.0, 1 / speed if speed else 0.0)
     shares = {}
     for key in ("budget", "validate_every"):

@@ -44,12 +44,12 @@ class Memory:
 
 
 def fixed(config: Tree, *, weights: dict[str, float], data: float) -> Memory:
-    """What does not depend on the batch. `weights`: how many each player has, `net` and perhaps `discriminator`."""
+    """What does not depend on the batch. `weights`: how many each net of the run has, by its key. The method may give a
+    net an optimizer of its own, as `discriminator_optimizer`."""
     method, size = config["method"], 8 if config["trainer"]["precision"] == "64-true" else 4
     count = sum(weights.values())
-    discriminator = method.get("discriminator_optimizer", config["optimizer"])
-    optimizers = {"net": config["optimizer"], "discriminator": discriminator}
-    kept = sum(number * per_weight(optimizers[player]) for player, number in weights.items())
+    optimizers = {name: method.get(f"{name}_optimizer", config["optimizer"]) for name in weights}
+    kept = sum(number * per_weight(optimizers[name]) for name, number in weights.items())
     return Memory(
         weights=size * count,
         gradients=size * count,

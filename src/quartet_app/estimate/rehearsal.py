@@ -37,34 +37,17 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
 
     Devices share the work; that they wait for each other is not in it. Compiling is left out: it takes longer.
     """
-    import pytorch_lightning as pl
-
     from quartet.methods.reporting import Reporting
     from quartet_app.run.build import build_data, build_method
-    from quartet_app.run.worker import build_trainer, use_machine
-
-    class Stopwatch(pl.Callback):
-        """When each batch ended, and how many samples had been trained by then."""
-
-        def __init__(self) -> None:
-            self.trained: list[tuple[float, int]] = [(time.perf_counter(), 0)]
-            self.validated: list[float] = []
-
-        def on_train_batch_end(self, trainer: Any, method: Any, *_: Any) -> None:
-            self.trained.append((time.perf_counter(), method.samples))
-
-        def on_validation_start(self, *_: Any) -> None:
-            self.validated.append(time.perf_counter())
-
-        def on_validation_batch_end(self, *_: Any) -> None:
-            self.validated.append(time.perf_counter())
+    from quartet_app.run.workers.trainer import build_trainer
+    from quartet_app.run.workers.worker import use_machine
 
     devices, share = config["trainer"]["devices"], together(config)
-    small = one_of(config, seconds, kind=build_data(config, folder).kind)
+    small = one_of(config, seconds, shared=build_data(config, folder).kind.fixed)
     use_machine(small["trainer"])
     data = build_data(small, folder)
-    data.clock = method = build_method(small, data)
-    watch = Stopwatch()
+    method = build_method(small, data)
+    watch = stopwatch()
     with tempfile.TemporaryDirectory() as scratch:
         reporting = Reporting(lambda *_: False, checkpoint=Path(scratch) / "last.ckpt")
         trainer = build_trainer(small, method, Path(scratch), None, reporting, ray=False)
@@ -81,18 +64,40 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
     )
 
 
-def one_of(config: Tree, seconds: float, *, kind: str) -> Tree:
+def stopwatch() -> Any:
+    """Return a callback that notes when each batch ended, and how many samples had been trained by then."""
+    import pytorch_lightning as pl
+
+    class Stopwatch(pl.Callback):
+        def __init__(self) -> None:
+            self.trained: list[tuple[float, int]] = [(time.perf_counter(), 0)]
+            self.validated: list[float] = []
+
+        def on_train_batch_end(self, trainer: Any, method: Any, *_: Any) -> None:
+            self.trained.append((time.perf_counter(), method.clock.samples))
+
+        def on_validation_start(self, *_: Any) -> None:
+            self.validated.append(time.perf_counter())
+
+        def on_validation_batch_end(self, *_: Any) -> None:
+            self.validated.append(time.perf_counter())
+
+    return Stopwatch()
+
+
+def one_of(config: Tree, seconds: float, *, shared: bool) -> Tree:
     """The run that one of the tree's devices would have, for so many seconds, without learning anything: rates that
-    rise within seconds would diverge."""
+    rise within seconds would diverge. `shared`: devices share `batch_size` examples; a batch of tokens stays whole, as
+    too few hold no sentence."""
     trainer, loading = config["trainer"], dict(config["data"]["loading"])
     devices = trainer["devices"]
-    if kind != "pairs":  # whose batches are of so many tokens; too few hold no sentence
+    if shared:
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
     share = threads(trainer["threads"], workers=devices)
     alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}
-    method = dict(config["method"])
-    if "discriminator_optimizer" in method:
-        method["discriminator_optimizer"] = {**method["discriminator_optimizer"], "lr": 1e-9}
+    method = {
+        key: {**value, "lr": 1e-9} if key.endswith("_optimizer") else value for key, value in config["method"].items()
+    }
     return {
         **config,
         "budget": f"{seconds:f} seconds",
@@ -118,7 +123,7 @@ def together(config: Tree) -> int:
 def earlier(config: Tree, digest: str) -> tuple[float, str] | None:
     """Samples a second of the newest earlier run of the same net, task, method and data on as many devices of the
     same kind, each with as many threads, and where it is; None where there is none that was longer than a rehearsal."""
-    from quartet_app.run.worker import device_name
+    from quartet_app.run.workers.worker import device_name
 
     devices, trainer = config["trainer"]["devices"], config["trainer"]
     asked = (digest, devices, device_name(), threads(trainer["threads"], workers=devices))

@@ -85,7 +85,7 @@ def unchanged() -> set[str]:
 def progress(run: Run) -> float:
     """The share of its budget that an interrupted run has used, by its last checkpoint."""
     from quartet.budget import Budget, Spent
-    from quartet_app.run.checkpoints import load_checkpoint
+    from quartet_app.run.workers.checkpoints import load_checkpoint
 
     budget = Budget.parse(run.config["budget"])
     kept = load_checkpoint(run.folder / "checkpoints" / "last.ckpt")["quartet"]

@@ -9,16 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from quartet import description
+from quartet import description, roles
 from quartet.tracking.labels import version_alias
-from quartet.types import Classes, QuartetError, Series, Tokens
+from quartet.types import QuartetError
+from quartet_app.config.own_code import named_packages
+from quartet_app.config.signatures import signature
 from quartet_app.files import read_json
 
 URIS = ("models:/", "runs:/")
 
 
 def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[str, Any]]:
-    """What predicts in `role` (a class of quartet.serving), and what is known of its model.
+    """What predicts in `role` (a class of the role's script), and what is known of its model.
 
     Args:
         source: a run's folder, or an MLflow uri; None for the champion.
@@ -40,7 +42,7 @@ def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[
 
 def champion(store: Any, role: str, data: str | None) -> tuple[str, dict[str, str]]:
     """The uri of the best model of a task, on `data` if given, and its version's tags."""
-    name, called = f"quartet-{role}", version_alias("champion", data) if data else "champion"
+    name, called = f"quartet-{role.rpartition('.')[2].lower()}", version_alias("champion", data) if data else "champion"
     known = store.version(name, called)
     if known is None:
         raise QuartetError(
@@ -58,11 +60,9 @@ def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, A
     if described["role"] != role:
         other = described["role"]
         raise QuartetError(f"{name}: this model is for {other}, not for {role}: quartet predict {other} …")
-    from quartet.export import programs
-    from quartet.serving import predictor
-
+    asked = roles.find(role)  # as a person typed it: no file names what is imported
     try:
-        made = predictor(described, programs(rebuild(described, folder / "model.safetensors"), role))
+        made = asked.predictor(described, asked.programs(rebuild(asked, described, folder / "model.safetensors")))
     except QuartetError:
         raise
     except Exception as error:  # tokenizers raises nothing narrower
@@ -72,34 +72,23 @@ def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, A
     return made, {"model": name, "described": described, **known}
 
 
-def rebuild(described: dict[str, Any], weights: Path) -> Any:
+def rebuild(role: roles.Role, described: dict[str, Any], weights: Path) -> Any:
     """The model that is `described`, with its weights, ready to predict on the CPU. Raises whatever a description that
     is none leads to."""
     from torch import nn
 
-    from quartet_app.run.checkpoints import load_weights
+    from quartet_app.run.workers.checkpoints import load_weights
 
-    net, inputs = net_of(described["net"]), description.inputs_of(described)
-    if described["role"] == "classify":
-        assert not isinstance(inputs, Tokens)
-        form = "float32" if isinstance(inputs, Series) else "uint8", list(description.shape_of(inputs))
-        if (described["dtype"], described["shape"]) != form:
-            raise ValueError(f"dtype and shape are not {form}, those of its inputs")
-        model: nn.Module = net.classifier(inputs, Classes(names=tuple(described["classes"])))
-    elif described["role"] == "generate":
-        model = net.generator(described["latent_dim"], inputs)
-    else:
-        assert isinstance(inputs, Tokens)
-        model = net.language_model(inputs) if described["role"] == "language" else net.translator(inputs)
-    if described["role"] == "generate":  # a run keeps both players
-        load_weights(nn.ModuleDict({"generator": model}), weights, beside="discriminator.")
+    model = role.rebuild(net_of(described["net"]), described)
+    if role.PART is not None:  # a run keeps the other nets too
+        load_weights(nn.ModuleDict({role.PART: model}), weights, beside=role.BESIDE)
     else:
         load_weights(model, weights)
     return model.eval().requires_grad_(False)
 
 
 def net_of(recipe: dict[str, Any]) -> Any:
-    """The recipe's net. A file may name a family of quartet.nets, and nothing else."""
+    """The recipe's net. A file may name a net of quartet.nets, or of a package that the user's own `conf/` names."""
     from importlib import import_module
 
     from quartet.nets import Net
@@ -107,9 +96,18 @@ def net_of(recipe: dict[str, Any]) -> Any:
     module, _, name = recipe["_target_"].rpartition(".")
     ours = module == "quartet.nets" or module.startswith("quartet.nets.")
     try:
-        family = getattr(import_module(module), name, None) if ours else None
+        family = getattr(import_module(module), name, None) if ours or is_own_net(recipe["_target_"]) else None
     except ModuleNotFoundError:
         family = None
     if not (isinstance(family, type) and issubclass(family, Net)):
-        raise QuartetError(f"net: {recipe['_target_']}: no such net; a model names a family of quartet.nets")
+        raise QuartetError(
+            f"net: {recipe['_target_']}: no such net; a model names a family of quartet.nets, "
+            "or of a package that a _target_ of conf/ names"
+        )
     return family(**{key: value for key, value in recipe.items() if key != "_target_"})
+
+
+def is_own_net(target: str) -> bool:
+    """Whether a file may have this imported: its package is named in conf/, and its source says that it is a net."""
+    made = signature(target) if target.partition(".")[0] in named_packages() else None
+    return made is not None and "ROLES" in made.constants

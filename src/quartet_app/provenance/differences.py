@@ -1,4 +1,4 @@
-"""Two trainings of one run, bit by bit: their curves, the chosen checkpoint's metrics, and the weights."""
+"""Compare two trainings of the same run bit by bit: curves, metrics of the best checkpoint, and weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ from quartet.data.preparing.fetch import sha256
 from quartet_app.provenance.run_record import RunRecord
 
 TIMES = ("seconds", "samples_per_second")  # columns of the curves that say how fast it went
-SHOWN = 5
+MAX_LISTED = 5
 
 
 @dataclass
 class Comparison:
-    """`lines` say what differs, `counted` what was compared."""
+    """The result of a comparison.
+
+    Args:
+        trained_on: the device of the repeat.
+        lines: the differences, for a person; empty where there are none.
+        counted: what was compared and how much of it.
+        first: the earliest difference of a curve.
+        metrics: by name, the pairs (then, now) that differ.
+        largest: the largest difference of a weight; None where all are equal.
+    """
 
     trained_on: dict[str, Any]
     lines: list[str] = field(default_factory=list)
@@ -31,12 +40,13 @@ class Comparison:
         return not self.lines
 
     def facts(self) -> dict[str, Any]:
+        """Return the comparison as plain data, for JSON."""
         return {"same": self.same, "compared": self.counted, "differences": self.lines, "first": self.first,
                 "metrics": self.metrics, "largest_difference_of_weights": self.largest}  # fmt: skip
 
 
 def compare_runs(run: RunRecord, folder: Path) -> Comparison:
-    """`run` as it was, and its repeat in `folder`."""
+    """Compare `run` with its repeat in `folder`."""
     assert run.folder is not None
     facts = json.loads((folder / "run.json").read_text())
     comparison = Comparison(facts["trained_on"])
@@ -48,16 +58,16 @@ def compare_runs(run: RunRecord, folder: Path) -> Comparison:
 
 
 def _compare_curves(then: Path, now: Path, comparison: Comparison) -> int:
-    """The number of rows; the first difference of each curve is said."""
+    """Add the first difference of the curves to `comparison`; returns the number of rows that were compared."""
     count = 0
     firsts = []
     for split in ("train", "val"):
         before, after = _rows(then / f"{split}.csv"), _rows(now / f"{split}.csv")
         count += len(after)
-        for one, other in zip(before, after, strict=False):
-            name = next((name for name in {**one, **other} if one.get(name) != other.get(name)), None)
+        for old, new in zip(before, after, strict=False):
+            name = next((name for name in {**old, **new} if old.get(name) != new.get(name)), None)
             if name is not None:
-                firsts.append((int(float(one["samples"])), f"{split}/{name}", one.get(name), other.get(name)))
+                firsts.append((int(float(old["samples"])), f"{split}/{name}", old.get(name), new.get(name)))
                 break
         if len(before) != len(after):
             comparison.lines.append(f"{split}.csv: {len(before)} rows then, {len(after)} now")
@@ -69,6 +79,7 @@ def _compare_curves(then: Path, now: Path, comparison: Comparison) -> int:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a curve without its columns of times, as texts; an empty list where there is none."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -76,17 +87,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _compare_metrics(then: dict[str, float], now: dict[str, float], comparison: Comparison) -> None:
+    """Add the metrics that differ to `comparison`."""
     names = list({**then, **now})
-    # As text: nan is nan, and every bit shows.
+    # JSON texts are compared because nan != nan, and because they show every bit.
     other = [name for name in names if json.dumps(then.get(name)) != json.dumps(now.get(name))]
     comparison.metrics = {name: (then.get(name), now.get(name)) for name in other}
-    comparison.lines += [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in other[:SHOWN]]
-    if len(other) > SHOWN:
-        comparison.lines.append(f"and {len(other) - SHOWN} metrics more")
+    comparison.lines += [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in other[:MAX_LISTED]]
+    if len(other) > MAX_LISTED:
+        comparison.lines.append(f"and {len(other) - MAX_LISTED} metrics more")
 
 
 def _compare_weights(run: RunRecord, folder: Path, comparison: Comparison) -> str:
-    """What was compared, in words."""
+    """Add the differences of the weights to `comparison`; returns what was compared, for a person."""
     assert run.folder is not None
     path, repeated = run.folder / "model.safetensors", folder / "model.safetensors"
     written = run.facts.get("weights_sha256")
@@ -114,6 +126,7 @@ def _compare_weights(run: RunRecord, folder: Path, comparison: Comparison) -> st
 
 
 def _compare_tensors(then: dict[str, Any], now: dict[str, Any], comparison: Comparison) -> None:
+    """Add the weights that differ in type, shape or value to `comparison`, with the largest difference."""
     import numpy as np
 
     def form(value: Any) -> str:
@@ -121,7 +134,7 @@ def _compare_tensors(then: dict[str, Any], now: dict[str, Any], comparison: Comp
 
     other: dict[str, tuple[Any, Any]] = {name: (then.get(name), now.get(name)) for name in {**then, **now}}
     unlike = {name: pair for name, pair in other.items() if form(pair[0]) != form(pair[1])}
-    comparison.lines += [f"{name}: {form(a)} then, {form(b)} now" for name, (a, b) in list(unlike.items())[:SHOWN]]
+    comparison.lines += [f"{name}: {form(a)} then, {form(b)} now" for name, (a, b) in list(unlike.items())[:MAX_LISTED]]
     gaps = {
         name: float(np.max(np.abs(a.astype(np.float64) - b.astype(np.float64)), initial=0.0))
         for name, (a, b) in other.items()

@@ -1,4 +1,4 @@
-"""A run as its lineage sees it: what lies in its folder, and what MLflow keeps of it."""
+"""Read a run's record from the files in its folder and from its tags in MLflow."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from quartet_app.config.resolved import Config, config_hash, load_config
 from quartet_app.files import read_json
 from quartet_app.run.run_folder import names
 
-# Where runs lie, as seen from the working directory: its own, and those of the tables in it.
-PLACES = ("runs/*", "runs/multirun/*/*", "results/*/*/train", "*/runs/*", "*/results/*/*/train")
-# What a run is known by, of which the beginning will do.
-KEYS = ("fingerprint", "mlflow_run_id", "config_hash", "data_digest", "git_commit", "code_digest", "weights_sha256")
-LISTED = 12
+# Where run folders are, relative to the working directory: its own runs, and those of the tables below it.
+RUN_FOLDERS = ("runs/*", "runs/multirun/*/*", "results/*/*/train", "*/runs/*", "*/results/*/*/train")
+# Facts that identify a run. The first digits of one are enough to find it.
+ID_KEYS = ("fingerprint", "mlflow_run_id", "config_hash", "data_digest", "git_commit", "code_digest", "weights_sha256")
+MAX_LISTED = 12
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run: `folder` has its files (None where none is left), `tracked` is what MLflow says where that was asked
-    already, `asked` how it was found, in words."""
+    """A run that was found.
 
-    asked: str
+    Args:
+        found_by: how it was found, for a person, such as "the row cnn-0".
+        folder: the folder with its files; None where they are gone.
+        tracked: its run in MLflow, where that was read already.
+    """
+
+    found_by: str
     folder: Path | None
     tracked: TrackedRun | None = None
 
     @cached_property
     def config(self) -> Config:
-        """The resolved configuration; {} where it is lost."""
+        """The resolved configuration; {} where its file is gone."""
         path = self.folder and self.folder / "config.yaml"
         return load_config(path) if path and path.exists() else {}
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What was written down of it, at its end or as far as it came."""
+        """The facts that were written about the run, at its end or until it was interrupted."""
         tags = self.tracked.tags if self.tracked else {}
-        known: dict[str, Any] = {key: tags[key] for key in (*KEYS, "experiment", "data", "seed") if key in tags}
+        known: dict[str, Any] = {key: tags[key] for key in (*ID_KEYS, "experiment", "data", "seed") if key in tags}
         if self.tracked:
             known |= {"mlflow_run_id": self.tracked.id, "status": self.tracked.status}
         written = (
@@ -53,27 +58,29 @@ class RunRecord:
 
     @property
     def ended(self) -> bool:
+        """True where training has ended and the folder holds its results."""
         return self.folder is not None and bool(read_json(self.folder / "run.json"))
 
     @property
     def name(self) -> str:
+        """<experiment>-<seed>."""
         return f"{self.facts.get('experiment', 'run')}-{self.facts.get('seed', '?')}"
 
     @property
     def handle(self) -> str:
-        """What names it another time: its folder, unless that is but a copy of what MLflow keeps."""
+        """An argument that finds the run again: its folder; its MLflow id where the folder is a temporary copy."""
         lies_here = self.folder is not None and (self.tracked is None or (self.folder / "state.json").exists())
         return str(self.folder) if lies_here else self.facts["mlflow_run_id"]
 
     @property
     def table(self) -> Path:
-        """The folder from which the paths of its configuration are seen: that of the table that it is a cell of."""
-        around = self.folder.parents if self.folder else ()
-        return next((one.parent for one in around if one.name in ("runs", "results")), Path())
+        """The folder of the table that holds the run. Relative paths in the run's configuration start there."""
+        parents = self.folder.parents if self.folder else ()
+        return next((parent.parent for parent in parents if parent.name in ("runs", "results")), Path())
 
     @property
     def identity(self) -> str:
-        """Two folders of the same identity hold the same run, if perhaps trained twice."""
+        """A text that is equal for two folders of the same run."""
         return self.facts.get("fingerprint") or self.facts.get("mlflow_run_id") or str(self.folder)
 
     @property
@@ -83,43 +90,43 @@ class RunRecord:
 
 
 def list_local_runs() -> list[RunRecord]:
-    """All runs that lie here."""
-    folders = [path for place in PLACES for path in sorted(Path().glob(place)) if (path / "config.yaml").exists()]
+    """Return all runs in the working directory and in the tables below it."""
+    folders = [path for place in RUN_FOLDERS for path in sorted(Path().glob(place)) if (path / "config.yaml").exists()]
     return [RunRecord("", folder) for folder in folders]
 
 
-def single_run(asked: str, runs: Iterable[RunRecord], words: str) -> RunRecord:
-    """The one run among folders of it; QuartetError that lists them where they are several."""
+def single_run(query: str, runs: Iterable[RunRecord], found_by: str) -> RunRecord:
+    """Return the run that all of `runs` are folders of; QuartetError with a list where they are different runs."""
     groups: dict[str, list[RunRecord]] = {}
     for run in runs:
         groups.setdefault(run.identity, []).append(run)
     if len(groups) == 1:
         (group,) = groups.values()
-        found = most_complete(group)
-        return replace(found, asked=words or found.asked or f"{known_by(found.facts, asked)} {asked}")
+        run = most_complete(group)
+        return replace(run, found_by=found_by or run.found_by or f"{describe_match(run.facts, query)} {query}")
     several = [most_complete(group) for group in groups.values()]
     lines = [
         f"  {run.name:24} {str(run.facts.get('fingerprint', ''))[:12]:12} {run.facts['status'].lower():9} "
-        f"{known_by(run.facts, asked):16} {run.folder or run.facts.get('mlflow_run_id')}".rstrip()
-        for run in several[:LISTED]
+        f"{describe_match(run.facts, query):16} {run.folder or run.facts.get('mlflow_run_id')}".rstrip()
+        for run in several[:MAX_LISTED]
     ]
-    more = f"\n  and {len(several) - LISTED} more" if len(several) > LISTED else ""
-    raise QuartetError(f"{asked}: {len(several)} runs are known by this; name one of them:\n" + "\n".join(lines) + more)
+    more = f"\n  and {len(several) - MAX_LISTED} more" if len(several) > MAX_LISTED else ""
+    raise QuartetError(f"{query}: {len(several)} runs match; name one of them:\n" + "\n".join(lines) + more)
 
 
 def most_complete(group: list[RunRecord]) -> RunRecord:
-    """Of what is kept of one run, that in which it has ended; its own folder before a copy of it."""
+    """Return the finished copy of a run, else its original folder, the one with state.json."""
 
-    def kept(run: RunRecord) -> tuple[bool, bool, bool]:
-        own = run.folder is not None and (run.folder / "state.json").exists()
-        return run.ended, run.facts["status"] == "FINISHED", own
+    def completeness(run: RunRecord) -> tuple[bool, bool, bool]:
+        original = run.folder is not None and (run.folder / "state.json").exists()
+        return run.ended, run.facts["status"] == "FINISHED", original
 
-    return max(group, key=kept)
+    return max(group, key=completeness)
 
 
-def known_by(facts: dict[str, Any], asked: str) -> str:
-    """By what a run is known by this beginning, in words."""
-    key = next((key for key in KEYS if str(facts.get(key, "")).startswith(asked)), "")
+def describe_match(facts: dict[str, Any], prefix: str) -> str:
+    """Return the name, for a person, of the fact that begins with `prefix`, such as "data digest"."""
+    key = next((key for key in ID_KEYS if str(facts.get(key, "")).startswith(prefix)), "")
     return {"mlflow_run_id": "the MLflow run", "git_commit": "commit", "weights_sha256": "weights"}.get(
         key, key.replace("_", " ")
     )

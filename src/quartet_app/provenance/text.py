@@ -1,4 +1,4 @@
-"""Write a lineage for a person."""
+"""Write a run's lineage as text for a person."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH = 15  # of the labels
 
 
 def text(facts: Facts) -> str:
-    """A lineage for a person, a line or a few for each question."""
+    """Return a lineage as text: a label and one or more lines for each part of it."""
     known = (facts["fingerprint"] or "")[:12] or "unknown"
     lines = [f"{facts['name']} · fingerprint {known} · {facts['status'].lower()}   ({facts['asked']})", ""]
     for label, answers in questions(facts):
@@ -20,13 +20,13 @@ def text(facts: Facts) -> str:
 
 
 def questions(facts: Facts) -> Iterator[tuple[str, list[str]]]:
-    """Labels, each with its answers."""
+    """Yield each label with its lines."""
     yield "code", list(code(facts["code"]))
     if facts["command"]:
         yield "command", [facts["command"]]
     conf = facts["configuration"]
-    words = " · ".join(f"{word} {conf[word]}" for word in ("net", "task", "method") if conf[word])
-    yield "configuration", [f"{conf['path'] or 'lost'}, hash {_short(conf['hash'])}" + (f"; {words}" if words else "")]
+    parts = " · ".join(f"{part} {conf[part]}" for part in ("net", "task", "method") if conf[part])
+    yield "configuration", [f"{conf['path'] or 'lost'}, hash {_short(conf['hash'])}" + (f"; {parts}" if parts else "")]
     yield "data", list(data(facts["data"]))
     yield "seed", [str(facts["seed"])]
     if facts["trained_on"]:
@@ -41,48 +41,53 @@ def questions(facts: Facts) -> Iterator[tuple[str, list[str]]]:
         yield "result", list(result(facts["result"]))
     if facts["mlflow"]["run"]:
         yield "MLflow", [f"run {facts['mlflow']['run']} in {facts['mlflow']['store']}"]
-    yield "made of it", list(made(facts)) or ["nothing that lies here"]
+    yield "made of it", list(descendants(facts)) or ["nothing here"]
 
 
 def code(facts: Facts) -> Iterator[str]:
+    """Yield lines about the commit and the changes of the work tree."""
     digest = {True: "the code at hand", False: "not the code at hand", None: "code digest not recorded"}
     yield f"commit {facts['commit'] or 'unknown'}, {digest[facts['at_hand']]}"
     if facts["diff"]:
         paths = ", ".join(facts["changed"][:6]) + (" …" if len(facts["changed"]) > 6 else "")
         yield f"with {facts['diff']}: {len(facts['changed'])} changed ({paths}); --diff shows it"
     if facts["left_out"]:
-        yield f"too large to be kept in it: {', '.join(facts['left_out'])}"
+        yield f"left out of it, as too large: {', '.join(facts['left_out'])}"
 
 
 def data(facts: Facts) -> Iterator[str]:
+    """Yield lines about the data set, its origin and its licence."""
     state = {True: f", prepared in {facts['folder']}", False: f"; {facts['folder']} holds another version now"}
     yield f"{facts['name']}, digest {_short(facts['digest'])}{state.get(facts['same'], ', not prepared here')}"
     if facts["source"]:
         keys = [key for key, value in facts["source"].items() if value is not None and key != "_target_"]
-        given = " ".join(f"{key}={facts['source'][key]}" for key in keys)
-        yield f"from {facts['origin'] or facts['source'].get('_target_')}" + (f": {given}" if given else "")
+        settings = " ".join(f"{key}={facts['source'][key]}" for key in keys)
+        yield f"from {facts['origin'] or facts['source'].get('_target_')}" + (f": {settings}" if settings else "")
     if facts["licence"]:
         yield f"licence: {facts['licence']}"
 
 
 def hardware(facts: Facts) -> str:
-    words = f"{facts['devices']} × {facts['accelerator']} ({facts['device']}), {facts['precision']}"
+    """Return a line about the devices and threads that a run was trained on."""
+    devices = f"{facts['devices']} × {facts['accelerator']} ({facts['device']}), {facts['precision']}"
     threads = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}{' each' * (facts['devices'] > 1)}"
     cuda = f", CUDA {facts['cuda']}, cuDNN {facts['cudnn']}" if "cuda" in facts else ""
-    return f"{words}, {threads}, {facts['cpu_capability']}{cuda}"
+    return f"{devices}, {threads}, {facts['cpu_capability']}{cuda}"
 
 
 def sweep(facts: Facts) -> Iterator[str]:
+    """Yield lines about the sweep of a trial and the values that it tried."""
     yield f"trial {facts['trial']} of {facts['folder']}" + (
         f", MLflow run {facts['parent']}" if facts["parent"] else ""
     )
     if facts["values"]:
         yield " ".join(f"{key}={value}" for key, value in facts["values"].items())
     if facts["changed"]:
-        yield "its values were changed under way by the scheduler"
+        yield "the scheduler changed its values during training"
 
 
 def result(facts: Facts) -> Iterator[str]:
+    """Yield lines about the monitored metric and the weights."""
     best = facts["metrics"][facts["monitor"]]
     yield f"{facts['monitor']} {best:.6g} after {facts['samples_seen']:,} samples in {facts['train_seconds']:.0f} s"
     weights = facts["weights"]
@@ -92,7 +97,8 @@ def result(facts: Facts) -> Iterator[str]:
     )
 
 
-def made(facts: Facts) -> Iterator[str]:
+def descendants(facts: Facts) -> Iterator[str]:
+    """Yield a line for each folder, evaluation, report, comparison and model version that was made of the run."""
     made = facts["made"]
     yield from (f"{folder}/" for folder in made["folders"])
     for path, metrics in made["evaluated"].items():
@@ -108,9 +114,9 @@ def made(facts: Facts) -> Iterator[str]:
     for run in made["mlflow_runs"]:
         yield f"MLflow run {run['run']} ({run['name']}, {run['status'].lower()})"
     yield from (f"MLflow run {run}, a comparison that it takes part in" for run in made["comparisons"])
-    for one in made["registered"]:
-        aliases = "".join(f" @{alias}" for alias in one["aliases"])
-        yield f"registered: {one['model']} version {one['version']}{aliases}"
+    for version in made["registered"]:
+        aliases = "".join(f" @{alias}" for alias in version["aliases"])
+        yield f"registered: {version['model']} version {version['version']}{aliases}"
 
 
 def _short(digest: str | None) -> str:

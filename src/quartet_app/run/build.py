@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 
 from quartet.budget import Budget
 
@@ -26,33 +26,42 @@ def build_task(config: dict[str, Any]) -> Task:
     return instantiate(config["task"])
 
 
+def method_class(config: dict[str, Any]) -> type[Method]:
+    """Return the class of the method, which builds the model and says which part of it predicts."""
+    return get_class(config["method"]["_target_"])
+
+
+def nets_of(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the nets of a run by their keys, as they stand in its configuration: `net`, and what its method adds."""
+    return {"net": config["net"], **{name: config["method"][name] for name in method_class(config).NETS}}
+
+
 def build_model(config: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
-    """The net that answers the task's question about the data; for adversarial training, both players."""
-    net = instantiate(config["net"])
-    from quartet.methods.adversarial import GAN
-    from quartet.tasks import Generate
-
-    if not isinstance(task, Generate):
-        return task.build(net, data)
-
-    discriminator = instantiate(config["method"]["discriminator"])
-    return GAN(task.build(net, data), task.build_discriminator(discriminator, data))
+    """Return the model that the method trains: its net, or several as one, asked the task's question about the data."""
+    nets = {name: instantiate(net) for name, net in nets_of(config).items()}
+    return method_class(config).build_model(task, nets, data)
 
 
 def build_method(config: dict[str, Any], data: DataModule) -> Method:
-    """The LightningModule, its weights drawn by the tree's seed."""
+    """Return the LightningModule, its weights drawn by the tree's seed; its clock is the data's too."""
     import torch
+
+    from quartet.methods.clock import TrainingClock
 
     torch.manual_seed(config["seed"])
     task = build_task(config)
     model = build_model(config, task, data)
-    options = {key: value for key, value in config["method"].items() if key != "discriminator"}
-    return instantiate(options)(
-        task=task,
-        model=model,
+    data.clock = clock = TrainingClock(
         budget=Budget.parse(config["budget"]),
         validate_every=Budget.parse(config["validate_every"], key="validate_every"),
         samples_per_epoch=data.examples["train"],
+    )
+    nets = method_class(config).NETS
+    options = {key: value for key, value in config["method"].items() if key not in nets}
+    return instantiate(options)(
+        task=task,
+        model=model,
+        clock=clock,
         optimizer=instantiate(config["optimizer"]),
         schedule=unchecked(instantiate(config["schedule"])),
         seed=config["seed"],
@@ -66,27 +75,17 @@ def unchecked(deferred: partial[float]) -> partial[float]:
 
 
 def describe_model(config: dict[str, Any], task: Task, data: DataModule) -> dict[str, Any]:
-    """What is written beside the weights, so that predicting needs neither the data nor the configuration."""
+    """Return what is written beside the weights, so that predicting needs neither the data nor the configuration."""
     from quartet.description import describe
-    from quartet.tasks import Generate
 
-    generates = isinstance(task, Generate)
-    return describe(
-        role=task.ROLE,  # type: ignore[arg-type]
-        net=config["net"],
-        inputs=None if generates else data.inputs,
-        outputs=data.inputs if generates else data.outputs,  # type: ignore[arg-type]
-        latent_dim=task.latent_dim if isinstance(task, Generate) else None,
-        tokenizer=data.folder / "tokenizer.json" if data.kind in ("text", "pairs") else None,
-        params=task.decoding,
-    )
+    return describe(role=task.ROLE, net=config["net"], **task.facts(data))
 
 
 def load_model(folder: Path, config: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
     """The chosen weights of the run in `folder`, ready to predict."""
     import torch
 
-    from quartet_app.run.checkpoints import load_weights
+    from quartet_app.run.workers.checkpoints import load_weights
 
     torch.manual_seed(config["seed"])  # the untrained model that some metrics compare with is the one that was trained
     model = build_model(config, task, data)

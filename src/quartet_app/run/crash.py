@@ -1,4 +1,4 @@
-"""Tell what a task raised from what the code around it raised."""
+"""Separate a crash of a task from errors of the code that calls it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quartet.types import QuartetError
 
 
 class Crash(Exception):
-    """An error of a task that is no refusal, with the frames of the task alone."""
+    """An error of a task that is no refusal. Its traceback has the frames of the task only."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -18,7 +18,7 @@ class Crash(Exception):
 
 
 def run_task(task: Callable[[Any], Any], config: Any) -> Any:
-    """Run `task` on `config`; a refusal comes out as it is, any other error as a `Crash`."""
+    """Run `task` on `config`. Raises a QuartetError of the task unchanged, and any other error as a `Crash`."""
     try:
         return task(config)
     except QuartetError:

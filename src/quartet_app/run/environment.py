@@ -1,4 +1,4 @@
-"""Where a run was made: the versions of what it used, the machine, and what was typed. Imports nothing heavy."""
+"""Record where a run was made: versions of packages, the machine and the command. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# What can change a result, or how it was reached.
+# Packages that can change a result or the way to it.
 PACKAGES = ("torch", "pytorch-lightning", "numpy", "scipy", "tokenizers", "safetensors", "hydra-core", "omegaconf",
             "ray", "optuna", "mlflow", "dvc")  # fmt: skip
 
 
 def environment() -> dict[str, str]:
-    """The versions that a result depends on, of those packages that are installed, and the machine."""
+    """Return the versions of Python and of the installed PACKAGES, the platform and the CPU's name."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 @cache
 def processor() -> str:
-    """The CPU's name as its maker says it, or its architecture where the system does not tell."""
+    """Return the CPU's model name, or its architecture where the system has no name for it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "linux":
             named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
@@ -42,20 +42,23 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """The cores that this process may use, which a scheduler or a container can make fewer than the machine has."""
+    """Return the number of cores that this process may use; a scheduler or a container may allow it only some."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def threads(asked: int | None, *, workers: int) -> int:
-    """Threads of each of a run's `workers` on this machine: as asked (trainer.threads), else as many as it is allowed
-    (Ray and `quartet grid` set OMP_NUM_THREADS), else its share of the cores."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    share = int(given) if given.isdigit() and int(given) > 0 else cores() // workers
-    return asked or max(1, min(cores(), share))
+def threads(requested: int | None, *, workers: int) -> int:
+    """Return the number of threads of each worker, where a run has `workers` of them on this machine.
+
+    The first of these that is set: `requested` (trainer.threads), OMP_NUM_THREADS (Ray and `quartet grid` set it), the
+    worker's share of the cores.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    share = int(limit) if limit.isdigit() and int(limit) > 0 else cores() // workers
+    return requested or max(1, min(cores(), share))
 
 
 def trained_on(*, accelerator: str, devices: int, precision: str) -> dict[str, Any]:
-    """What this process trains on, one of `devices`: what the last bits of a result depend on."""
+    """Return facts about the device of this process, one of `devices`. The last bits of a result depend on them."""
     import torch
 
     gpu = accelerator == "gpu"
@@ -71,7 +74,7 @@ def trained_on(*, accelerator: str, devices: int, precision: str) -> dict[str, A
 
 
 def command_line() -> str:
-    """What was typed to start this process, without what stands between :// and @, which may be a password."""
+    """Return the command that started this process. Text between :// and @ is hidden, as it may be a password."""
     program = Path(sys.argv[0])
     ours = program.name == "quartet" or program.parts[-2:] == ("quartet_app", "__main__.py")
     words = ["quartet", *sys.argv[1:]] if ours else ["python", *sys.orig_argv[1:]]

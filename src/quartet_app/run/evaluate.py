@@ -1,7 +1,4 @@
-"""Evaluate a trained run on the test split, the only place that reads it: metrics, and what the report shows.
-
-python pipelines/evaluate.py RUN_OR_RESULT_FOLDER [--out DIR]
-"""
+"""Evaluate a trained run on the test split. No other code reads that split."""
 
 from __future__ import annotations
 
@@ -16,7 +13,10 @@ from quartet_app.progress import Steps
 
 
 def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
-    """Write `metrics.json`, `evidence.npz`, `evidence.json` and plot files to `out`; returns the metrics."""
+    """Evaluate the run in `folder` and write metrics.json, evidence.npz, evidence.json and plots/ to `out`.
+
+    Returns the metrics by name, as "test/accuracy". QuartetError for an unfinished run or for changed data.
+    """
     import torch
 
     from quartet_app.data.prepared import ensure
@@ -30,7 +30,7 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
     data = build_data(config, ensure(config["data"]))
     if data.digest != facts["data_digest"]:
         raise QuartetError(
-            f"{folder} was trained on data {facts['data_digest'][:12]}, what is prepared is {data.digest[:12]}"
+            f"{folder} was trained on data {facts['data_digest'][:12]}, the prepared data is {data.digest[:12]}"
         )
     task = build_task(config)
     model = load_model(folder, config, task, data)
@@ -39,12 +39,13 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
         evidence = task.evaluate(model.to(device), data, split="test", device=device, progress=progress)
     write_evidence(evidence, facts, out)
     metrics = {f"test/{name}": value for name, value in evidence.metrics.items()}
-    track(config, facts, metrics, folder=folder, out=out)
+    track_evaluation(config, facts, metrics, folder=folder, out=out)
     print(f"{facts['experiment']} (seed {facts['seed']}): " + ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
     return metrics
 
 
 def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None:
+    """Write the metrics, and the arrays and texts that the report shows, to `out`."""
     import numpy as np
 
     out.mkdir(parents=True, exist_ok=True)
@@ -53,13 +54,20 @@ def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None
     np.savez_compressed(out / "evidence.npz", **evidence.arrays)  # type: ignore[arg-type]
     (out / "evidence.json").write_text(json.dumps(evidence.texts, indent=1, ensure_ascii=False) + "\n")
     (out / "plots").mkdir(exist_ok=True)
+    write_metrics(evidence.metrics, out / "plots" / "metrics.csv")
     confusion = evidence.arrays.get("confusion")
     if confusion is not None:
         write_confusion(confusion, evidence.texts["classes"], out / "plots" / "confusion.csv")
 
 
+def write_metrics(metrics: dict[str, float], path: Path) -> None:
+    """Write one row a metric, for DVC's bar template (x: value, y: metric), so that every task has a plot."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("metric", "value"), *metrics.items()])
+
+
 def write_confusion(confusion: Any, classes: list[str], path: Path) -> None:
-    """One row an example, as DVC's confusion template wants it."""
+    """Write a confusion matrix (classes × classes, counts) with a row for each example: DVC's template needs that."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("actual", "predicted"))
@@ -68,7 +76,9 @@ def write_confusion(confusion: Any, classes: list[str], path: Path) -> None:
                 writer.writerows([(actual, predicted)] * int(count))
 
 
-def track(config: dict[str, Any], facts: dict[str, Any], metrics: dict[str, float], *, folder: Path, out: Path) -> None:
+def track_evaluation(
+    config: dict[str, Any], facts: dict[str, Any], metrics: dict[str, float], *, folder: Path, out: Path
+) -> None:
     """Add the test metrics, figures and evidence to the run that training opened."""
     from hydra.utils import instantiate
 

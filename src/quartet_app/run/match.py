@@ -1,7 +1,7 @@
 """Nets of one size: the width at which a net has as many parameters, or takes as many operations, as another family's.
 
 `match.parameters=2e5`, or `match.flops=5e7` for those of a training sample, forward and backward, set `net.width`, and
-where no width comes close enough the family's fine setting too. In adversarial training each player has half.
+where no width comes close enough the family's fine setting too. Where a method trains several, each has an equal share.
 """
 
 from __future__ import annotations
@@ -46,32 +46,35 @@ _solutions: dict[str, Tree] = {}
 
 def _matched(config: Tree, folder: Path) -> Tree:
     """The parts of `config` that matching changes."""
+    from quartet_app.run.build import nets_of
+
     key, target = next((key, float(value)) for key, value in config["match"].items() if value is not None)
-    discriminator = config["method"].get("discriminator")
+    nets = nets_of(config)
     if key == "flops":
-        if discriminator is not None:
+        if len(nets) > 1:
             raise QuartetError("match.flops: two players have no one width; give match.parameters, which they share")
         return {"net": solve(config["net"], partial(operations, config, folder), target, "match.flops")}
-    net, critic = (partial(parameters, config, folder, build) for build in ("build", "build_discriminator"))
-    if discriminator is None:
-        return {"net": solve(config["net"], net, target, "match.parameters")}
-    players = (
-        solve(config["net"], net, target / 2, "match.parameters"),
-        solve(discriminator, critic, target / 2, "match.parameters"),
-    )
-    return {"net": players[0], "method": {**config["method"], "discriminator": players[1]}}
+    share = target / len(nets)
+    solved = {
+        name: solve(net, partial(parameters, config, folder, name), share, "match.parameters")
+        for name, net in nets.items()
+    }
+    beside = {name: net for name, net in solved.items() if name != "net"}
+    return {"net": solved["net"], **({"method": {**config["method"], **beside}} if beside else {})}
 
 
 def sizes(config: Tree) -> str:
     """What matching has set, as a person would type it."""
-    nets = {"net": config["net"], "method.discriminator": config["method"].get("discriminator") or {}}
+    from quartet_app.run.build import nets_of
+
+    nets = {name if name == "net" else f"method.{name}": net for name, net in nets_of(config).items()}
     keys = ("width", "growth", "mlp_ratio")
     return " ".join(f"{name}.{key}={net[key]}" for name, net in nets.items() for key in keys if key in net)
 
 
-def parameters(config: Tree, folder: Path, build: str, net: Tree) -> float:
-    """Parameters of the model that the task makes of `net` by its method `build`; without memory, on torch's meta
-    device."""
+def parameters(config: Tree, folder: Path, name: str, net: Tree) -> float:
+    """Parameters of the model that the task makes of `net`, which is `net` or what the method calls `name`; without
+    memory, on torch's meta device."""
     import torch
     from hydra.utils import instantiate
 
@@ -79,8 +82,9 @@ def parameters(config: Tree, folder: Path, build: str, net: Tree) -> float:
 
     task, data = build_task(config), build_data(config, folder)
     net = {**net, **({"spectral": False} if "spectral" in net else {})}  # costs much to build and has no parameters
+    build = task.build if name == "net" else getattr(task, f"build_{name}")
     with torch.device("meta"):
-        model = getattr(task, build)(instantiate(net), data)
+        model = build(instantiate(net), data)
     return float(sum(parameter.numel() for parameter in model.parameters()))
 
 
@@ -88,11 +92,11 @@ def operations(config: Tree, folder: Path, net: Tree) -> float:
     """Operations of training `net` on one sample, as the run itself will count them."""
     from quartet_app.run.build import build_data, build_method
 
-    loading = dict(config["data"]["loading"])
-    if json.loads((folder / "manifest.json").read_text())["kind"] != "pairs":  # whose lengths, and padding, differ
-        loading["batch_size"] = FEW
-    config = {**config, "net": net, "data": {**config["data"], "loading": loading}}
+    config = {**config, "net": net}
     data = build_data(config, folder)
+    if data.kind.fixed:  # else lengths, and padding, differ
+        loading = {**config["data"]["loading"], "batch_size": FEW}
+        data = build_data({**config, "data": {**config["data"], "loading": loading}}, folder)
     method = build_method(config, data)
     return method.count_flops(data.typical_batch())
 
@@ -123,13 +127,7 @@ def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> 
     if not widths:
         size(net)  # refuses, if it is not the width that is impossible
         raise QuartetError(f"{key}: given {target:g}, which no width of {name} comes near")
-    sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
-    found = min(sizes, key=lambda one: abs(log_error(*one) or 0.0))
-    if knob and abs(log_error(*found) or 0.0) > CLOSE:
-        usual = float(net[knob])
-        fines = [(width, fine) for width in widths for fine in refine(partial(log_error, width), usual)]
-        near = [one for one in fines if (far := log_error(*one)) is not None and abs(far) <= TOLERANCE]
-        found = min(near, key=lambda one: abs(log(one[1] / usual)), default=found)
+    found = closest(widths, log_error, usual=float(net[knob]) if knob else None)
     if abs(log_error(*found) or 0.0) > TOLERANCE:
         able = " or ".join(f"{exp(log_error(width) or 0.0) * target:.6g}" for width in widths)
         raise QuartetError(
@@ -138,6 +136,23 @@ def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> 
         )
     width, fine = found
     return {**net, "width": width, **({} if fine is None else {knob: fine})}
+
+
+def closest(
+    widths: list[int], log_error: Callable[..., float | None], *, usual: float | None
+) -> tuple[int, float | None]:
+    """Return the width, and the fine setting if it must change, that come closest to the target.
+
+    `usual`: the fine setting as the configuration has it, None for a net without one. It changes only where no width
+    by itself is closer than CLOSE, and then as little as a size within TOLERANCE needs.
+    """
+    sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
+    found = min(sizes, key=lambda size: abs(log_error(*size) or 0.0))
+    if usual is None or abs(log_error(*found) or 0.0) <= CLOSE:
+        return found
+    fines = [(width, fine) for width in widths for fine in refine(partial(log_error, width), usual)]
+    near = [size for size in fines if (error := log_error(*size)) is not None and abs(error) <= TOLERANCE]
+    return min(near, key=lambda size: abs(log(size[1] / usual)), default=found)
 
 
 def candidate_widths(log_error: Callable[[int], float | None]) -> list[int]:

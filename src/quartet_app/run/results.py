@@ -1,4 +1,4 @@
-"""Read what training and evaluation left, as the report wants it."""
+"""Load trained and evaluated runs for the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quartet_app.config.resolved import load_run_config
 
 
 def load_run(folder: Path, evaluated: Path) -> Run:
-    """A run as the report wants it, from the files that training and evaluation left."""
+    """Load a run for the report, from the files of its training in `folder` and of its evaluation in `evaluated`."""
     import numpy as np
 
     record = json.loads((folder / "run.json").read_text())
@@ -25,6 +25,7 @@ def load_run(folder: Path, evaluated: Path) -> Run:
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
+    """Read train.csv or val.csv: a mapping for each row. Omits "objective", a copy of the monitored metric."""
     with path.open(newline="") as file:
         rows = csv.DictReader(file)
         return [{name: float(value) for name, value in row.items() if value and name != "objective"} for row in rows]

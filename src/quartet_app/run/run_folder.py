@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from quartet.types import QuartetError
 from quartet_app.config import resolved
+from quartet_app.config.own_code import own_sources
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import Config, save_config
 from quartet_app.files import write_text
@@ -51,7 +52,7 @@ class Run:
 
     @cached_property
     def fingerprint(self) -> str:
-        return fingerprint(self.config_hash, self.data_digest, code_digest())
+        return fingerprint(self.config_hash, self.data_digest, code_digest(), own_code_digest(self.config))
 
     @property
     def name(self) -> str:
@@ -97,9 +98,11 @@ class Run:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_config(self.config, self.folder / "config.yaml")
-        sources = work_tree.look(REPOSITORY)  # now, since a person may edit or commit while it trains
-        (self.folder / "work_tree.diff").write_bytes(sources.diff)
-        self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, code_digest=code_digest())
+        sources = work_tree.read_work_tree(REPOSITORY)  # now, since a person may edit or commit while it trains
+        work_tree.write_diff(self.folder / "work_tree.diff", sources.diff)
+        own = own_code_digest(self.config)
+        digests = {"code_digest": code_digest(), **({"own_code_digest": own} if own else {})}
+        self.remember(fingerprint=self.fingerprint, git_commit=sources.commit, **digests)
 
     @property
     def before(self) -> Path:
@@ -135,30 +138,50 @@ class Run:
             shutil.copyfile(self.folder / name, target / name)
 
 
-def fingerprint(*parts: str) -> str:
-    """What a run's configuration, data and code come to together, each by its digest."""
+def fingerprint(config_hash: str, data_digest: str, code: str, own_code: str | None = None) -> str:
+    """What a run's configuration, data and code come to together, each by its digest; `own_code` is the user's own."""
+    parts = [config_hash, data_digest, code, *([own_code] if own_code else [])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def code_digest() -> str:
-    """SHA-256 over the sources that decide a run's outcome. Unlike a commit, it sees what is not committed yet, and
-    does not change with the README or the look of the report."""
-    sources = REPOSITORY / "src" / "quartet"
-    deciding = [
-        sources / "budget.py",
-        sources / "types.py",
-        *(path for room in DECIDING for path in (sources / room).rglob("*.py")),
-    ]
+    """Return the SHA-256 over the sources that decide a run's outcome.
+
+    Unlike a commit, it sees what is not committed yet, and does not change with the README or the look of the report.
+    """
+    return _digest({path.relative_to(REPOSITORY).as_posix(): path for path in deciding_sources()})
+
+
+def own_code_digest(config: Config) -> str | None:
+    """Return the SHA-256 over the sources of the user's own packages that `config` names; None where it names none."""
+    sources = own_sources(config)
+    return _digest(dict(sorted(sources.items()))) if sources else None
+
+
+def _digest(files: dict[str, Path]) -> str:
     digest = hashlib.sha256()
-    run = Path(__file__).parent
-    for path in sorted([*deciding, run / "build.py", run / "worker.py"]):
-        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    for name, path in files.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def deciding_sources() -> list[Path]:
+    """Return the files whose code decides a run's outcome, in the order of their paths."""
+    library, own = REPOSITORY / "src" / "quartet", Path(__file__).parent
+    rooms = (path for room in DECIDING for path in (library / room).rglob("*.py"))
+    files = (
+        library / "budget.py",
+        library / "types.py",
+        own / "build.py",
+        own / "workers" / "trainer.py",
+        own / "workers" / "worker.py",
+    )
+    return sorted([*rooms, *files])
 
 
 def git_commit() -> str:
     """The commit of the sources, `-dirty` where the work config differs from it, `unknown` outside a repository."""
-    return work_tree.look(REPOSITORY).commit
+    return work_tree.read_work_tree(REPOSITORY).commit
 
 
 def names(config: Config) -> dict[str, Any]:

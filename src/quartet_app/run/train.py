@@ -1,4 +1,4 @@
-"""Train one run: fit on one device or several, keep the best checkpoint, track it, return the objective."""
+"""Train one run: fit on one device or several, keep the best checkpoint, track the run, return the objective."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.types import QuartetError
 
-PATIENCE = 60.0  # seconds in which the processes of a sweep that was killed end
+LOCK_TIMEOUT = 60.0  # seconds to wait for a trial's folder: the processes of a killed sweep need a while to end
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Trial
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from quartet_app.run.run_folder import Run
 
 
-def train(config: dict[str, Any], *, trial: Trial | None = None, place: Path | None = None) -> float:
-    """Train the resolved `config`; returns the validation metric by which its checkpoint was chosen.
+def train(config: dict[str, Any], *, trial: Trial | None = None, folder: Path | None = None) -> float:
+    """Train the resolved `config`; returns the best value of the monitored validation metric.
 
-    The one road for a command, a `--multirun` job, a DVC stage and a sweep's `trial`. An interrupted run goes on from
-    its last checkpoint; a finished one is trained again. The folder `config["out"]`, if any, receives a copy of it.
-    `place` is the run's own folder where it is not to be named by its fingerprint.
+    Commands, `--multirun` jobs, DVC stages and a sweep's `trial` all call this. An interrupted run resumes from its
+    last checkpoint; a finished run is trained again. The folder `config["out"]`, if set, gets a copy of the results.
+    `folder` is the run's own folder; by default it is named by the fingerprint.
     """
     from quartet_app.data.prepared import ensure
     from quartet_app.run.match import matched, sizes
@@ -35,15 +35,15 @@ def train(config: dict[str, Any], *, trial: Trial | None = None, place: Path | N
 
     out = config["out"] and Path(config["out"])
     data = ensure(config["data"])
-    asked, config = config, matched(config, data)
-    if config is not asked:
-        print(f"{config['experiment']}: {sizes(config)}, for the size that match asks for", flush=True)
-    run = Run(config, data, place=trial.folder if trial is not None else place)
+    unmatched, config = config, matched(config, data)
+    if config is not unmatched:
+        print(f"{config['experiment']}: {sizes(config)}, set by match", flush=True)
+    run = Run(config, data, place=trial.folder if trial is not None else folder)
     if out is not None:
         check_note(run)
     if trial is not None and trial.checkpoint is None and run.done:
-        return report(run, run.folder)  # its sweep was killed before it heard of it
-    with run.locked(patience=PATIENCE if trial is not None else 0.0), terminable():
+        return report(run, run.folder)  # it finished, but its sweep was killed before it got the result
+    with run.locked(patience=LOCK_TIMEOUT if trial is not None else 0.0), terminable():
         run.open(changed=trial is not None and trial.checkpoint is not None)
         with tracked(run, trial) as tracker:
             fit(run, tracker, trial)
@@ -54,7 +54,7 @@ def train(config: dict[str, Any], *, trial: Trial | None = None, place: Path | N
 
 
 def check_note(run: Run) -> None:
-    """A DVC stage depends on the note of its data's digest; own files that changed since would make the note untrue."""
+    """Refuse data that has changed since `prepare` noted its digest: the DVC stage of the run depends on that note."""
     from quartet_app.data.prepared import TABLE
 
     note = TABLE / f"{run.config['experiment']}.json"
@@ -66,13 +66,13 @@ def check_note(run: Run) -> None:
 
 
 def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
-    """Launch the workers, then complete what they left and hand the model to the tracker."""
+    """Launch the workers, write run.json from their results, and log the results and the model."""
     from quartet.data.preparing.fetch import sha256
     from quartet_app.config.options import tuning_trials
     from quartet_app.files import write_text
     from quartet_app.run.environment import environment
-    from quartet_app.run.launch import launch
     from quartet_app.run.run_folder import names
+    from quartet_app.run.workers.launch import launch
 
     launch(run, trial)
     result = json.loads((run.folder / "result.json").read_text())
@@ -86,23 +86,28 @@ def fit(run: Run, tracker: Tracker, trial: Trial | None) -> None:
         "mlflow_run_id": run.state.get("mlflow_run_id"),
         "environment": environment(),
         "code_digest": run.state["code_digest"],
+        **own_code(run),
         "weights_sha256": sha256(run.folder / "model.safetensors"),
         "tuning_trials": tuning_trials(run.config),
-        **origin(run, trial),
+        **provenance(run, trial),
     }
     write_text(run.folder / "run.json", json.dumps(facts, indent=1) + "\n")
     log_results(run, tracker, facts)
 
 
-def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
-    """Where the run comes from, as far as its configuration does not say it: its data's source, its sweep, and what was
-    typed."""
+def own_code(run: Run) -> dict[str, str]:
+    """Return the digest of the user's own code as a mapping, {} where the run has none."""
+    return {key: run.state[key] for key in ("own_code_digest",) if key in run.state}
+
+
+def provenance(run: Run, trial: Trial | None) -> dict[str, Any]:
+    """Return the data set, the command and the sweep of a run: provenance that its configuration does not hold."""
     from quartet_app.files import relative_to_cwd
     from quartet_app.run.environment import command_line
 
     manifest = json.loads((run.data / "manifest.json").read_text())
-    told = {key: manifest.get(key) for key in ("origin", "licence", "recipe", "examples", "characters")}
-    facts = {"dataset": {**told, "folder": relative_to_cwd(run.data)}, "command": command_line(), "sweep": None}
+    dataset = {key: manifest.get(key) for key in ("origin", "licence", "recipe", "examples", "characters")}
+    facts = {"dataset": {**dataset, "folder": relative_to_cwd(run.data)}, "command": command_line(), "sweep": None}
     if trial is None:
         return facts
     sweep = {"folder": relative_to_cwd(trial.folder.parent), "trial": trial.number, "parent": trial.facts.get("parent")}
@@ -110,8 +115,11 @@ def origin(run: Run, trial: Trial | None) -> dict[str, Any]:
 
 
 def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
-    """Summary metrics, files and the model, in the run that the driver opened. The chosen checkpoint's metrics have
-    names of their own: MLflow shows the last value of a name, and the last validation need not be the best."""
+    """Log summary metrics, files and the model to the tracked run.
+
+    The metrics of the best checkpoint are named "best/…": MLflow shows the last value of a name, and the last
+    validation need not be the best.
+    """
     run_id = facts["mlflow_run_id"]
     numbers = ("parameters", "flops", "samples_seen", "train_seconds")
     best = {name.replace("val/", "best/"): value for name, value in facts["metrics"].items()}
@@ -122,62 +130,53 @@ def log_results(run: Run, tracker: Tracker, facts: dict[str, Any]) -> None:
     if tracker.stores_model and not facts["stopped_early"]:
         try:
             store_model(run, tracker, run_id)
-        except QuartetError as error:  # a net that torch.export cannot follow is a trained net all the same
+        except QuartetError as error:  # torch.export cannot trace every net; the trained weights are still good
             print(f"the model was not stored in MLflow: {error}", file=sys.stderr)
 
 
 def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
-    """Export the chosen model and store it such that it predicts from raw input; beside it its weights alone."""
+    """Export the best model and store it in MLflow. It predicts from raw input; its weights are stored too."""
     import shutil
     import tempfile
 
     from quartet import description
     from quartet.export import export
-    from quartet.methods.adversarial import GAN
-    from quartet_app.run.build import build_data, build_task, load_model
+    from quartet_app.run.build import build_data, build_task, load_model, method_class
 
     model = load_model(run.folder, run.config, build_task(run.config), build_data(run.config, run.data))
+    predicts = method_class(run.config).predictor(model)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export(model.generator if isinstance(model, GAN) else model, description.read(run.folder), folder)
+        export(predicts, description.read(run.folder), folder)
         shutil.copyfile(run.folder / "model.safetensors", folder / "model.safetensors")
         tracker.model(run_id, folder)
 
 
 @contextlib.contextmanager
 def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
-    """A tracked run that ends as FINISHED, FAILED or KILLED, as it was; an interrupted one is gone on with.
+    """Open the tracked run, or resume it, and close it with the status FINISHED, FAILED or KILLED.
 
-    A trial's is shown under its sweep's. One that the sweep stopped early ends as KILLED, with a tag that says so.
+    A trial's run is a child of its sweep's. A trial that was stopped early ends as KILLED and has the tag
+    `stopped_early`.
     """
     from hydra.utils import instantiate
 
-    from quartet_app.run.run_folder import names
+    from quartet_app.run.work_tree import read_diff
 
     sweep = trial.facts if trial is not None else {}
     at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.config["tracking"] else {}
     tracker = instantiate({**run.config["tracking"], **at})
-    tags = {
-        **{name: str(value) for name, value in names(run.config).items()},
-        "fingerprint": run.fingerprint,
-        "config_hash": run.config_hash,
-        "data_digest": run.data_digest,
-        "git_commit": run.state["git_commit"],
-        "code_digest": run.state["code_digest"],
-        **({"tuned_from": run.config["tuned_from"]} if run.config.get("tuned_from") else {}),
-        **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
-    }
     dataset = {"name": run.config["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
     run_id = tracker.start(
         name=run.name if trial is None else f"{run.name}-trial-{trial.number}",
         params=run.config,
-        tags=tags,
+        tags=tags_of(run, trial),
         dataset=dataset,
         resume=run.state.get("mlflow_run_id"),
         parent=sweep.get("parent"),
     )
     run.remember(mlflow_run_id=run_id, tracking_uri=tracker.uri, status="RUNNING")
-    if (run.folder / "work_tree.diff").stat().st_size:
+    if read_diff(run.folder / "work_tree.diff"):
         tracker.artifact(run_id, run.folder / "work_tree.diff", folder="run")
     status: Status = "FAILED"
     try:
@@ -194,10 +193,30 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
         tracker.finish(run_id, status)
 
 
+def tags_of(run: Run, trial: Trial | None) -> dict[str, str]:
+    """Return the tags of the tracked run: its parts, its digests and, for a trial, its sweep."""
+    from quartet_app.run.run_folder import names
+
+    sweep = trial.facts if trial is not None else {}
+    return {
+        **{name: str(value) for name, value in names(run.config).items()},
+        "fingerprint": run.fingerprint,
+        "config_hash": run.config_hash,
+        "data_digest": run.data_digest,
+        "git_commit": run.state["git_commit"],
+        "code_digest": run.state["code_digest"],
+        **own_code(run),
+        **({"tuned_from": run.config["tuned_from"]} if run.config.get("tuned_from") else {}),
+        **({"study": sweep["study"], "trial": str(trial.number)} if trial is not None and "study" in sweep else {}),
+    }
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM, which a scheduler sends, end a run as Ctrl-C does: with its status said. Not so a trial's: only the
-    main thread may ask for signals, and a trial is in another."""
+    """Let SIGTERM, which cluster schedulers send, end a run as Ctrl-C does: with its status written.
+
+    Does nothing in a trial: it runs in another thread, and only the main thread may handle signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -209,7 +228,7 @@ def terminable() -> Iterator[None]:
 
 
 def report(run: Run, folder: Path) -> float:
-    """Say how it went and where it is; returns the objective."""
+    """Print the result of a run and its folder; returns the objective."""
     facts = json.loads((run.folder / "run.json").read_text())
     objective = facts["metrics"][facts["monitor"]]
     print(

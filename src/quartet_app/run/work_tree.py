@@ -1,7 +1,7 @@
-"""What the sources were when a run began: the commit, and all in which the work config differs from it, as a diff.
+"""Record the sources of a run: the commit, and the changes of the work tree to it as a diff.
 
-The diff holds tracked files, and untracked ones of the rooms whose code or configuration a run may use; nothing that
-git ignores. `git apply` takes it, in a work config of the commit.
+The diff holds changes of tracked files, and untracked files of the folders that a run may use, but no ignored files.
+`git apply` applies it in a work tree of the commit.
 """
 
 from __future__ import annotations
@@ -16,25 +16,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOMS = ("src", "pipelines", "conf")  # where an untracked file may take part in a run
-WRITTEN = ":(exclude)dvc.lock"  # DVC writes it between two stages: a diff of it would say nothing of the sources
-FILE_LIMIT, LIMIT = 1_000_000, 5_000_000  # bytes: of a changed file or its diff, and of all together
+SOURCE_FOLDERS = ("src", "pipelines", "conf")  # a run may use untracked files of these
+WITHOUT_LOCK_FILE = ":(exclude)dvc.lock"  # DVC writes it between stages; it is no source
+MAX_FILE_BYTES, MAX_BYTES = 1_000_000, 5_000_000  # bytes of a changed file or its diff, and of the whole diff
+CLEAN = b"# The work tree had no changes.\n"
 LEFT_OUT = "# left out, as it is too large: "
-# As git prints a diff by itself, whatever a person has set for it.
-ALIKE = ("--no-renames", "--relative", "--ignore-submodules", "--no-ext-diff", "--no-textconv")
-PLAIN = (*ALIKE, "--binary", "--full-index", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+# These make git's output independent of a person's own settings.
+DIFF_OPTIONS = ("--no-renames", "--relative", "--ignore-submodules", "--no-ext-diff", "--no-textconv")
+PATCH_OPTIONS = (*DIFF_OPTIONS, "--binary", "--full-index", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 @dataclass(frozen=True)
 class WorkTree:
-    """`commit`: its name, `-dirty` where there is a `diff`, `unknown` outside a repository."""
+    """A work tree. `commit`: its hash, with `-dirty` where there is a `diff`; `unknown` outside a repository."""
 
     commit: str
     diff: bytes
 
 
-def look(folder: Path) -> WorkTree:
-    """The work config in `folder` as it is now."""
+def write_diff(path: Path, diff: bytes) -> None:
+    """Write a diff to a file that is never empty: DVC warns of empty outputs."""
+    path.write_bytes(diff or CLEAN)
+
+
+def read_diff(path: Path | None) -> bytes:
+    """Return the diff that `write_diff` wrote, b"" where nothing had changed or where there is no file."""
+    written = path.read_bytes() if path is not None and path.exists() else b""
+    return b"" if written == CLEAN else written
+
+
+def read_work_tree(folder: Path) -> WorkTree:
+    """Return the commit and the changes of the work tree in `folder`."""
     try:
         commit = _git(folder, "rev-parse", "HEAD").decode().strip()
         diff = _difference(folder, commit)
@@ -43,26 +55,27 @@ def look(folder: Path) -> WorkTree:
     return WorkTree(commit + ("-dirty" if diff else ""), diff)
 
 
-def changed(diff: bytes) -> list[str]:
-    """The paths that a diff of ours changes, and those that it leaves out."""
+def changed_paths(diff: bytes) -> list[str]:
+    """Return the paths that a diff of this module changes, and those that it leaves out as too large."""
     paths = [path.decode(errors="replace") for path in re.findall(rb"^diff --git a/.* b/(.*)$", diff, re.MULTILINE)]
-    return sorted(paths + left_out(diff))
+    return sorted(paths + left_out_paths(diff))
 
 
-def left_out(diff: bytes) -> list[str]:
-    """The paths of files that were too large to be kept."""
+def left_out_paths(diff: bytes) -> list[str]:
+    """Return the paths of files that the diff leaves out, as they are too large."""
     lines = diff.decode(errors="replace").splitlines()
     return [line.removeprefix(LEFT_OUT).rsplit(", ", 2)[0] for line in lines if line.startswith(LEFT_OUT)]
 
 
 def _difference(folder: Path, commit: str) -> bytes:
-    new = _names(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", *ROOMS)
-    old = _names(folder, "diff", "--name-only", "-z", *ALIKE, "HEAD", "--", ".", WRITTEN)
+    """Return the diff of the work tree to its commit, with a header that lists files that are too large for it."""
+    new = _names(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", *SOURCE_FOLDERS)
+    old = _names(folder, "diff", "--name-only", "-z", *DIFF_OPTIONS, "HEAD", "--", ".", WITHOUT_LOCK_FILE)
     if not new and not old:
         return b""
-    large = [path for path in [*old, *new] if _size(folder / path) > FILE_LIMIT]
+    large = [path for path in [*old, *new] if _size(folder / path) > MAX_FILE_BYTES]
     with tempfile.TemporaryDirectory() as scratch:
-        # A copy of the index, in which untracked files are meant to be added: one diff then shows all.
+        # In a copy of the index, untracked files are marked as added, so that one diff shows all changes.
         index = Path(scratch) / "index"
         own = folder / _git(folder, "rev-parse", "--git-path", "index").decode().strip()
         if own.exists():
@@ -71,26 +84,27 @@ def _difference(folder: Path, commit: str) -> bytes:
         if small:
             _git(folder, "add", "--intent-to-add", "--", *(f":(literal){path}" for path in small), index=index)
         without = [f":(exclude,literal){path}" for path in large]
-        whole = _git(folder, "diff", *PLAIN, "HEAD", "--", ".", WRITTEN, *without, index=index)
-    kept, total = [], 0
+        whole = _git(folder, "diff", *PATCH_OPTIONS, "HEAD", "--", ".", WITHOUT_LOCK_FILE, *without, index=index)
+    pieces, total = [], 0
     for piece in re.split(rb"^(?=diff --git )", whole, flags=re.MULTILINE):
-        if len(piece) > FILE_LIMIT or total + len(piece) > LIMIT:
-            large += changed(piece)
+        if len(piece) > MAX_FILE_BYTES or total + len(piece) > MAX_BYTES:
+            large += changed_paths(piece)
         else:
-            kept.append(piece)
+            pieces.append(piece)
             total += len(piece)
-    return _header(folder, commit, large) + b"".join(kept) if large or total else b""
+    return _header(folder, commit, large) + b"".join(pieces) if large or total else b""
 
 
 def _header(folder: Path, commit: str, large: Sequence[str]) -> bytes:
-    """Lines that `git apply` passes over."""
-    lines = [f"# What the work config changed in commit {commit}; there, `git apply` brings it back."]
+    """Return comment lines for the top of a diff; `git apply` skips them."""
+    lines = [f"# The changes of the work tree to commit {commit}; `git apply` restores them there."]
     lines += [f"{LEFT_OUT}{path}, {_size(folder / path)} bytes, SHA-256 {_sha256(folder / path)}" for path in large]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _names(folder: Path, *words: str) -> list[str]:
-    names = _git(folder, *words).decode(errors="surrogateescape").split("\0")
+def _names(folder: Path, *arguments: str) -> list[str]:
+    """Return the paths that a git command with -z prints."""
+    names = _git(folder, *arguments).decode(errors="surrogateescape").split("\0")
     return [name for name in names if name and not name.endswith("/")]  # a repository inside this one ends in a slash
 
 
@@ -105,7 +119,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _git(folder: Path, *words: str, index: Path | None = None) -> bytes:
+def _git(folder: Path, *arguments: str, index: Path | None = None) -> bytes:
+    """Run git in `folder`, with another `index` if one is named; returns its output."""
     env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **({"GIT_INDEX_FILE": str(index)} if index else {})}
-    command = ["git", "-C", str(folder), "-c", "core.quotePath=false", *words]
+    command = ["git", "-C", str(folder), "-c", "core.quotePath=false", *arguments]
     return subprocess.run(command, capture_output=True, check=True, env=env).stdout

@@ -1,4 +1,4 @@
-"""Run a task as a Hydra application: `--multirun`, sweeps on Ray, and all of Hydra's flags."""
+"""Run a task as a Hydra application, with `--multirun`, sweeps on Ray and all of Hydra's flags."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def run_hydra(task: Task, arguments: Sequence[str]) -> None:
-    """Run `task` as Hydra's `main` does on the command line `arguments`; refusals and crashes as `run_task` tells."""
+    """Run `task` as Hydra's `main` does, on the command line `arguments`. Raises as `run_task`."""
     import hydra
 
     from quartet_app.config.composing import HYDRA_VERSION, set_search_path
@@ -30,11 +30,11 @@ def run_hydra(task: Task, arguments: Sequence[str]) -> None:
     from quartet_app.config.project import CONF
 
     set_search_path()
-    asked = os.environ.get(FULL_ERROR)
-    job = _job(task, full_error=asked)
+    requested = os.environ.get(FULL_ERROR)
+    job = _job(task, full_error=requested)
     program = hydra.main(config_path=str(CONF), config_name="config", version_base=HYDRA_VERSION)(job)
     try:
-        with _full_error("1"):  # Hydra hands errors on, for us to explain
+        with _full_error("1"):  # so that Hydra raises its errors, to be explained here, and does not print them
             options = _parse(arguments)
             overrides = check_sweep(options.overrides) if options.multirun else options.overrides
             sys.argv[1:] = [*_flags(arguments, options.overrides), *overrides]
@@ -42,13 +42,13 @@ def run_hydra(task: Task, arguments: Sequence[str]) -> None:
     except (QuartetError, Crash):
         raise
     except Exception as error:
-        if asked == "1":
+        if requested == "1":
             raise
         raise QuartetError(explain(error)) from error
 
 
 def _job(task: Task, *, full_error: str | None) -> Callable[[Any], Any]:
-    """Return what Hydra runs: the task, on the checked configuration that Hydra composed."""
+    """Return the function that Hydra calls for each job. It checks the composed configuration and runs the task."""
 
     def job(config: Any) -> Any:
         from hydra_plugins.quartet_ray_sweeper import trial
@@ -62,15 +62,16 @@ def _job(task: Task, *, full_error: str | None) -> Callable[[Any], Any]:
         except Exception as error:
             raise QuartetError(explain(error)) from error
         with _full_error(full_error):
-            return run_task(task, resolved) if trial() is None else task(resolved)  # the sweep tells a trial's crash
+            return run_task(task, resolved) if trial() is None else task(resolved)  # the sweep reports a trial's crash
 
     return job
 
 
 def check_sweep(overrides: Sequence[str]) -> list[str]:
-    """Check every job of a plain sweep before the first one starts, and give the overrides as Hydra can sweep them.
+    """Check a multirun before its first job starts; returns the overrides in a form that Hydra can sweep.
 
-    A sweep on Ray is told what it must know of the runs, and checks each as it comes; so must another sweeper.
+    Checks every job of a plain multirun. A sweep on Ray gets further overrides (`derived_overrides`) and checks each
+    trial before it starts. Other sweepers must check their jobs themselves.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.global_hydra import GlobalHydra
@@ -86,34 +87,39 @@ def check_sweep(overrides: Sequence[str]) -> list[str]:
     more: list[str] = []
     if derived.on_ray(parsed):
         more = derived.derived_overrides(parsed, loader)
-    elif not any(one.key_or_group == derived.SWEEPER for one in parsed):
+    elif not any(override.key_or_group == derived.SWEEPER for override in parsed):
         for job in BasicSweeper.split_arguments(parsed, None)[0]:
-            config = compose([one for one in job if not one.startswith("hydra")])
+            config = compose([word for word in job if not word.startswith("hydra")])
             check(config)
             derived.refuse_solved(parsed, config)
-    return more + [defer_override(one, parsed) for one in parsed]
+    return more + [defer_override(override, parsed) for override in parsed]
 
 
-def defer_override(one: Override, overrides: Sequence[Override]) -> str:
-    """`key=value` as Hydra takes it where a group is swept. Hydra composes once without what is swept, and would look
-    for the key before the option that has it is chosen: it may add the key, and a group is swept over one option."""
+def defer_override(override: Override, overrides: Sequence[Override]) -> str:
+    """Return an override in a form that Hydra accepts where a group is swept.
+
+    Hydra first composes without the swept groups. A key of a swept option does not exist then, so `key=value` becomes
+    `++key=value`, and `group=option` becomes a sweep over this one option.
+    """
     from hydra.core.override_parser.types import OverrideType
 
     from quartet_app.config.options import groups
 
-    line = str(one.input_line)
+    line = str(override.input_line)
     swept = any(other.is_sweep_override() and other.key_or_group in groups() for other in overrides)
-    plain = one.type is OverrideType.CHANGE and not one.is_sweep_override() and not one.is_hydra_override()
+    plain = (
+        override.type is OverrideType.CHANGE and not override.is_sweep_override() and not override.is_hydra_override()
+    )
     key, _, value = line.partition("=")
     always = key.split(".")[0] in ("tracking", "launcher", "seed", "budget", "validate_every", "out")
-    if not swept or not plain or always:  # whatever is chosen, those are there
+    if not swept or not plain or always:  # keys in `always` exist whatever is chosen
         return line
-    return f"{key}=choice({value})" if one.key_or_group in groups() else f"++{line}"
+    return f"{key}=choice({value})" if override.key_or_group in groups() else f"++{line}"
 
 
 @contextmanager
 def _full_error(value: str | None) -> Iterator[None]:
-    """Set HYDRA_FULL_ERROR for a while."""
+    """Set HYDRA_FULL_ERROR in the block; None removes it."""
     before = os.environ.get(FULL_ERROR)
     _set_or_remove(FULL_ERROR, value)
     try:
@@ -129,7 +135,7 @@ def _set_or_remove(name: str, value: str | None) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> Any:
-    """Parse as Hydra does, and refuse in a line."""
+    """Parse `arguments` as Hydra does; QuartetError of one line for flags that it does not know."""
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
@@ -142,8 +148,8 @@ def _parse(arguments: Sequence[str]) -> Any:
 
 
 def _flags(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """Return what is not an override. Hydra's parser wants these first; a person may write them anywhere."""
+    """Return the arguments that are no overrides. Hydra needs them first, but a person may write them anywhere."""
     flags = list(arguments)
-    for one in overrides:
-        flags.remove(one)
+    for override in overrides:
+        flags.remove(override)
     return flags

@@ -1,4 +1,4 @@
-"""A sweep in MLflow: a run that its trials are shown under, and the figures that tell its story."""
+"""Track a sweep in MLflow, as a parent run of its trials, with tables and figures."""
 
 from __future__ import annotations
 
@@ -15,41 +15,50 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet.report.sweep import Trial, learning_curves, parallel_coordinates, table
-from quartet_app.config.project import CONF
+from quartet_app.config.project import own_conf
 from quartet_app.files import write_text
 from quartet_app.run.environment import command_line
 from quartet_app.run.run_folder import code_digest, git_commit
-from quartet_app.sweep.tuned import kept, write_tuned
+from quartet_app.sweep.tuned import read_trial_file, write_tuned
 
 if TYPE_CHECKING:
     from hydra_plugins.quartet_ray_sweeper import Record, Sweep
     from quartet.tracking import Tracker
     from quartet.tracking.tracker import Status
 
-MEMORY = "mlflow.json"  # in the sweep's folder, for the next attempt: its run, and the code that it ran
+STATE_FILE = "mlflow.json"  # in the sweep's folder: its MLflow run and the digest of its code, for the next attempt
 STATUS = {"running": "KILLED", "failed": "FAILED", "stopped": "KILLED", "finished": "FINISHED"}
 
 
-class SweepObserver:
-    """The observer of a sweep. `tuned`: the folder for the winner's file; None for conf/tuned/."""
+class SweepTracker:
+    """Observe a sweep for its driver: open its MLflow run, complete it at the end, and write the winner's file.
+
+    Args:
+        tuned: the folder for the winner's file; None for conf/tuned/.
+    """
 
     def __init__(self, *, tuned: str | None) -> None:
-        self.tuned = Path(tuned) if tuned else CONF / "tuned"
+        self.tuned = Path(tuned) if tuned else own_conf() / "tuned"
 
     def begin(self, sweep: Sweep) -> Mapping[str, str]:
+        """Open the sweep's MLflow run, or its earlier one; returns facts that each trial gets."""
         self.tracker: Tracker = instantiate(OmegaConf.to_container(sweep.config.tracking, resolve=True))
-        memory = sweep.folder / MEMORY
-        known = json.loads(memory.read_text()) if memory.exists() and sweep.journal.records else {}
+        state = sweep.folder / STATE_FILE
+        known = json.loads(state.read_text()) if state.exists() and sweep.journal.records else {}
         code = code_digest()
         if known and known.get("code") != code:
-            print(other_code(sweep), flush=True)
+            print(code_change(sweep), flush=True)
         self.run = self.tracker.start(
-            name=f"sweep {experiment(sweep)} {sweep.folder.name}",
-            params={"space": sweep.space.as_text(), "constants": sweep.space.constants, "sweeper": options(sweep)},
+            name=f"sweep {swept_experiment(sweep)} {sweep.folder.name}",
+            params={
+                "space": sweep.space.as_text(),
+                "constants": sweep.space.constants,
+                "sweeper": sweep_options(sweep),
+            },
             tags={"kind": "study", "study": sweep.folder.name, "folder": str(sweep.folder), "git_commit": git_commit()},
             resume=known.get("run"),
         )
-        write_text(memory, json.dumps({"run": self.run, "code": code}))
+        write_text(state, json.dumps({"run": self.run, "code": code}))
         facts = {
             "study": sweep.folder.name,
             "parent": self.run,
@@ -59,6 +68,7 @@ class SweepObserver:
         return {key: value for key, value in facts.items() if value}
 
     def end(self, sweep: Sweep, error: BaseException | None) -> list[str]:
+        """Complete the sweep's MLflow run after the last trial or an `error`; returns lines for a person."""
         status: Status = "FAILED"
         try:
             lines = self.publish(sweep)
@@ -69,33 +79,31 @@ class SweepObserver:
         return lines
 
     def publish(self, sweep: Sweep) -> list[str]:
-        """All that is known of the sweep, in MLflow and in the winner's file; returns where that is."""
+        """Write the results to MLflow and to the winner's file; returns lines that say where they are."""
         lines = []
         for trial in sweep.trials:
             self.close_lost_trial(trial)
         best = sweep.best[0] if sweep.best else None
         if best is not None:
             self.tag_best(sweep, best)
-        if best is not None and not sweep.count("running") and kept(best, "run.json"):
+        if best is not None and not sweep.count("running") and read_trial_file(best, "run.json"):
             path, before = write_tuned(sweep, best, self.tuned)
-            lines.append(
-                f"the best as a file: {path}, for tuned={path.stem}; dvc repro takes it up (~tuned leaves it out)"
-            )
+            lines.append(f"the best as a file: {path}, for tuned={path.stem}; dvc repro uses it (~tuned leaves it out)")
             if before:
-                lines.append(f"it takes the place of: {before}")
+                lines.append(f"it replaces: {before}")
         self.log(sweep)
         if self.tracker.uri:
             lines.append(f"MLflow: {self.tracker.uri}, run {self.run} ({sweep.folder.name})")
         return lines
 
     def close_lost_trial(self, trial: Record) -> None:
-        """A trial whose process was lost could not say how it ended."""
+        """Set the MLflow status of a trial whose process was lost before it could do so."""
         state = trial_state(trial)
         if state.get("status") == "RUNNING" and state.get("mlflow_run_id"):
             self.tracker.finish(state["mlflow_run_id"], STATUS[trial.status])  # type: ignore[arg-type]
 
     def tag_best(self, sweep: Sweep, best: Record) -> None:
-        """Tag the winner, and no other that an earlier attempt had tagged."""
+        """Tag the winner, and clear the tag of a trial that won an earlier attempt of the sweep."""
         for trial in sweep.trials:
             run = trial_state(trial).get("mlflow_run_id")
             if run and trial.status in ("finished", "stopped"):
@@ -104,6 +112,7 @@ class SweepObserver:
         self.tracker.tags(self.run, {"winner": run, "winner_trial": str(best.number)})
 
     def log(self, sweep: Sweep) -> None:
+        """Log the counts of trials, the best scores, the sweep's files, a table of trials and the figures."""
         counts = {f"trials/{status}": float(sweep.count(status)) for status in STATUS}
         scores = sweep.scores(sweep.best[0]) if sweep.best else None
         best = {f"best/{name}": score for name, score in zip(sweep.metrics, scores or (), strict=False)}
@@ -114,22 +123,22 @@ class SweepObserver:
         if not self.tracker.uri or not sweep.trials:
             return
         mode, objective = sweep.modes[0], objective_name(sweep)
-        trials = [plotted(sweep, trial) for trial in sweep.trials]
+        trials = [figure_trial(sweep, trial) for trial in sweep.trials]
         text = io.StringIO(newline="")
         header, rows = table(trials, mode=mode)  # type: ignore[arg-type]
         csv.writer(text).writerows([header, *rows])
         self.tracker.text(self.run, "study/trials.csv", text.getvalue())
-        log = [parameter.key for parameter in sweep.space.parameters if parameter.log]
+        log_keys = [parameter.key for parameter in sweep.space.parameters if parameter.log]
         figures = {
-            "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log),  # type: ignore[arg-type]
+            "parallel_coordinates": parallel_coordinates(trials, objective=objective, mode=mode, log=log_keys),  # type: ignore[arg-type]
             "learning_curves": learning_curves(trials, objective=objective, mode=mode, clock=sweep.clock),  # type: ignore[arg-type]
         }
         for name, figure in figures.items():
             self.tracker.figure(self.run, f"figures/{name}.png", figure)
 
 
-def other_code(sweep: Sweep) -> str:
-    """What is said where the code that decides the outcome is not what the sweep began with."""
+def code_change(sweep: Sweep) -> str:
+    """Return a warning for a sweep that continues with code that has changed since it began."""
     left = ", ".join(str(trial.number) for trial in sweep.journal.unfinished)
     ended = len(sweep.trials) - len(sweep.journal.unfinished)
     effects = [f"{ended} trials were trained by the old code"] * bool(ended) + [f"from the start again: {left}"] * bool(
@@ -138,40 +147,39 @@ def other_code(sweep: Sweep) -> str:
     return f"the code has changed since this sweep began; {'; '.join(effects)} (hydra.sweeper.resume=false begins anew)"
 
 
-def experiment(sweep: Sweep) -> str:
-    """What is swept, "several" where that is swept too."""
-    given = sweep.config.get("experiment")
-    return str(given) if given and not OmegaConf.is_missing(sweep.config, "experiment") else "several"
+def swept_experiment(sweep: Sweep) -> str:
+    """Return the experiment of the sweep; "several" where the experiment is swept itself."""
+    name = sweep.config.get("experiment")
+    return str(name) if name and not OmegaConf.is_missing(sweep.config, "experiment") else "several"
 
 
-def options(sweep: Sweep) -> dict[str, Any]:
-    """How it searches, as plain data."""
-    told = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
-    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := sweep.options[key]) else v for key in told}
+def sweep_options(sweep: Sweep) -> dict[str, Any]:
+    """Return the sweeper's main options as plain data."""
+    keys = ("search", "scheduler", "trials", "seed", "metric", "mode", "max_time", "workers")
+    return {key: OmegaConf.to_container(v) if OmegaConf.is_config(v := sweep.options[key]) else v for key in keys}
 
 
 def objective_name(sweep: Sweep) -> str:
-    """What the sweep goes by, in words: of the objective the validation metric that it is the best of, once a trial has
-    come so far."""
-    facts = kept(sweep.best[0], "run.json") if sweep.best else {}
+    """Return the name of the sweep's metric for figures; the "objective" as "best val/…" once a trial has ended."""
+    facts = read_trial_file(sweep.best[0], "run.json") if sweep.best else {}
     return f"best {facts['monitor']}" if sweep.metrics[0] == OBJECTIVE and facts else sweep.metrics[0]
 
 
 def trial_state(trial: Record) -> dict[str, Any]:
-    """What the trial's run remembers."""
-    return kept(trial, "state.json")
+    """Return the state.json of a trial's run; {} where there is none."""
+    return read_trial_file(trial, "state.json")
 
 
-def plotted(sweep: Sweep, trial: Record) -> Trial:
-    """A trial as the figures take it."""
+def figure_trial(sweep: Sweep, trial: Record) -> Trial:
+    """Return a trial with its values and its curve, as the figures need it."""
     scores = sweep.scores(trial)
     curve = [
         (row[sweep.clock], row[sweep.metrics[0]]) for row in trial.reports if {sweep.clock, sweep.metrics[0]} <= {*row}
     ]
-    values = {key: typed(key, value) for key, value in trial.values.items()}
+    values = {key: parse_value(key, value) for key, value in trial.values.items()}
     return Trial(trial.number, values, trial.status, scores[0] if scores else None, curve)
 
 
-def typed(key: str, value: object) -> Any:
-    """A value as Hydra reads it from the command line."""
+def parse_value(key: str, value: object) -> Any:
+    """Return a value as Hydra would read it from the command line."""
     return OverridesParser.create().parse_override(f"{key}={value}").value()

@@ -1,4 +1,4 @@
-"""What no sweep on Ray can make sense of, refused in a line before anything is started."""
+"""Refuse sweeps on Ray that cannot work, before anything starts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet.types import QuartetError
+from quartet_app.config.options import net_keys
 from quartet_app.sweep.tuned import NOT_TUNED
 
 if TYPE_CHECKING:
@@ -14,56 +15,61 @@ if TYPE_CHECKING:
 
     from quartet_app.config.resolved import Config
 
-# Of what PBT may change nothing under way: the weights that it hands on would not fit.
-SHAPING = ("experiment", "task", "data", "net", "method.discriminator", "match")
+# Keys that change the shape of weights, as the nets do. PBT copies weights between trials: it must not change these.
+SHAPING = ("experiment", "task", "data", "match")
 
 
 def refuse_deletions(overrides: Sequence[Override]) -> None:
-    """What a sweep finds becomes a file that says what to set, and can take nothing away."""
-    for one in overrides:
-        key = str(one.key_or_group)
-        if one.is_delete() and not one.is_hydra_override() and key.split(".")[0] not in ("tuned", *NOT_TUNED):
+    """Refuse `~key`: the winner's file of conf/tuned/ can set keys, but it cannot delete them."""
+    for override in overrides:
+        key = str(override.key_or_group)
+        if override.is_delete() and not override.is_hydra_override() and key.split(".")[0] not in ("tuned", *NOT_TUNED):
             raise QuartetError(
-                f"{one.input_line}: what a sweep finds becomes a file of conf/tuned/, which cannot take a key away\n"
-                f"give {key} another value, or take it out of the experiment's file"
+                f"{override.input_line}: a sweep writes its winner to conf/tuned/, where no file can delete a key\n"
+                f"give {key} another value, or remove it from the experiment's file"
             )
 
 
 def refuse_solved(overrides: Sequence[Override], config: Config) -> None:
-    """A width that `match` solves for is none to sweep: all of the runs would be the same."""
-    wished = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
-    for one in overrides:
-        if wished and one.is_sweep_override() and one.key_or_group in ("net.width", "method.discriminator.width"):
+    """Refuse to sweep a width that `match` sets: all runs would be the same."""
+    widths = [f"{key}.width" for key in net_keys()]
+    target = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
+    for override in overrides:
+        if target and override.is_sweep_override() and override.key_or_group in widths:
             raise QuartetError(
-                f"{one.input_line}: {wished} sets the width, so that all of these are one run\n"
-                f"add {wished}=null, or sweep something else"
+                f"{override.input_line}: {target} sets the width, so all of these would be the same run\n"
+                f"add {target}=null, or sweep something else"
             )
 
 
 def refuse_metric(options: dict[str, Any], given: set[str]) -> None:
-    """A sweep may go by what a run says of its validation, and knows its way for the objective alone."""
-    asked = options.get("metric", OBJECTIVE)
-    for metric in asked if isinstance(asked, list) else [asked]:
+    """Refuse a metric that is no validation metric, and one without a mode.
+
+    `given`: the keys that the command line or the sweep's file sets. Only the objective's mode is known by itself.
+    """
+    metrics = options.get("metric", OBJECTIVE)
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
         if metric != OBJECTIVE and not str(metric).startswith("val/"):
             raise QuartetError(
-                f"hydra.sweeper.metric: given {metric}, which no sweep goes by\n"
-                f"take {OBJECTIVE}, the best so far of what the task is validated by, or another of val/…, as val/loss"
+                f"hydra.sweeper.metric: given {metric}, but a sweep needs a validation metric\n"
+                f"take {OBJECTIVE} (the best value so far of the task's monitored metric) or val/…, such as val/loss"
             )
     if "hydra.sweeper.metric" in given and "hydra.sweeper.mode" not in given:
         raise QuartetError(
-            "hydra.sweeper.mode: not given beside hydra.sweeper.metric; add hydra.sweeper.mode=min or max"
+            "hydra.sweeper.mode: not given, but hydra.sweeper.metric is; add hydra.sweeper.mode=min or max"
         )
 
 
 def refuse_shapes(overrides: Sequence[Override], *, scheduler: str | None) -> None:
-    """Population-based training hands weights from one trial to another, whose net must be the same."""
+    """Refuse to sweep shapes with PBT (population-based training), which copies weights from one trial to another."""
     if scheduler != "pbt":
         return
-    for one in overrides:
-        key = str(one.key_or_group)
-        shapes = any(key == part or key.startswith(f"{part}.") for part in SHAPING) and not key.endswith("dropout")
-        if one.is_sweep_override() and shapes:
+    parts = (*SHAPING, *net_keys())
+    for override in overrides:
+        key = str(override.key_or_group)
+        shapes = any(key == part or key.startswith(f"{part}.") for part in parts) and not key.endswith("dropout")
+        if override.is_sweep_override() and shapes:
             raise QuartetError(
-                f"{key}: population-based training hands weights on, which fit no other net or data\n"
+                f"{key}: population-based training copies weights between trials; they fit no other net or data\n"
                 "take another hydra/sweeper/scheduler, or sweep the optimizer, the schedule or dropout"
             )

@@ -1,4 +1,4 @@
-"""Where cells run: several at once on this machine, whose cores or GPUs they share, or spread over a Ray cluster."""
+"""Execute the runs of a table: several at once on this machine, or spread over a Ray cluster."""
 
 from __future__ import annotations
 
@@ -17,68 +17,76 @@ from quartet_app.run.environment import cores
 from quartet_app.run.train import terminable
 from quartet_app.table.table_runs import TableRun, execute
 
-Submit = Callable[[TableRun], "Future[float]"]  # begins a cell, soon; its result is the seconds that it took
+SubmitRun = Callable[[TableRun], "Future[float]"]  # queues a run; the future's result is its duration in seconds
 
 
 @contextlib.contextmanager
-def local(table: Path, jobs: int | None, waiting: list[TableRun]) -> Iterator[Submit]:
-    """Submits cells to processes of this machine, which share its cores, or each have GPUs of their own."""
-    visible = gpus()
-    jobs = jobs or at_once(waiting, len(visible))
-    pool, children, devices = ThreadPoolExecutor(jobs), Children(), Devices(visible)
+def on_this_machine(table: Path, jobs: int | None, runs: list[TableRun]) -> Iterator[SubmitRun]:
+    """Yield a function that queues runs for this machine. At most `jobs` run at once; None takes `concurrent_runs`.
 
-    def work(cell: TableRun) -> float:
-        with devices.lent(cell) as shown:
-            processes = min(jobs * cell.devices, len(visible)) if shown else jobs * cell.devices
-            return execute(table, cell, max(1, cores() // processes), more=shown, run=children.run)
+    The runs share the machine's cores, and each has GPUs of its own. An interrupt ends them, a second one kills them.
+    """
+    visible = gpus()
+    jobs = jobs or concurrent_runs(runs, len(visible))
+    pool, children, devices = ThreadPoolExecutor(jobs), Children(), GPUPool(visible)
+
+    def work(run: TableRun) -> float:
+        with devices.reserved(run) as shown:
+            processes = min(jobs * run.devices, len(visible)) if shown else jobs * run.devices
+            return execute(table, run, max(1, cores() // processes), variables=shown, run_command=children.run)
 
     with terminable():
         try:
-            yield lambda cell: pool.submit(work, cell)
+            yield lambda run: pool.submit(work, run)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            children.end(signal.SIGINT)
+            children.stop(signal.SIGINT)
             raise
         finally:
             try:
                 pool.shutdown()
             except KeyboardInterrupt:
-                children.end(signal.SIGKILL)
+                children.stop(signal.SIGKILL)
                 raise
 
 
-def at_once(waiting: Sequence[TableRun], count: int) -> int:
-    """How many cells: as many as there are GPUs, for which a cell waits where too few are free; on CPUs, as many as
-    have a core for each of their devices."""
-    if count and any(cell.accelerator != "cpu" for cell in waiting):
+def concurrent_runs(runs: Sequence[TableRun], count: int) -> int:
+    """Return how many runs go at once on a machine with `count` GPUs.
+
+    With GPUs as many as these; a run waits for its GPUs. On CPUs, as many as have a core for each of their devices.
+    """
+    if count and any(run.accelerator != "cpu" for run in runs):
         return count
-    return max(1, cores() // max((cell.devices for cell in waiting), default=1))
+    return max(1, cores() // max((run.devices for run in runs), default=1))
 
 
 @contextlib.contextmanager
-def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Submit]:
-    """Submits cells to a Ray cluster, or a Ray of this machine alone, as tasks, each with its devices; refuses one for
-    which no machine has room."""
+def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[SubmitRun]:
+    """Yield a function that queues runs on a Ray cluster, each as a task with its devices.
+
+    `address`: the cluster's; None starts Ray on this machine alone. `cpus`: for each device. QuartetError for a run
+    that needs more than any machine has.
+    """
     from hydra_plugins.quartet_ray_sweeper import ResourceRequest, describe_nodes, live_nodes, ray_running
-    from quartet_app.run.ray_train import as_quartet_error
+    from quartet_app.run.workers.ray_train import as_quartet_error
 
     with as_quartet_error(), ray_running(address=address, dashboard=False, key="--ray") as ray:
         machines = live_nodes(ray)
-        # A task that asks for no GPU sees none, and `auto` would come to the CPU.
+        # A task that requests no GPU sees none, and the accelerator `auto` would then choose the CPU.
         gpu = ("gpu", "auto") if any(machine["Resources"].get("GPU") for machine in machines) else ("gpu",)
-        remote = ray.remote(max_retries=2)(on_machine)
+        remote = ray.remote(max_retries=2)(run_on_cluster)
         tasks: list[Any] = []
 
-        def submit(cell: TableRun) -> Future[float]:
-            own = {"cpus": cell.devices * cpus, "gpus": cell.devices if cell.accelerator in gpu else 0}
-            room = ResourceRequest(**own, workers=0, worker_cpus=0, worker_gpus=0)
-            if not room.max_concurrent(machines):
+        def submit(run: TableRun) -> Future[float]:
+            own = {"cpus": run.devices * cpus, "gpus": run.devices if run.accelerator in gpu else 0}
+            request = ResourceRequest(**own, workers=0, worker_cpus=0, worker_gpus=0)
+            if not request.max_concurrent(machines):
                 raise QuartetError(
-                    f"{cell.name}: {room.describe()} asked for, Ray has {describe_nodes(machines)}\n"
+                    f"{run.name}: {request.describe()} asked for, Ray has {describe_nodes(machines)}\n"
                     "take fewer (trainer.devices, --cpus) or a larger cluster (--ray)"
                 )
-            options = {"num_cpus": room.cpus, "num_gpus": room.gpus, "name": cell.name}
-            tasks.append(remote.options(**options).remote(table.resolve(), cell, cpus))
+            options = {"num_cpus": request.cpus, "num_gpus": request.gpus, "name": run.name}
+            tasks.append(remote.options(**options).remote(table.resolve(), run, cpus))
             return tasks[-1].future()  # type: ignore[no-any-return]
 
         try:
@@ -90,28 +98,31 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[Submit]:
             raise
 
 
-def on_machine(table: Path, cell: TableRun, threads: int) -> float:
-    """`execute` as a task of a cluster: what it has started ends with it where the task is cancelled."""
+def run_on_cluster(table: Path, run: TableRun, threads: int) -> float:
+    """Execute a run as a task of a Ray cluster; its processes end where the task is cancelled."""
     children = Children()
 
     def work() -> float:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # which Ray blocks, and children inherit
-        return execute(table, cell, threads, run=children.run)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it, and children would inherit that
+        return execute(table, run, threads, run_command=children.run)
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)
         try:
-            while not wait([future], timeout=1.0).done:  # a cancelled task is interrupted between two waits only
+            while not wait([future], timeout=1.0).done:  # a cancellation interrupts only between two waits
                 pass
         except KeyboardInterrupt:
-            children.end(signal.SIGINT)
+            children.stop(signal.SIGINT)
             raise
         return future.result()
 
 
 class Children:
-    """The processes of the cells that run on this machine. Each is a process group of its own, so that it hears of an
-    interrupt once, whether a terminal sent it to all or somebody to this process alone."""
+    """The processes of the runs on this machine.
+
+    Each is a process group of its own. So it gets an interrupt once, whether a terminal sent it to all processes or a
+    person to this one only.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -119,18 +130,19 @@ class Children:
         self.ending = False
 
     def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        """As subprocess.run, of whose output it takes one stream; QuartetError once the children are to end."""
+        """Run a command as subprocess.run does, with one output stream; QuartetError after `stop` was called."""
         with self.lock:
             if self.ending:
                 raise QuartetError("interrupted")
             child = subprocess.Popen(command, process_group=0, **options)
             self.running.add(child)
-        said, _ = child.communicate()
+        output, _ = child.communicate()
         with self.lock:
             self.running.discard(child)
-        return subprocess.CompletedProcess(command, child.returncode, said)
+        return subprocess.CompletedProcess(command, child.returncode, output)
 
-    def end(self, by: signal.Signals) -> None:
+    def stop(self, by: signal.Signals) -> None:
+        """Send a signal to all running children, and refuse new ones."""
         with self.lock:
             self.ending = True
             for child in self.running:
@@ -138,33 +150,35 @@ class Children:
                     os.killpg(child.pid, by)
 
 
-class Devices:
-    """The GPUs of this machine, lent to one cell at a time: each would take the first ones otherwise."""
+class GPUPool:
+    """The GPUs of this machine, each reserved for one run at a time: else every run would take the first ones."""
 
     def __init__(self, visible: Sequence[str]) -> None:
         self.visible, self.free = list(visible), list(visible)
         self.changed = threading.Condition()
 
     @contextlib.contextmanager
-    def lent(self, cell: TableRun) -> Iterator[dict[str, str]]:
-        """The variables that show a cell its GPUs alone, once there are as many free; none on a machine without. A cell
-        that asks for more than there are sees them all, and is refused when it trains."""
-        if cell.accelerator == "cpu" or not 0 < cell.devices <= len(self.visible):
+    def reserved(self, run: TableRun) -> Iterator[dict[str, str]]:
+        """Wait for the run's GPUs and yield the environment variables that show it these alone.
+
+        Yields none for a run on CPUs. A run that needs more GPUs than there are sees them all, and training refuses it.
+        """
+        if run.accelerator == "cpu" or not 0 < run.devices <= len(self.visible):
             yield {}
             return
         with self.changed:
-            self.changed.wait_for(lambda: len(self.free) >= cell.devices)
-            mine, self.free = self.free[: cell.devices], self.free[cell.devices :]
+            self.changed.wait_for(lambda: len(self.free) >= run.devices)
+            reserved, self.free = self.free[: run.devices], self.free[run.devices :]
         try:
-            yield {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
+            yield {"CUDA_VISIBLE_DEVICES": ",".join(reserved)}
         finally:
             with self.changed:
-                self.free = sorted([*self.free, *mine], key=self.visible.index)
+                self.free = sorted([*self.free, *reserved], key=self.visible.index)
                 self.changed.notify_all()
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process sees, by the names under which they were shown to it: their numbers, or UUIDs."""
+    """Return the GPUs that this process sees: their numbers or, as in CUDA_VISIBLE_DEVICES, their UUIDs."""
     import torch
 
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")

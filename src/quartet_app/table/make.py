@@ -1,10 +1,16 @@
-"""Make a table: a folder with params.yaml, and the project's graph with its paths as seen from there."""
+"""Make a table: a folder with params.yaml and the project's graph, as a DVC repository within the project's.
+
+So `dvc status`, `repro`, `pull` and `metrics` speak in each folder of its own table alone. The sources are links to the
+project's: DVC ignores byte code in a folder of its own only, and paths in dvc.lock are the same in all tables, which
+share the cache.
+"""
 
 from __future__ import annotations
 
+import configparser
+import io
 import json
 import os
-import re
 from pathlib import Path
 
 from quartet.types import QuartetError
@@ -15,11 +21,11 @@ from quartet_app.data.origin import origin
 from quartet_app.files import write_text
 from quartet_app.near import did_you_mean
 
-OURS = re.compile(r"(?<![\w./])(conf|pipelines|src)(?=[/,\]\s])")  # where dvc.yaml names them
-PATHS = ("data.source.folder", "data.source.file", "data.source.mirror")
-MADE = ("build", "data", "results", "reports", "runs")
+LINKS = ("conf", "pipelines", "src")  # what the stages depend on
+PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror")
+GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")
 PARAMS = """\
-# A table of its own; what the keys mean is said in the project's params.yaml.
+# A table of its own; the project's params.yaml explains the keys.
 experiments: {experiments}
 seeds: [0, 1, 2]
 profile: laptop
@@ -27,38 +33,69 @@ overrides: {overrides}
 """
 
 
-def graph(folder: Path) -> str:
-    """The project's dvc.yaml for a table in `folder`."""
-    up = Path(os.path.relpath(REPOSITORY, folder)).as_posix()
-    return OURS.sub(rf"{up}/\1", (REPOSITORY / "dvc.yaml").read_text())
+def write_repository(folder: Path) -> None:
+    """Make `folder` a DVC repository within the project's: its graph, its links, the cache and remotes in common."""
+    up = Path(os.path.relpath(REPOSITORY, folder.resolve()))
+    for name in LINKS:
+        link = folder / name
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(up / name)
+    (folder / ".dvc").mkdir(exist_ok=True)
+    write_text(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
+    write_text(folder / ".dvc" / "config", dvc_config(up))
+    write_text(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text())
+    write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
+    write_text(folder / "dvc.yaml", (REPOSITORY / "dvc.yaml").read_text())
 
 
-def seen_from(folder: Path, word: str) -> str:
-    """KEY=VALUE as it is typed here, for a table in `folder`: a path that is there is written as seen from it."""
-    key, _, value = word.partition("=")
+def dvc_config(up: Path) -> str:
+    """Return the configuration of a table's DVC: the project's with its remotes, and its cache, which lies `up`.
+
+    Paths in it are seen from the folder `.dvc`, in the project as in the table.
+    """
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(REPOSITORY / ".dvc" / "config")
+    for section in config.sections():
+        place = config.get(section, "url", fallback="")
+        if place and "://" not in place and not Path(place).is_absolute():
+            config.set(section, "url", (".." / up / ".dvc" / place).as_posix())
+    if not config.has_option("cache", "dir"):
+        config.setdefault("cache", {})
+        config.set("cache", "dir", (".." / up / ".dvc" / "cache").as_posix())
+    text = io.StringIO()
+    config.write(text)
+    return text.getvalue()
+
+
+def relative_override(folder: Path, override: str) -> str:
+    """Return an override for a table in `folder`: an existing relative path is changed to be relative to the folder."""
+    key, _, value = override.partition("=")
     path = Path(value).expanduser()
-    there = key in PATHS and not path.is_absolute() and path.exists()
-    return f"{key}={Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()}" if there else word
+    is_path = key in PATH_KEYS and not path.is_absolute() and path.exists()
+    return f"{key}={Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()}" if is_path else override
 
 
-def make(folder: Path, experiments: list[str], changes: list[str]) -> None:
-    """Write the folder's graph anew, and its params.yaml if there is none."""
+def make_table(folder: Path, experiments: list[str], overrides: list[str]) -> None:
+    """Write a table's dvc.yaml, its .gitignore and, if there is none, its params.yaml.
+
+    QuartetError, before anything is written, for a folder outside the project or a mistake in the arguments.
+    """
     if folder.resolve() == REPOSITORY or not folder.resolve().is_relative_to(REPOSITORY):
         raise QuartetError(f"{folder}: a table is a folder within {REPOSITORY}; DVC looks after no other")
     for name in experiments:
         if name not in options("experiment"):
             raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")
     params = folder / "params.yaml"
-    if params.exists() and (experiments or changes):
+    if params.exists() and (experiments or overrides):
         raise QuartetError(f"{params} is there already\nedit its experiments, or name another folder")
     if not params.exists() and not experiments:
         raise QuartetError(f"{folder}: no experiments given; some of {', '.join(options('experiment'))}")
-    for name in experiments:  # a mistake is said before anything is written
-        origin(config_of([f"experiment={name}", *changes])["data"])
+    for name in experiments:  # refuse a mistake before anything is written
+        origin(config_of([f"experiment={name}", *overrides])["data"])
     folder.mkdir(parents=True, exist_ok=True)
     if not params.exists():
-        words = json.dumps([seen_from(folder, word) for word in changes])
-        overrides = "".join(f"\n  {name}: {words}" for name in experiments) if changes else "{}"
-        write_text(params, PARAMS.format(experiments=json.dumps(experiments), overrides=overrides))
-    write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in MADE))
-    write_text(folder / "dvc.yaml", graph(folder))
+        listed = json.dumps([relative_override(folder, override) for override in overrides])
+        by_experiment = "".join(f"\n  {name}: {listed}" for name in experiments) if overrides else "{}"
+        write_text(params, PARAMS.format(experiments=json.dumps(experiments), overrides=by_experiment))
+    write_repository(folder)

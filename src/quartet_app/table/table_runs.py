@@ -1,4 +1,4 @@
-"""The runs of a table, each trained and evaluated through DVC, which keeps their results."""
+"""List the runs of a table, and train and evaluate each through DVC, which caches the results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from quartet_app.config.resolved import load_config
 
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
-# What DVC says where another DVC is looking at the graph just then, or working on the same files.
+# DVC's messages where another DVC process reads the graph or works on the same files.
 LOCKED = re.compile(r"Unable to acquire lock|is busy, it is being blocked by:")
 TRIES, PAUSE = 60, 1.0  # seconds
-LOGS = Path("runs", "grid")  # in a table's folder: what each stage of a cell says
+LOGS = Path("runs", "grid")  # in a table's folder: the output of each stage of a run
 
 
 @dataclass(frozen=True)
 class TableRun:
-    """One experiment and seed, and what its training takes."""
+    """A run of a table: <experiment>-<seed>, and the devices that it needs."""
 
     name: str
     devices: int
@@ -36,81 +36,92 @@ class TableRun:
 
     @property
     def stages(self) -> list[str]:
+        """The names of its stages in dvc.yaml."""
         return [f"train@{self.name}", f"evaluate@{self.name}"]
 
 
 def table_runs(table: Path) -> list[TableRun]:
-    """The runs of a composed table, seed by seed, so that an early end leaves whole comparisons."""
+    """Return the runs of a composed table, seed by seed: an early end then leaves complete comparisons."""
     params = read_params(table / "params.yaml")
-    trainers = {one: load_config(table / "build" / f"{one}.yaml")["trainer"] for one in params.experiments}
+    trainers = {name: load_config(table / "build" / f"{name}.yaml")["trainer"] for name in params.experiments}
     return [
-        TableRun(f"{one}-{seed}", trainers[one]["devices"], trainers[one]["accelerator"])
+        TableRun(f"{name}-{seed}", trainers[name]["devices"], trainers[name]["accelerator"])
         for seed in params.seeds
-        for one in params.experiments
+        for name in params.experiments
     ]
 
 
-def changed(table: Path, all_cells: list[TableRun]) -> list[TableRun]:
-    """The runs of which DVC holds no result for what is asked now."""
-    said = dvc(table, "status", "--json")  # of all stages: DVC takes a second for each that is named
-    stale, _ = json.JSONDecoder().raw_decode(said, ("\n" + said).index("\n{"))  # DVC warns before it or after it
-    return [cell for cell in all_cells if set(cell.stages) & stale.keys()]
+def outdated_runs(table: Path, runs: list[TableRun]) -> list[TableRun]:
+    """Return the runs that have no result in DVC for their current configuration, code and data."""
+    output = dvc(table, "status", "--json")  # for all stages at once: DVC takes a second for each named stage
+    stale, _ = json.JSONDecoder().raw_decode(output, ("\n" + output).index("\n{"))  # warnings may surround the JSON
+    return [run for run in runs if set(run.stages) & stale.keys()]
 
 
 def execute(
-    table: Path, cell: TableRun, threads: int, *, more: dict[str, str] | None = None, run: RunCommand = subprocess.run
+    table: Path,
+    run: TableRun,
+    threads: int,
+    *,
+    variables: dict[str, str] | None = None,
+    run_command: RunCommand = subprocess.run,
 ) -> float:
-    """Train and evaluate one cell, with `more` variables; returns the seconds that it took."""
+    """Train and evaluate one run of the table; returns its duration in seconds.
+
+    `threads` and `variables` set environment variables of its processes; `run_command` starts them.
+    """
     begun = time.monotonic()
-    more = {"OMP_NUM_THREADS": str(threads), **(more or {})}
-    for stage in cell.stages:
+    variables = {"OMP_NUM_THREADS": str(threads), **(variables or {})}
+    for stage in run.stages:
         log = table / LOGS / f"{stage.replace('@', '-')}.log"
-        dvc(table, "repro", "--single-item", stage, log=log, more=more, run=run)
+        dvc(table, "repro", "--single-item", stage, log=log, variables=variables, run_command=run_command)
     return time.monotonic() - begun
 
 
 def dvc(
     table: Path,
-    *words: str,
+    *arguments: str,
     log: Path | None = None,
-    more: dict[str, str] | None = None,
-    run: RunCommand = subprocess.run,
+    variables: dict[str, str] | None = None,
+    run_command: RunCommand = subprocess.run,
 ) -> str:
-    """Run DVC in the table's folder with `more` variables, waiting for its lock; returns what it says, which the `log`
-    holds meanwhile. QuartetError with its last words if it fails."""
-    # Without --wait-for-lock a stage that ended well is lost, and run again, where DVC cannot note it at once.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
-    env = {**os.environ, **(more or {})}
+    """Run DVC in the table's folder, once its lock is free; returns the output. QuartetError where DVC fails.
+
+    `log` gets the output while DVC runs; `variables` are added to the environment; `run_command` starts the process.
+    """
+    # Without --wait-for-lock, DVC would lose the result of a finished stage while another DVC holds the lock.
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    env = {**os.environ, **(variables or {})}
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):
         with contextlib.nullcontext(subprocess.PIPE) if log is None else log.open("w") as out:
-            done = run(command, cwd=table, env=env, text=True, stdout=out, stderr=subprocess.STDOUT)
-        said = done.stdout if log is None else log.read_text()
-        busy = done.returncode and LOCKED.search(said)
+            done = run_command(command, cwd=table, env=env, text=True, stdout=out, stderr=subprocess.STDOUT)
+        output = done.stdout if log is None else log.read_text()
+        busy = done.returncode and LOCKED.search(output)
         if not busy:
             break
         time.sleep(PAUSE)
     if busy:
-        by = re.findall(r"\(PID \d+\): .*", said)
+        by = re.findall(r"\(PID \d+\): .*", output)
         raise QuartetError(
             f"{table}: another DVC is at work here{': ' if by else ''}{', '.join(by)}\n"
             "wait for it to end, then give the same command again"
         )
     if done.returncode:
-        if run is aloud:
-            raise QuartetError(f"{table}: dvc {' '.join(words)} failed, as said above")
-        last = [line for line in said.splitlines() if line.strip()][-4:]
+        if run_command is run_and_print:
+            raise QuartetError(f"{table}: dvc {' '.join(arguments)} failed; its message is above")
+        last = [line for line in output.splitlines() if line.strip()][-4:]
         raise QuartetError("\n".join(last) if log is None else f"failed; see {log}")
-    return said
+    return output
 
 
-def aloud(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    """As subprocess.run, of whose output it takes one stream, and prints what is news in it line by line."""
-    said = []
+def run_and_print(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command as subprocess.run does, with one output stream, and print its lines but those of skipped stages."""
+    output = []
     with subprocess.Popen(command, **options) as child:
         for line in child.stdout or ():
-            said.append(line)
+            output.append(line)
             if line.strip() and not line.endswith("didn't change, skipping\n"):
                 print(line, end="", flush=True)
-    return subprocess.CompletedProcess(command, child.returncode, "".join(said))
+    return subprocess.CompletedProcess(command, child.returncode, "".join(output))

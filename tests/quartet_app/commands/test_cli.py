@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what runs, what is refused, and that neither costs an import of torch."""
+"""The command line: what runs, what is refused, and that neither imports torch."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from quartet_app.commands.train import main
 
 atexit.register(lambda: print("heavy:", sorted({"torch", "mlflow", "ray", "pytorch_lightning"} & set(sys.modules))))
 
-def show(tree):
-    if tree["seed"] == 13:
+def show(config):
+    if config["seed"] == 13:
         raise ValueError("the task broke")
-    if tree["seed"] == 14:
+    if config["seed"] == 14:
         raise KeyboardInterrupt
-    print("ran", tree["experiment"], tree["net"]["width"], tree["seed"])
+    print("ran", config["experiment"], config["net"]["width"], config["seed"])
 
 if __name__ == "__main__":
     cli.run(lambda arguments: main(arguments, task=show), sys.argv[1:])
 '''
 
-# Typed after experiment=cnn → what the refusal must name: the key, what was given, and what would do.
-REFUSED = {
+# Overrides after experiment=cnn → the texts that the refusal must hold: the key, its value and the remedy.
+REFUSALS = {
     "net.widht=3": ("net.widht", "did you mean net.width?"),
     "net=cnnn": ("net=cnnn", "did you mean net=cnn?"),
     "net.width=wide": ("net.width", "'wide'", "a whole number"),
@@ -71,13 +71,13 @@ def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("typed", REFUSED)
-def test_what_cannot_work_is_refused_in_two_lines(program: Path, typed: str) -> None:
-    done = run(program, "experiment=cnn", *typed.split())
+@pytest.mark.parametrize("overrides", REFUSALS)
+def test_impossible_overrides_are_refused_in_one_line(program: Path, overrides: str) -> None:
+    done = run(program, "experiment=cnn", *overrides.split())
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert done.stdout.splitlines() == ["heavy: []"]
-    for expected in REFUSED[typed]:
+    for expected in REFUSALS[overrides]:
         assert expected in done.stderr
 
 
@@ -97,17 +97,18 @@ def test_an_experiment_must_be_chosen(program: Path) -> None:
     assert "transformer" in done.stderr
 
 
-def test_the_users_own_folder_must_be_given(program: Path) -> None:
+def test_the_folder_of_own_data_must_be_given(program: Path) -> None:
     done = run(program, "experiment=own_images")
     assert done.returncode == 2
     assert "data.source.folder: not given" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_output_that_is_not_read_to_its_end_is_no_crash(program: Path) -> None:
+def test_an_output_that_is_closed_early_is_no_crash(program: Path) -> None:
     command = [sys.executable, str(program), "--help"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=program.parent, env=environment(), text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=program.parent, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -122,7 +123,7 @@ def test_a_good_command_runs(program: Path) -> None:
     assert [path.name for path in program.parent.iterdir()] == ["show.py"]  # Hydra leaves nothing behind
 
 
-def test_a_cell_of_the_grid_without_a_file_runs_by_its_name(program: Path) -> None:
+def test_an_implied_experiment_runs_by_its_name(program: Path) -> None:
     for more in ([], ["seed=0,1", "--multirun"]):
         done = run(program, "experiment=fashion_mnist_mlp", *more)
         assert done.returncode == 0, done.stderr
@@ -136,7 +137,7 @@ def test_a_cell_of_the_grid_without_a_file_runs_by_its_name(program: Path) -> No
     assert "experiment=fashion_mnist_mpl: no such option" in done.stderr
 
 
-def test_a_crash_of_the_task_shows_where(program: Path) -> None:
+def test_a_crash_of_the_task_shows_its_traceback(program: Path) -> None:
     done = run(program, "experiment=cnn", "seed=13")
     assert done.returncode == 1
     assert "ValueError: the task broke" in done.stderr
@@ -150,7 +151,7 @@ def test_an_interrupt_is_no_crash(program: Path) -> None:
 
 
 def test_a_sweep_runs_each_job(program: Path) -> None:
-    # net.width is looked for in each experiment's own net, though Hydra composes once before any is chosen.
+    # Each experiment's own net has net.width, but Hydra first composes without any experiment, where it is missing.
     done = run(program, "experiment=cnn,gan", "net.width=24", "budget=5 steps", "--multirun")
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("ran")] == ["ran cnn 24 0", "ran gan 24 0"]
@@ -160,23 +161,23 @@ VALUES = ["null", "'a,b'", '"1"', "[1,2]", "{a:1}", "1e-3", "text with spaces", 
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_a_plain_value_keeps_its_type_beside_a_swept_group(value: str) -> None:
+def test_a_plain_value_keeps_its_type_where_a_group_is_swept(value: str) -> None:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     from quartet_app.sweep.multirun import defer_override
 
     parser = OverridesParser.create()
-    given = parser.parse_overrides(["net=cnn,rnn", f"data.note={value}"])
-    swept = parser.parse_overrides([defer_override(one, given) for one in given])
+    parsed = parser.parse_overrides(["net=cnn,rnn", f"data.note={value}"])
+    swept = parser.parse_overrides([defer_override(override, parsed) for override in parsed])
     for job in BasicSweeper.split_arguments(swept, None)[0]:
-        got, wanted = parser.parse_override(job[1]).value(), given[1].value()
-        assert (got, type(got)) == (wanted, type(wanted))
+        found, expected = parser.parse_override(job[1]).value(), parsed[1].value()
+        assert (found, type(found)) == (expected, type(expected))
 
 
 def test_a_sweep_of_groups_takes_values_of_any_type(program: Path) -> None:
-    given = ["experiment=cnn,gan", "schedule=cosine", "net.width=24", "data.loading.limit_train=null"]
-    done = run(program, *given, "budget='5 steps'", "--multirun")
+    sweep = ["experiment=cnn,gan", "schedule=cosine", "net.width=24", "data.loading.limit_train=null"]
+    done = run(program, *sweep, "budget='5 steps'", "--multirun")
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("ran")] == ["ran cnn 24 0", "ran gan 24 0"]
 
@@ -196,12 +197,12 @@ def test_a_resolved_file_runs_the_same_way(program: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("override", "expected"),
     [("sed=2", "did you mean seed?"), ("+colour=red", "+colour=red"), ("seed=two", "seed: given 'two'")],
 )
-def test_a_resolved_file_takes_only_its_own_keys(program: Path, typed: str, expected: str) -> None:
+def test_a_resolved_file_takes_only_its_own_keys(program: Path, override: str, expected: str) -> None:
     save_config(compose(["experiment=cnn"]), program.parent / "cnn.yaml")
-    done = run(program, "cnn.yaml", typed)
+    done = run(program, "cnn.yaml", override)
     assert done.returncode == 2
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -214,7 +215,7 @@ def test_a_missing_resolved_file_is_named(program: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_help_lists_all_there_is_and_is_light(program: Path) -> None:
+def test_help_lists_all_options_and_imports_nothing_heavy(program: Path) -> None:
     done = run(program, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     for name in option_files("experiment") + options("net"):
@@ -223,7 +224,7 @@ def test_help_lists_all_there_is_and_is_light(program: Path) -> None:
     assert done.stdout.splitlines()[-1] == "heavy: []"
 
 
-@pytest.mark.parametrize("experiment", ["cnn", "mnist1d_mlp"])  # a file's, and a cell of the grid that has none
+@pytest.mark.parametrize("experiment", ["cnn", "mnist1d_mlp"])  # with a file, and implied
 def test_hydra_shows_the_configuration(experiment: str, program: Path) -> None:
     done = run(program, f"experiment={experiment}", "--cfg", "job")
     assert done.returncode == 0

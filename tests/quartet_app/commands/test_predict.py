@@ -1,4 +1,4 @@
-"""Predicting with really trained models: from a run's folder and as MLflow's champions, for people and for machines."""
+"""Predictions of really trained models: from a run's folder and of MLflow's champions, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Say = Callable[..., str]
 
 @pytest.fixture
 def say(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    """`say("language", "the cat")`: what predict.py prints, run where the models were trained."""
+    """Return a function that runs `quartet predict` in the models' folder and returns its output."""
     monkeypatch.chdir(trained)
 
     def said(*arguments: str) -> str:
@@ -48,7 +48,7 @@ def run_of(folder: Path, task: str) -> str:
 
 
 def served(folder: Path, task: str) -> Any:
-    """The champion as MLflow itself loads it."""
+    """Load a champion by MLflow itself."""
     import mlflow
 
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
@@ -147,7 +147,7 @@ def test_what_cannot_be_is_refused(arguments: list[str], said: str, say: Say) ->
     assert len(str(caught.value).splitlines()) <= 2
 
 
-def test_without_a_champion_it_says_how_one_comes_to_be(here: Path) -> None:
+def test_a_missing_champion_is_refused_with_the_command_that_makes_one(here: Path) -> None:
     refused = command("predict", "language", "x", cwd=here, check=False, MLFLOW_TRACKING_URI="")
     assert refused.returncode == 2
     first, second = refused.stderr.strip().splitlines()
@@ -158,7 +158,7 @@ def test_without_a_champion_it_says_how_one_comes_to_be(here: Path) -> None:
 
 
 def test_text_comes_as_it_is_written(trained: Path) -> None:
-    """Read from a pipe: the first words are there long before 10,000 tokens are."""
+    """The first words can be read from a pipe long before all 10,000 tokens are generated."""
     process = subprocess.Popen(
         [*QUARTET, "predict", "language", "the cat", "--tokens", "10000",
          "--from", run_of(trained, "language")],
@@ -176,7 +176,7 @@ def test_text_comes_as_it_is_written(trained: Path) -> None:
         process.stdout.close()
 
 
-def test_whoever_reads_may_stop(trained: Path) -> None:
+def test_a_reader_may_close_the_pipe_early(trained: Path) -> None:
     arguments = f"language cat --tokens 5000 --from {run_of(trained, 'language')}"
     program = f"{sys.executable} -m quartet_app predict {arguments}"
     done = subprocess.run(f"{program} | head -c 3", shell=True, cwd=trained, capture_output=True, check=True)
@@ -221,7 +221,7 @@ def test_series_are_classified(small: Small, here: Path, own: Path, capsys: pyte
         predict.main(["classify", "bad.npy", "--from", str(only_run(here))])
 
 
-# What carries code.
+# Files that carry code.
 
 
 class Bomb:
@@ -235,7 +235,7 @@ class Bomb:
 
 
 def bombs(mark: Path) -> list[bytes]:
-    """Such a pickle in a file of torch's and bare; it is tried whether they go off."""
+    """Return a pickle that writes `mark`, in torch's format and plain, after a check that both really do so."""
     import torch
 
     held = {"state_dict": Bomb(mark), "quartet": {"finished": False}}
@@ -250,8 +250,8 @@ def bombs(mark: Path) -> list[bytes]:
 
 
 def test_a_checkpoint_that_carries_code_is_refused(small: Small, here: Path) -> None:
-    tree = compose(small("cnn"))
-    train(tree)
+    config = compose(small("cnn"))
+    train(config)
     run, mark = only_run(here), here / "exploded"
     state = json.loads((run / "state.json").read_text())
     (run / "state.json").write_text(json.dumps({**state, "status": "RUNNING"}))
@@ -260,11 +260,11 @@ def test_a_checkpoint_that_carries_code_is_refused(small: Small, here: Path) -> 
     for content, said in [*((bomb, "refused: it carries code") for bomb in bombs(mark)), (whole[:5000], "cannot be")]:
         last.write_bytes(content)
         with pytest.raises(QuartetError, match=rf"last\.ckpt: {said}") as caught:
-            train(tree)
+            train(config)
         assert len(str(caught.value).splitlines()) == 2
         assert not mark.exists()
     last.unlink()
-    train(tree)  # as it was told
+    train(config)  # after the message's remedy
 
 
 def test_weights_that_carry_code_are_refused(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A comparison of really trained runs, as MLflow's users find it."""
+"""A comparison in MLflow, of runs that were really trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from quartet.report import Run
 from quartet.tracking import MLflow
 from quartet_app.commands import compare
-from quartet_app.comparison.in_mlflow import study, title, track
+from quartet_app.comparison.in_mlflow import table_name, title, track
 from quartet_app.config.project import REPOSITORY
 from quartet_app.provenance.find_run import find_run
 from quartet_app.provenance.lineage import lineage
@@ -44,14 +44,14 @@ def artifact(run: str, path: str, where: Path) -> Path:
     return Path(client().download_artifacts(run, path, str(where)))
 
 
-def test_comparisons_of_tables_of_one_project_have_names_of_their_own(tmp_path: Path) -> None:
+def test_the_tables_of_a_project_have_comparisons_of_different_names(tmp_path: Path) -> None:
     assert [title(REPOSITORY / name) for name in ("reports", "grid/reports")] == ["reports", "grid/reports"]
     assert title(tmp_path / "mine") == "mine"
-    assert [study(REPOSITORY / name) for name in ("reports", "grid/reports", "two")] == ["quartet", "grid", "two"]
+    assert [table_name(REPOSITORY / name) for name in ("reports", "grid/reports", "two")] == ["quartet", "grid", "two"]
 
 
 @pytest.mark.slow
-def test_a_comparison_is_above_its_runs_with_their_numbers(grid: Path) -> None:
+def test_a_comparison_is_the_parent_of_its_runs_and_has_their_metrics(grid: Path) -> None:
     compare.main([*folders(grid), "--out", "reports"])
     (parent,) = comparisons()
     assert parent.info.status == "FINISHED"
@@ -85,7 +85,7 @@ def test_a_comparison_is_above_its_runs_with_their_numbers(grid: Path) -> None:
 
 
 @pytest.mark.slow
-def test_repeated_it_is_the_same_run_with_todays_content(grid: Path) -> None:
+def test_a_repeated_comparison_updates_the_same_mlflow_run(grid: Path) -> None:
     compare.main([*folders(grid)])
     compare.main([*folders(grid)])
     (parent,) = comparisons()
@@ -101,7 +101,7 @@ def test_repeated_it_is_the_same_run_with_todays_content(grid: Path) -> None:
 
 
 @pytest.mark.slow
-def test_runs_of_one_experiment_that_differ_are_rows_of_their_own(grid: Path) -> None:
+def test_runs_of_one_experiment_with_different_settings_are_separate_rows(grid: Path) -> None:
     for path in grid.glob("runs/mnist1d_cnn-1-*/config.yaml"):
         path.write_text(path.read_text().replace("lr: ", "lr: 1"))
     compare.main(folders(grid)[:2])
@@ -119,7 +119,7 @@ def test_runs_of_one_experiment_that_differ_are_rows_of_their_own(grid: Path) ->
 
 
 @pytest.mark.slow
-def test_a_run_that_belongs_to_another_is_linked_and_not_taken(grid: Path) -> None:
+def test_a_run_with_a_parent_keeps_it_and_is_only_linked(grid: Path) -> None:
     (trial,) = client().search_runs(["1"], "tags.net = 'cnn' and tags.seed = '0'")
     tracker = MLflow(uri=None, experiment="quartet", system_metrics=False, model=False)
     sweep = tracker.start(name="sweep", params={}, tags={"kind": "study"})
@@ -133,13 +133,13 @@ def test_a_run_that_belongs_to_another_is_linked_and_not_taken(grid: Path) -> No
     for run in client().search_runs(["1"], "tags.task = 'classify'"):
         assert run.data.tags["study"] == ("monday" if run.info.run_id == trial.info.run_id else "quartet")
         assert run.data.tags["comparisons"] == f"{first.info.run_id} {mine.info.run_id}"
-    client().delete_run(first.info.run_id)  # a parent that is no more holds nobody
+    client().delete_run(first.info.run_id)  # a deleted parent gives its runs free
     compare.main([*folders(grid), "--out", "mine"])
     assert below(mine.info.run_id) == {"mnist1d_cnn-1", "mnist1d_rnn-0", "mnist1d_rnn-1"}
 
 
 @pytest.mark.slow
-def test_the_best_is_registered_and_predicts(grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_best_model_is_registered_and_predicts(grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import mlflow
 
     compare.main([*folders(grid), "--register"])
@@ -147,13 +147,13 @@ def test_the_best_is_registered_and_predicts(grid: Path, capsys: pytest.CaptureF
     nets = {net: [e for e in results if e["net"] == net] for net in ("cnn", "rnn")}
     net = max(nets, key=lambda net: fmean(e["metrics"]["val/accuracy"] for e in nets[net]))
     best = max(nets[net], key=lambda entry: entry["metrics"]["val/accuracy"])
-    said = capsys.readouterr().out
-    assert f"quartet-classify v1 (mnist1d_{net}, seed {best['seed']}): champion-own_series, champion; val acc" in said
+    output = capsys.readouterr().out
+    assert f"quartet-classify v1 (mnist1d_{net}, seed {best['seed']}): champion-own_series, champion; val acc" in output
     version = client().get_model_version_by_alias("quartet-classify", "champion")
     assert version.run_id == best["mlflow_run_id"]
     mlflow.set_tracking_uri(f"sqlite:///{grid}/mlflow.db")
     model = mlflow.pyfunc.load_model("models:/quartet-classify@champion-own_series")
-    mlflow.set_tracking_uri(None)
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # None is what takes the setting back
     assert len(model.predict(np.zeros((3, 40), np.float32))) == 3
     compare.main([*folders(grid), "--register"])
     assert "champion-own_series, as before" in capsys.readouterr().out
@@ -161,11 +161,11 @@ def test_the_best_is_registered_and_predicts(grid: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
-def test_without_its_store_a_comparison_is_in_its_files(grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_its_store_a_comparison_still_writes_its_files(grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("mlflow.db").unlink()
     compare.main([*folders(grid), "--register"])
-    said = capsys.readouterr().out
-    assert f"sqlite:///{grid}/mlflow.db is not there, or holds none of the runs" in said
+    output = capsys.readouterr().out
+    assert f"sqlite:///{grid}/mlflow.db is not there, or holds none of the runs" in output
     assert Path("reports/results.json").exists()
     assert not Path("mlflow.db").exists()
 
@@ -182,8 +182,8 @@ def test_runs_that_were_not_tracked_are_left_out(tmp_path: Path) -> None:
 
 def test_runs_of_several_stores_make_no_comparison(tmp_path: Path) -> None:
     tracking = {"_target_": "quartet.tracking.MLflow", "experiment": "q", "system_metrics": False, "model": False}
-    places = [{"tracking": {**tracking, "uri": f"sqlite:///{tmp_path}/{name}.db"}} for name in "ab"]
-    runs = [record(mlflow_run_id=str(i), config=config) for i, config in enumerate(places)]
+    configs = [{"tracking": {**tracking, "uri": f"sqlite:///{tmp_path}/{name}.db"}} for name in "ab"]
+    runs = [record(mlflow_run_id=str(i), config=config) for i, config in enumerate(configs)]
     (line,) = track(runs, out=tmp_path, registers=True)
     assert "several stores" in line
     assert list(tmp_path.iterdir()) == []

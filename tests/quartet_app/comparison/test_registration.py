@@ -1,4 +1,4 @@
-"""Who is champion: candidates of given validation values, registered in a real store."""
+"""The choice of champions: candidates with given validation values, registered in a real store."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ TASKS = itertools.count()
 
 
 class Table:
-    """Runs of one task of its own, so that each test has a registered model of its own in the one store."""
+    """Make runs of a task of its own: so each test has its own registered model in the shared store."""
 
     def __init__(self, store: MLflow) -> None:
         self.store, self.task = store, f"task{next(TASKS)}"
 
     def runs(self, experiment: str, values: Sequence[float], **changes: Any) -> list[Run]:
-        """One tracked run, with a stored model, for each validation value; their test values run the other way."""
+        """Return a tracked run with a stored model for each validation value; a higher one has a lower test value."""
         from mlflow.entities import LoggedModelOutput
 
         found = []
@@ -62,7 +62,7 @@ class Table:
         return found
 
     def more(self, runs: list[Run], values: Sequence[float]) -> list[Run]:
-        """The same runs, and further seeds of their experiment."""
+        """Return `runs` and runs of further seeds of their experiment."""
         further = self.runs(runs[0]["experiment"], values)
         return [*runs, *(Run({**run.record, "seed": len(runs) + i}) for i, run in enumerate(further))]
 
@@ -86,7 +86,7 @@ def table(store: MLflow) -> Table:
     return Table(store)
 
 
-def test_the_first_is_champion_by_validation_in_its_best_seed(table: Table) -> None:
+def test_the_first_champion_is_the_best_by_validation_in_its_best_seed(table: Table) -> None:
     cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", (0.99, 0.2, 0.3))
     line = table.register(rnn, cnn)
     assert line == f"quartet-{table.task} v1 (cnn, seed 2): champion-d, champion; val accuracy 0.81 (3 seeds)"
@@ -107,7 +107,7 @@ def test_the_same_run_again_makes_no_version(table: Table) -> None:
     assert len(table.versions) == 1
 
 
-def test_beyond_the_interval_a_candidate_is_promoted(table: Table) -> None:
+def test_a_candidate_that_is_better_beyond_the_interval_is_promoted(table: Table) -> None:
     table.register(table.runs("cnn", CLOSE))
     rnn = table.runs("rnn", BETTER)
     line = table.register(rnn)
@@ -118,11 +118,11 @@ def test_beyond_the_interval_a_candidate_is_promoted(table: Table) -> None:
     assert client(table.store).get_model_version(f"quartet-{table.task}", "2").description == line
 
 
-def test_within_the_interval_it_is_the_challenger_until_more_is_known(table: Table) -> None:
+def test_a_candidate_within_the_interval_is_the_challenger_until_more_seeds_decide(table: Table) -> None:
     cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", BIT_BETTER)
     table.register(cnn)
     assert "v2 (rnn, seed 2): challenger-d, challenger" in table.register(cnn, rnn)
-    assert table.register(rnn).endswith("difference 0.01 [-0.013, 0.033], not the better beyond the interval")
+    assert table.register(rnn).endswith("difference 0.01 [-0.013, 0.033], not better beyond the interval")
     assert table.aliases == {"champion-d": 1, "champion": 1, "challenger-d": 2, "challenger": 2}
     line = table.register(table.more(cnn, (0.80, 0.81, 0.80)), table.more(rnn, (0.82, 0.81, 0.82)))
     assert "v2 (rnn, seed 2): champion-d, champion" in line, line
@@ -130,13 +130,13 @@ def test_within_the_interval_it_is_the_challenger_until_more_is_known(table: Tab
     assert len(table.versions) == 2
 
 
-def test_a_worse_one_never_is_champion_however_sure_that_is(table: Table) -> None:
+def test_a_clearly_worse_candidate_is_never_champion(table: Table) -> None:
     table.register(table.runs("cnn", BETTER))
     assert "challenger-d" in table.register(table.runs("rnn", CLOSE))
     assert table.aliases["champion"] == 1
 
 
-def test_where_less_is_better(table: Table) -> None:
+def test_a_lower_value_wins_where_the_mode_is_min(table: Table) -> None:
     loss = {"mode": "min"}
     table.register(table.runs("cnn", BETTER, **loss))
     line = table.register(table.runs("rnn", CLOSE, **loss))
@@ -144,19 +144,19 @@ def test_where_less_is_better(table: Table) -> None:
     assert "difference -0.1 [-0.12, -0.077]" in line
 
 
-def test_one_seed_bounds_nothing_until_the_champion_has_more(table: Table) -> None:
+def test_one_seed_gives_no_interval_until_the_champion_has_more(table: Table) -> None:
     cnn = table.runs("cnn", CLOSE)
     table.register(cnn[2:])
     line = table.register(table.runs("rnn", BETTER))
     assert "challenger-d" in line
-    assert "one seed bounds no difference" in line
-    # The champion's experiment is trained with more seeds: its version learns their values.
+    assert "one seed gives no interval" in line
+    # The champion's experiment is trained with more seeds: their values are added to its version.
     rnn = table.runs("transformer", (0.95, 0.96, 0.97))
     assert "champion-d" in table.register(cnn, rnn)
     assert json.loads(table.versions[0].tags["validation"]) == {"0": 0.80, "1": 0.81, "2": 0.82}
 
 
-def test_other_data_has_a_champion_of_its_own_and_never_takes_the_plain_name(table: Table) -> None:
+def test_other_data_has_its_own_champion_and_never_takes_the_plain_alias(table: Table) -> None:
     table.register(table.runs("cnn", CLOSE))
     other = table.runs("cnn", (0.99, 0.99, 0.98), data="e/é ", data_digest="other")
     assert "v2 (cnn, seed 0): champion-e_é_;" in table.register(other)
@@ -164,7 +164,7 @@ def test_other_data_has_a_champion_of_its_own_and_never_takes_the_plain_name(tab
     assert table.aliases == {"champion-d": 1, "champion": 1, "champion-e_é_": 2, "challenger-e_é_": 3}
 
 
-def test_a_plain_name_moved_by_hand_stays(table: Table) -> None:
+def test_a_plain_alias_that_was_moved_by_hand_stays(table: Table) -> None:
     table.register(table.runs("cnn", CLOSE))
     rnn = table.runs("rnn", BIT_BETTER)
     table.register(rnn)
@@ -174,7 +174,7 @@ def test_a_plain_name_moved_by_hand_stays(table: Table) -> None:
     assert table.aliases["champion"] == 2
 
 
-def test_where_the_data_changed_the_champion_is_one_of_todays(table: Table) -> None:
+def test_a_champion_on_changed_data_is_replaced(table: Table) -> None:
     table.register(table.runs("cnn", BETTER))
     line = table.register(table.runs("rnn", CLOSE, data_digest="changed"))
     assert "v2 (rnn, seed 2): champion-d, champion; val accuracy 0.81 (3 seeds)" in line
@@ -182,7 +182,7 @@ def test_where_the_data_changed_the_champion_is_one_of_todays(table: Table) -> N
     assert table.aliases == {"champion-d": 2, "champion": 2}
 
 
-def test_another_metric_is_no_ground_for_promotion(table: Table) -> None:
+def test_a_candidate_with_another_metric_is_not_promoted(table: Table) -> None:
     table.register(table.runs("cnn", CLOSE))
     line = table.register(table.runs("rnn", BETTER, mode="min"))
     assert "challenger-d" in line
@@ -190,7 +190,7 @@ def test_another_metric_is_no_ground_for_promotion(table: Table) -> None:
     assert table.aliases["champion-d"] == 1
 
 
-def test_names_of_data_that_share_an_alias_are_not_taken_for_one(table: Table) -> None:
+def test_data_sets_whose_names_share_an_alias_stay_apart(table: Table) -> None:
     table.register(table.runs("cnn", CLOSE, data="my.photos"))
     line = table.register(table.runs("rnn", BETTER, data="my_photos", data_digest="other"))
     assert line.endswith("not comparable with v1, whose data is my.photos")
@@ -205,7 +205,7 @@ def test_the_champion_is_found_by_the_name_that_its_data_has(table: Table, monke
     assert known["data"] == "my.photos"
 
 
-def test_of_runs_of_one_seed_the_last_is_measured_and_registered(table: Table) -> None:
+def test_among_runs_of_one_seed_the_last_is_registered(table: Table) -> None:
     first, again = table.runs("cnn", (0.95,)), table.runs("cnn", (0.90,))
     table.register(first, again)
     (version,) = table.versions
@@ -213,7 +213,7 @@ def test_of_runs_of_one_seed_the_last_is_measured_and_registered(table: Table) -
     assert json.loads(version.tags["validation"]) == {"0": 0.90}
 
 
-def test_what_cannot_be_registered_is_said(table: Table) -> None:
+def test_a_line_says_why_nothing_was_registered(table: Table) -> None:
     cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", CLOSE, data_digest="changed")
     assert table.register(cnn, rnn).endswith("not registered: its runs differ in data_digest (changed, digest)")
     untracked = table.runs("cnn", CLOSE, mlflow_run_id="")
@@ -226,7 +226,7 @@ def test_what_cannot_be_registered_is_said(table: Table) -> None:
     assert table.versions == []
 
 
-def test_a_store_that_is_gone_ends_nothing(table: Table, tmp_path: Path) -> None:
+def test_an_unreachable_store_becomes_a_line(table: Table, tmp_path: Path) -> None:
     cnn = table.runs("cnn", CLOSE)
     gone = MLflow(uri="http://127.0.0.1:9", experiment="quartet", system_metrics=False, model=True)
     (line,) = register(gone, cnn)

@@ -1,4 +1,4 @@
-"""What the check lets pass and what it refuses, and by which words."""
+"""The check of a config: it passes what can run and refuses the rest with key, value and remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 from abc import ABC
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
-from toy.words import Mode
+from toy.modes import Mode
 
 class Base(ABC):
     KIND: ClassVar[str]
@@ -54,7 +54,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "__init__.py").write_text('from toy.things import Child\nHOMES = {"Recipe": "things"}\n')
     (tmp_path / "toy" / "things.py").write_text(LIBRARY)
-    (tmp_path / "toy" / "words.py").write_text('from typing import Literal\nMode = Literal["fast", "slow"]\n')
+    (tmp_path / "toy" / "modes.py").write_text('from typing import Literal\nMode = Literal["fast", "slow"]\n')
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -91,7 +91,7 @@ def test_values_and_annotations(annotation: str, good: list[Any], bad: list[Any]
 
 
 @pytest.mark.usefixtures("toy")
-def test_signatures_follow_facades_bases_and_short_words() -> None:
+def test_signatures_follow_lazy_exports_base_classes_and_type_aliases() -> None:
     child = signature("toy.Child")
     assert child is not None
     assert child.constants["KIND"] == "toys"
@@ -118,7 +118,7 @@ def test_signatures_follow_facades_bases_and_short_words() -> None:
 
 
 @pytest.fixture(scope="module")
-def trees() -> dict[str, Config]:
+def configs() -> dict[str, Config]:
     return {name: compose([f"experiment={name}"]) for name in ("cnn", "gan", "transformer")}
 
 
@@ -160,23 +160,23 @@ def trees() -> dict[str, Config]:
     ],
 )
 def test_refusals_name_key_value_and_remedy(
-    trees: dict[str, Config], experiment: str, overrides: list[str], expected: str
+    configs: dict[str, Config], experiment: str, overrides: list[str], expected: str
 ) -> None:
     with pytest.raises(QuartetError) as refusal:
-        check(override_config(trees[experiment], overrides))
+        check(override_config(configs[experiment], overrides))
     assert expected in str(refusal.value)
     assert len(str(refusal.value).splitlines()) <= 2
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("overrides", "expected"),
     [
         (["experiment=cnnn"], ["experiment=cnnn", "did you mean experiment=cnn?"]),
         (["nett=rnn"], ["nett", "did you mean net?"]),
         (["net.width.deep=3"], ["net.width.deep", "net.width holds no keys"]),
         (["+net.widht=3"], ["net.widht", "CNN takes no such key", "did you mean net.width?"]),
-        (["+net.width=3"], ["net.width", "leave the + away"]),
-        (["~net.widht"], ["~net.widht", "nothing of this name"]),
+        (["+net.width=3"], ["net.width", "leave out the +"]),
+        (["~net.widht"], ["~net.widht", "there is no such key to remove"]),
         (["+colour=red"], ["colour", "net, task"]),
         (["net=3"], ["a group is chosen by name"]),
         (["net@method.discriminator=cnn"], ["net@method.discriminator", "did you mean net?"]),
@@ -202,13 +202,13 @@ def test_refusals_name_key_value_and_remedy(
         (["net=mlp", "task=translate", "data=libreoffice_help"], ["net: MLP cannot translate", "transformer"]),
     ],
 )
-def test_what_is_typed_and_cannot_work_is_refused_in_a_line(typed: list[str], expected: list[str]) -> None:
-    experiment = [] if typed[0].startswith("experiment=") else ["experiment=cnn"]
+def test_impossible_overrides_are_refused_in_one_line(overrides: list[str], expected: list[str]) -> None:
+    experiment = [] if overrides[0].startswith("experiment=") else ["experiment=cnn"]
     with pytest.raises(QuartetError) as refusal:
-        check(compose([*experiment, *typed]))
+        check(compose([*experiment, *overrides]))
     assert len(str(refusal.value).splitlines()) == 1
-    for words in expected:
-        assert words in str(refusal.value)
+    for text in expected:
+        assert text in str(refusal.value)
 
 
 def test_an_unreadable_file_is_named_with_its_line(tmp_path: Path) -> None:
@@ -218,34 +218,34 @@ def test_an_unreadable_file_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["seed", "net.width", "trainer.log_every", "data.source", "budget", "task"])
-def test_a_missing_key_is_named(trees: dict[str, Config], key: str) -> None:
-    tree = override_config(trees["cnn"], [])
+def test_a_missing_key_is_named(configs: dict[str, Config], key: str) -> None:
+    config = override_config(configs["cnn"], [])
     *parents, last = key.split(".")
-    node = tree
+    node = config
     for parent in parents:
         node = node[parent]
     del node[last]
     with pytest.raises(QuartetError, match=f"^{key}: (not|given None)"):
-        check(tree)
+        check(config)
 
 
-def test_a_net_is_refused_a_role_that_it_lacks() -> None:
+def test_a_net_that_lacks_the_role_of_the_task_is_refused() -> None:
     with pytest.raises(QuartetError, match=r"net: MLP cannot translate.*choose net= one of .*transformer"):
         check(compose(["experiment=transformer", "net=mlp"]))
 
 
-def test_a_cell_of_the_grid_is_an_experiment_by_its_name() -> None:
-    tree = compose(["experiment=generate_mlp", "seed=3"])
-    check(tree)
-    assert (tree["experiment"], tree["seed"]) == ("generate_mlp", 3)
-    players = tree["net"], tree["method"]["discriminator"]
-    assert [player["_target_"] for player in players] == ["quartet.nets.MLP"] * 2
+def test_an_implied_experiment_composes_by_its_name() -> None:
+    config = compose(["experiment=generate_mlp", "seed=3"])
+    check(config)
+    assert (config["experiment"], config["seed"]) == ("generate_mlp", 3)
+    nets = config["net"], config["method"]["discriminator"]
+    assert [net["_target_"] for net in nets] == ["quartet.nets.MLP"] * 2
     with pytest.raises(QuartetError, match="experiment=generate_none: no such option"):
         compose(["experiment=generate_none"])
 
 
-def test_a_convolution_that_classifies_needs_no_heads(trees: dict[str, Config]) -> None:
-    check(override_config(trees["cnn"], ["net.width=30", "net.heads=4"]))
+def test_a_convolution_that_classifies_needs_no_heads(configs: dict[str, Config]) -> None:
+    check(override_config(configs["cnn"], ["net.width=30", "net.heads=4"]))
 
 
 def test_checking_imports_nothing_heavy() -> None:

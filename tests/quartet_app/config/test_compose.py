@@ -1,4 +1,4 @@
-"""The compose stage: params.yaml and conf/ to resolved files."""
+"""The compose stage: it resolves params.yaml and conf/ into build/."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose
 from quartet_app.config.params import read_params
-from quartet_app.config.project import CONF
 from quartet_app.config.resolved import load_config
 from quartet_app.config.table import write_table
 
@@ -36,14 +35,14 @@ def test_each_experiment_becomes_a_resolved_file(tmp_path: Path) -> None:
     assert data["name"] == "fashion_mnist"
 
 
-def test_the_same_words_make_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_params_make_the_same_bytes(tmp_path: Path) -> None:
     write_table(write(tmp_path), tmp_path / "one")
     write_table(write(tmp_path), tmp_path / "two")
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert b"experiment=cnn profile=laptop" in contents(tmp_path / "one")["cnn.yaml"]
 
 
-def test_what_is_no_longer_asked_for_goes(tmp_path: Path) -> None:
+def test_files_of_a_removed_experiment_are_deleted(tmp_path: Path) -> None:
     write_table(write(tmp_path), tmp_path / "build")
     write_table(write(tmp_path, experiments="cnn"), tmp_path / "build")
     assert set(contents(tmp_path / "build")) == {"cnn.yaml", "data/cnn.yaml"}
@@ -53,7 +52,7 @@ def test_what_is_no_longer_asked_for_goes(tmp_path: Path) -> None:
     "overrides",
     ["{cnn: [net.width=24]}", "{cnn: {net.width: 24}}", "{cnn: {net: {width: 24}}}", "{cnn: net.width=24}"],
 )
-def test_an_override_changes_its_own_experiment_alone(tmp_path: Path, overrides: str) -> None:
+def test_an_override_changes_only_its_own_experiment(tmp_path: Path, overrides: str) -> None:
     write_table(write(tmp_path), tmp_path / "plain")
     write_table(write(tmp_path, overrides=overrides), tmp_path / "changed")
     assert load_config(tmp_path / "changed" / "cnn.yaml")["net"]["width"] == 24
@@ -61,17 +60,14 @@ def test_an_override_changes_its_own_experiment_alone(tmp_path: Path, overrides:
     assert [name for name in plain if plain[name] != changed[name]] == ["cnn.yaml"]
 
 
-def test_what_a_sweep_found_is_taken_up(tmp_path: Path) -> None:
-    found = CONF / "tuned" / "cnn.yaml"
-    found.parent.mkdir(exist_ok=True)
-    assert not found.exists()
-    try:
-        found.write_text("# @package _global_\nnet: {width: 24}\n", encoding="utf-8")
-        write_table(write(tmp_path), tmp_path / "tuned")
-        write_table(write(tmp_path, overrides="{cnn: [~tuned]}"), tmp_path / "plain")
-    finally:
-        found.unlink()
+def test_a_table_uses_the_values_that_a_sweep_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_table(write(tmp_path), tmp_path / "without")
+    found = tmp_path / "own" / "conf" / "tuned" / "cnn.yaml"
+    found.parent.mkdir(parents=True)
+    found.write_text("# @package _global_\nnet: {width: 24}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "own")
+    write_table(write(tmp_path), tmp_path / "tuned")
+    write_table(write(tmp_path, overrides="{cnn: [~tuned]}"), tmp_path / "plain")
     assert load_config(tmp_path / "tuned" / "cnn.yaml")["net"]["width"] == 24
     for folder in ("plain", "without"):
         assert load_config(tmp_path / folder / "cnn.yaml")["net"]["width"] == 16
@@ -80,9 +76,9 @@ def test_what_a_sweep_found_is_taken_up(tmp_path: Path) -> None:
 def test_overrides_given_as_a_mapping_keep_their_types(tmp_path: Path) -> None:
     overrides = "{cnn: {budget: 3 epochs, optimizer: sgd, optimizer.nesterov: false, method.ema_decay: null}}"
     write_table(write(tmp_path, overrides=overrides), tmp_path / "build")
-    tree = load_config(tmp_path / "build" / "cnn.yaml")
-    assert (tree["budget"], tree["method"]["ema_decay"]) == ("3 epochs", None)
-    assert (tree["optimizer"]["_target_"], tree["optimizer"]["nesterov"]) == ("torch.optim.SGD", False)
+    config = load_config(tmp_path / "build" / "cnn.yaml")
+    assert (config["budget"], config["method"]["ema_decay"]) == ("3 epochs", None)
+    assert (config["optimizer"]["_target_"], config["optimizer"]["nesterov"]) == ("torch.optim.SGD", False)
 
 
 @pytest.mark.parametrize(

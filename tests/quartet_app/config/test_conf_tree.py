@@ -1,4 +1,4 @@
-"""conf/ as it is shipped: every experiment composes and passes the check, and every file names code that exists."""
+"""The shipped conf/: every experiment composes and passes the check, and every `_target_` exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from quartet_app.config.signatures import signature
 FILES = sorted(CONF.rglob("*.yaml"))
 
 
-def words(experiment: str, *more: str) -> list[str]:
+def overrides_for(experiment: str, *more: str) -> list[str]:
     own = ["data.source.folder=somewhere"] if experiment.startswith("own_") else []
     return [f"experiment={experiment}", *own, *more]
 
@@ -33,11 +33,11 @@ def cnn() -> Config:
 @pytest.mark.parametrize("profile", options("profile"))
 @pytest.mark.parametrize("experiment", option_files("experiment"))
 def test_every_experiment_composes_and_passes_the_check(experiment: str, profile: str) -> None:
-    tree = compose(words(experiment, f"profile={profile}"))
-    check(tree)
-    assert (tree["experiment"], tree["profile"]) == (experiment, profile)
-    assert "${" not in str(tree)
-    assert "???" not in str(tree)
+    config = compose(overrides_for(experiment, f"profile={profile}"))
+    check(config)
+    assert (config["experiment"], config["profile"]) == (experiment, profile)
+    assert "${" not in str(config)
+    assert "???" not in str(config)
 
 
 @pytest.mark.parametrize("group", sorted({*groups()} - {"experiment", "profile", "sweep", "tuned"}))
@@ -45,8 +45,8 @@ def test_every_option_of_every_group_composes(group: str) -> None:
     assert options(group)
     for option in options(group):
         missing = OmegaConf.missing_keys(OmegaConf.load(CONF / group / f"{option}.yaml"))
-        given = [f"{group}.{key}=somewhere" for key in missing]
-        compose([f"experiment={'gan' if option == 'adversarial' else 'cnn'}", f"{group}={option}", *given])
+        required = [f"{group}.{key}=somewhere" for key in missing]
+        compose([f"experiment={'gan' if option == 'adversarial' else 'cnn'}", f"{group}={option}", *required])
 
 
 def test_a_group_can_be_composed_alone() -> None:
@@ -56,16 +56,16 @@ def test_a_group_can_be_composed_alone() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
-def test_a_file_names_code_by_targets_that_exist_and_nothing_of_hydra(path: Path) -> None:
+def test_every_target_exists_and_no_file_uses_hydra_interpolations(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"_target_:\s*([\w.]+)", text):
         assert signature(target) is not None, target
-    own = text.partition("\nhydra:")[0]
-    assert "${hydra" not in own
+    before_hydra = text.partition("\nhydra:")[0]
+    assert "${hydra" not in before_hydra
 
 
 @pytest.mark.parametrize("experiment", option_files("experiment"))
-def test_an_experiment_says_what_it_shows_and_how_to_run_it(experiment: str) -> None:
+def test_an_experiment_file_begins_with_headline_command_hardware_and_expected_result(experiment: str) -> None:
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8")
     header = text.partition("\ndefaults:")[0]
     assert all(line.startswith("#") for line in header.splitlines())
@@ -87,32 +87,36 @@ def test_later_wins_group_experiment_profile_overlay_command_line() -> None:
     assert laptop["optimizer"]["lr"] != load_config(CONF / "optimizer" / "adamw.yaml")["lr"]  # the experiment's own
     assert full["budget"] == overlay["budget"] != laptop["budget"]
     assert (laptop["trainer"]["precision"], full["trainer"]["precision"]) == ("32-true", "bf16-mixed")
-    typed = compose(["experiment=cnn", "profile=full", "budget=5 steps", "trainer.precision=64-true"])
-    assert (typed["budget"], typed["trainer"]["precision"]) == ("5 steps", "64-true")
+    overridden = compose(["experiment=cnn", "profile=full", "budget=5 steps", "trainer.precision=64-true"])
+    assert (overridden["budget"], overridden["trainer"]["precision"]) == ("5 steps", "64-true")
 
 
 def test_the_discriminator_is_any_net() -> None:
-    tree = compose(["experiment=gan", "net@method.discriminator=transformer"])
-    assert tree["method"]["discriminator"]["_target_"] == "quartet.nets.Transformer"
-    assert tree["net"]["_target_"] == "quartet.nets.CNN"
+    config = compose(["experiment=gan", "net@method.discriminator=transformer"])
+    assert config["method"]["discriminator"]["_target_"] == "quartet.nets.Transformer"
+    assert config["net"]["_target_"] == "quartet.nets.CNN"
 
 
-def test_a_tree_survives_being_written(cnn: Config, tmp_path: Path) -> None:
-    tree = {**cnn, "odd": {"text": "1e5", "float": 1e-8, "none": None, "list": [1, 2.5, "3", "off", True], "é": "ü: #"}}
-    save_config(tree, tmp_path / "deep" / "tree.yaml", header=["why", "how"])
-    assert load_config(tmp_path / "deep" / "tree.yaml") == tree
-    first = (tmp_path / "deep" / "tree.yaml").read_bytes()
-    save_config(load_config(tmp_path / "deep" / "tree.yaml"), tmp_path / "deep" / "tree.yaml", header=["why", "how"])
-    assert (tmp_path / "deep" / "tree.yaml").read_bytes() == first
+def test_a_config_is_read_back_as_it_was_written(cnn: Config, tmp_path: Path) -> None:
+    config = {
+        **cnn,
+        "odd": {"text": "1e5", "float": 1e-8, "none": None, "list": [1, 2.5, "3", "off", True], "é": "ü: #"},
+    }
+    path = tmp_path / "deep" / "config.yaml"
+    save_config(config, path, header=["why", "how"])
+    assert load_config(path) == config
+    first = path.read_bytes()
+    save_config(load_config(path), path, header=["why", "how"])
+    assert path.read_bytes() == first
 
 
-def test_overrides_of_a_resolved_tree_leave_it_alone(cnn: Config) -> None:
+def test_override_config_leaves_the_given_config_unchanged(cnn: Config) -> None:
     other = override_config(cnn, ["seed=7", "net.width=24", "budget=10 steps"])
     assert (other["seed"], other["net"]["width"], other["budget"]) == (7, 24, "10 steps")
     assert cnn["seed"] == 0
 
 
-def test_the_hash_is_of_what_is_computed(cnn: Config) -> None:
+def test_the_hash_depends_on_what_is_computed_alone(cnn: Config) -> None:
     def hash_with(*overrides: str) -> str:
         return config_hash(compose(["experiment=cnn", *overrides]))
 

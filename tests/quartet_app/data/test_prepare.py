@@ -44,7 +44,7 @@ def test_nothing_resolved_is_refused_and_deletes_nothing(here: Path) -> None:
     kept = here / "data/photos/1.png"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"a picture")
-    with pytest.raises(QuartetError, match="build/data: nothing is resolved"):
+    with pytest.raises(QuartetError, match="build/data: no resolved experiments"):
         prepare_table()
     assert kept.exists()
 

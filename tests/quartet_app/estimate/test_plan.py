@@ -16,7 +16,7 @@ from quartet_app.config.composing import compose
 from quartet_app.data.prepared import ensure
 from quartet_app.estimate import memory, rehearsal
 from quartet_app.estimate.activations import activations
-from quartet_app.estimate.forecast import Forecast, players
+from quartet_app.estimate.forecast import Forecast, weights_of
 from quartet_app.estimate.plan import plan, shown, totals
 from quartet_app.estimate.status import RunStatus
 from quartet_app.run.train import train
@@ -165,9 +165,12 @@ def test_a_batch_that_does_not_fit_is_refused_without_being_run(
 ) -> None:
     counted: list[int] = []
     count = Method.count_flops
-    monkeypatch.setattr(
-        Method, "count_flops", lambda self, batch: counted.append(batch["samples"]) or count(self, batch)
-    )
+
+    def counting(self: Method, batch: Any) -> float:
+        counted.append(batch["samples"])
+        return count(self, batch)
+
+    monkeypatch.setattr(Method, "count_flops", counting)
     words = [*small(experiment), f"data.loading.batch_size={200 if experiment == 'cnn' else 4096}"]
     ensure(compose(words)["data"])
     fitting = planned(words)
@@ -254,7 +257,7 @@ def test_memory_is_what_a_real_training_takes(experiment: str, small: Small, her
     more = ["net.width=64", "data.loading.batch_size=64"] if experiment in ("cnn", "gan") else ["net.width=128"]
     tree = compose([*small(experiment), *more])
     data = ensure(tree["data"])
-    fixed = memory.fixed(tree, weights=players(tree, data), data=0.0)
+    fixed = memory.fixed(tree, weights=weights_of(tree, data), data=0.0)
     said = fixed.with_activations(activations(tree, data, gpu=False)).tensors
     taken = peak(lambda: train(tree))
     assert said == pytest.approx(taken, rel=1 / 3)

@@ -103,3 +103,15 @@ def test_the_fine_setting_closes_the_gap_between_two_widths() -> None:
     found = solve(net, lambda one: float(one["width"] * round(100 * one["mlp_ratio"])), 9_000, "match.parameters")
     assert found["width"] * 100 * found["mlp_ratio"] == pytest.approx(9_000, rel=TOLERANCE)
     assert found["mlp_ratio"] != 4.0
+
+
+def test_what_is_four_per_cent_off_is_not_of_one_size() -> None:
+    net = {"_target_": "quartet.nets.CNN", "width": 12, "growth": 2.0}
+
+    def size(one: Config) -> float:
+        return 100.0 * one["width"]  # which no fine setting changes
+
+    with pytest.raises(QuartetError, match="given 1250, but CNN can have 1000 or 1100 or 1200 or 1300"):
+        solve(net, size, 1250, "match.parameters")
+    assert solve(net, size, 1220, "match.parameters")["width"] == 12
+    assert solve({**net, "width": 13}, size, 1220, "match.parameters")["width"] == 12

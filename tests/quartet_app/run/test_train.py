@@ -115,7 +115,7 @@ def test_a_finished_run_is_kept_until_it_has_been_trained_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("quartet_app.run.launch.launch", interrupted)
+        patch.setattr("quartet_app.run.workers.launch.launch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(compose(overrides))
     assert (run / "before" / "model.safetensors").read_bytes() == expected

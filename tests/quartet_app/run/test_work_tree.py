@@ -10,7 +10,7 @@ import yaml
 from running import ROOT
 
 from quartet_app.run.run_folder import EXPORTED
-from quartet_app.run.work_tree import FILE_LIMIT, changed, left_out, look
+from quartet_app.run.work_tree import MAX_FILE_BYTES, changed_paths, left_out_paths, read_work_tree
 
 
 def git(folder: Path, *words: str, given: bytes | None = None) -> bytes:
@@ -36,9 +36,9 @@ def test_a_clean_work_tree_is_its_commit(repository: Path, tmp_path: Path) -> No
     (repository / "dvc.lock").write_text("2\n")  # DVC's, between two stages
     (repository / "notes.txt").write_text("a secret\n")
     (repository / "data").mkdir()
-    assert (look(repository).commit, look(repository).diff) == (commit, b"")
+    assert (read_work_tree(repository).commit, read_work_tree(repository).diff) == (commit, b"")
     (tmp_path / "none").mkdir()
-    assert look(tmp_path / "none").commit == "unknown"
+    assert read_work_tree(tmp_path / "none").commit == "unknown"
 
 
 def test_the_diff_brings_back_every_byte(repository: Path, tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ def test_the_diff_brings_back_every_byte(repository: Path, tmp_path: Path) -> No
     (repository / "src" / "new.bin").write_bytes(b"\0\xff" * 99)
     (repository / "secret.txt").write_text("password\n")
     before = git(repository, "status", "--porcelain", "-z")
-    found = look(repository)
+    found = read_work_tree(repository)
     assert found.commit.endswith("-dirty")
     assert b"password" not in found.diff
-    assert changed(found.diff) == ["conf/tuned/x y.yaml", "src/a.py", "src/b.bin", "src/gone.py", "src/new.bin"]
+    assert changed_paths(found.diff) == ["conf/tuned/x y.yaml", "src/a.py", "src/b.bin", "src/gone.py", "src/new.bin"]
     assert git(repository, "status", "--porcelain", "-z") == before != status, "looking must leave the index alone"
 
     again = tmp_path / "again"
@@ -65,16 +65,16 @@ def test_the_diff_brings_back_every_byte(repository: Path, tmp_path: Path) -> No
     for name in ("src/a.py", "src/b.bin", "src/new.bin", "conf/tuned/x y.yaml"):
         assert (again / name).read_bytes() == (repository / name).read_bytes(), name
     assert not (again / "src" / "gone.py").exists()
-    assert look(again).diff == found.diff
+    assert read_work_tree(again).diff == found.diff
 
 
 def test_what_is_too_large_is_left_out_and_said(repository: Path) -> None:
-    (repository / "src" / "large.bin").write_bytes(b"\0" * (FILE_LIMIT + 1))
-    (repository / "src" / "b.bin").write_bytes(b"\1" * (FILE_LIMIT + 1))
+    (repository / "src" / "large.bin").write_bytes(b"\0" * (MAX_FILE_BYTES + 1))
+    (repository / "src" / "b.bin").write_bytes(b"\1" * (MAX_FILE_BYTES + 1))
     (repository / "src" / "a.py").write_text("a = 2\n")
-    found = look(repository)
-    assert left_out(found.diff) == ["src/b.bin", "src/large.bin"]
-    assert changed(found.diff) == ["src/a.py", "src/b.bin", "src/large.bin"]
+    found = read_work_tree(repository)
+    assert left_out_paths(found.diff) == ["src/b.bin", "src/large.bin"]
+    assert changed_paths(found.diff) == ["src/a.py", "src/b.bin", "src/large.bin"]
     assert len(found.diff) < 2000
     git(repository, "stash", "--include-untracked")
     git(repository, "apply", given=found.diff)
@@ -85,7 +85,7 @@ def test_a_project_below_its_repository(repository: Path) -> None:
     (repository / "src" / "a.py").write_text("a = 2\n")
     (repository / "src" / "src").mkdir()
     (repository / "src" / "src" / "new.py").write_text("\n")
-    assert changed(look(repository / "src").diff) == ["a.py", "src/new.py"]
+    assert changed_paths(read_work_tree(repository / "src").diff) == ["a.py", "src/new.py"]
 
 
 def test_dvc_knows_all_that_a_run_hands_on() -> None:

@@ -1,4 +1,4 @@
-"""Sweeps with workers on a cluster of two machines, both of them here, neither with room for two workers."""
+"""Sweeps on a simulated cluster of two machines, neither with resources for two workers."""
 
 from __future__ import annotations
 
@@ -28,30 +28,36 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_workers_of_two_machines_train_what_one_process_trains(here: Path, words: Any, cluster: Any) -> None:
+def test_workers_on_two_machines_give_the_weights_of_one_process(
+    here: Path, sweep_overrides: Any, cluster: Any
+) -> None:
     cluster.add_node(num_cpus=1)
-    given = ["optimizer.lr=0.01,0.02", *EXACT]
-    running.command("train", *words(*given, "trainer.devices=2", f"hydra.sweeper.address={cluster.address}"), cwd=here)
+    arguments = ["optimizer.lr=0.01,0.02", *EXACT]
+    running.command(
+        "train", *sweep_overrides(*arguments, "trainer.devices=2", f"hydra.sweeper.address={cluster.address}"), cwd=here
+    )
     folder = here / "sweep"
     assert statuses(folder)[0] == "finished"
     assert running.facts(folder / "0")["devices"] == 2
-    alone = [word for word in words("optimizer.lr=0.01", *EXACT)[2:] if "hydra." not in word]
+    alone = [word for word in sweep_overrides("optimizer.lr=0.01", *EXACT)[2:] if "hydra." not in word]
     running.command("train", *alone, cwd=here)
     for name, weights in running.weights(running.only_run(here)).items():
         np.testing.assert_allclose(weights, running.weights(folder / "0")[name], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.slow
-def test_workers_that_lose_their_room_are_waited_for_a_while(here: Path, words: Any, cluster: Any) -> None:
+def test_a_sweep_waits_a_while_for_resources_that_were_lost(here: Path, sweep_overrides: Any, cluster: Any) -> None:
     other = cluster.add_node(num_cpus=1)
     folder = here / "sweep"
-    given = words("optimizer.lr=0.01,0.02", "trainer.devices=2", f"hydra.sweeper.address={cluster.address}", steps=2000)
-    process = begun(given, here)
+    arguments = sweep_overrides(
+        "optimizer.lr=0.01,0.02", "trainer.devices=2", f"hydra.sweeper.address={cluster.address}", steps=2000
+    )
+    process = begun(arguments, here)
     try:
         wait_for_reports(folder, process, at_least=1)
         cluster.remove_node(other, allow_graceful=False)
-        said = until(process, "waiting")
-        assert "2 workers of 1 CPUs and 0 GPUs, Ray has only 1 machine with 1 CPUs" in said
+        line = wait_for_line(process, "waiting")
+        assert "2 workers of 1 CPUs and 0 GPUs, Ray has only 1 machine with 1 CPUs" in line
         other = cluster.add_node(num_cpus=1)
         wait_for_reports(folder, process, at_least=2)
         assert not statuses(folder)
@@ -66,7 +72,7 @@ def test_workers_that_lose_their_room_are_waited_for_a_while(here: Path, words: 
     assert len(err.strip().splitlines()) < 10, err
 
 
-def until(process: subprocess.Popen[str], word: str) -> str:
-    """The line of the process' output that has the word."""
+def wait_for_line(process: subprocess.Popen[str], word: str) -> str:
+    """Wait for a line with `word` in the output of the process, and return it."""
     assert process.stdout is not None
     return next(line for line in process.stdout if word in line)

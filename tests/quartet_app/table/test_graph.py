@@ -1,4 +1,4 @@
-"""The whole graph by DVC itself, on small data in a copy of the repository."""
+"""The whole graph, run by DVC itself on small data in a copy of the repository."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from running import ROOT, environment
+from running import ROOT, copy_repository, environment
 
 pytestmark = pytest.mark.slow
 
@@ -23,25 +23,23 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.env = {**environment(folder), "OMP_NUM_THREADS": "1"}
-        # With byte code, as a user's: it must not pass for a change of the sources.
+        # Byte code is written, as for a user: DVC must not take it for a change of the sources.
         self.env.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def run(self, *words: str) -> str:
-        done = subprocess.run(words, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=500)
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(arguments, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=500)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def repro(self) -> list[str]:
-        """The stages that `dvc repro` ran."""
-        said = self.run("dvc", "repro").splitlines()
-        return [line.split("'")[1] for line in said if line.startswith("Running stage")]
+        """Run `dvc repro`; returns the stages that it ran."""
+        output = self.run("dvc", "repro").splitlines()
+        return [line.split("'")[1] for line in output if line.startswith("Running stage")]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, own: Path) -> Project:
-    folder = tmp_path_factory.mktemp("graph") / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    folder = copy_repository(tmp_path_factory.mktemp("graph") / "project")
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
     few = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
@@ -62,7 +60,7 @@ def results(project: Project) -> dict[str, dict[str, Any]]:
     return {entry["experiment"]: entry for entry in json.loads((project.folder / "reports/results.json").read_text())}
 
 
-def test_the_life_of_a_project(project: Project) -> None:
+def test_dvc_repro_runs_every_stage_once(project: Project) -> None:
     ran = project.repro()
     assert ran[0] == "compose"
     assert ran[1] == "prepare"
@@ -88,7 +86,7 @@ def test_a_second_time_runs_nothing(project: Project) -> None:
     assert project.repro() == []
 
 
-def test_a_table_that_is_again_what_it_was_is_compared_anew(project: Project) -> None:
+def test_a_table_that_was_changed_and_restored_is_compared_anew(project: Project) -> None:
     path = project.folder / "params.yaml"
     before = path.read_text()
     path.write_text(yaml.safe_dump({**yaml.safe_load(before), "experiments": ["cnn"]}))
@@ -98,13 +96,13 @@ def test_a_table_that_is_again_what_it_was_is_compared_anew(project: Project) ->
     assert project.repro() == []
 
 
-def test_an_edit_to_one_architecture_reruns_it_alone(project: Project) -> None:
+def test_an_edit_to_one_net_reruns_its_experiment_only(project: Project) -> None:
     path = project.folder / "conf" / "net" / "rnn.yaml"
     path.write_text(path.read_text().replace("layers: 2", "layers: 1"))
     assert project.repro() == ["compose", "train@rnn-0", "evaluate@rnn-0", "compare"]
 
 
-def test_an_edit_to_a_data_set_reruns_what_uses_it(project: Project) -> None:
+def test_an_edit_to_a_data_set_reruns_the_experiments_on_it(project: Project) -> None:
     path = project.folder / "conf" / "data" / "own_text.yaml"
     text = path.read_text()
     path.write_text(text.replace("validation: 0.05", "validation: 0.1", 1))
@@ -126,7 +124,7 @@ def test_a_clone_pulls_and_trains_nothing(project: Project, tmp_path: Path) -> N
     assert results(cloned)["cnn"]["metrics"] == results(project)["cnn"]["metrics"]
 
 
-def test_the_plan_knows_what_dvc_would_not_train_again(project: Project) -> None:
+def test_the_plan_shows_which_runs_dvc_would_train_again(project: Project) -> None:
     def states() -> set[str]:
         rows = json.loads(project.run("python", "-m", "quartet_app", "plan", "--json", "--no-measure"))
         return {seed["state"] for row in rows for seed in row["seeds"]}
@@ -134,6 +132,6 @@ def test_the_plan_knows_what_dvc_would_not_train_again(project: Project) -> None
     project.repro()
     assert states() == {"done"}
     sources = project.folder / "src" / "quartet"
-    for name, expected in (("export.py", "done"), ("nets/base.py", "changed")):  # no stage trains by the first
+    for name, expected in (("export.py", "done"), ("nets/base.py", "changed")):  # training does not use the first one
         (sources / name).write_text((sources / name).read_text() + "\n# one more line\n")
         assert states() == {expected}

@@ -1,4 +1,4 @@
-"""A table of its own, in a copy of the repository: several cells at once, each cached by DVC."""
+"""A table in a copy of the repository: several runs at once, each cached by DVC."""
 
 from __future__ import annotations
 
@@ -13,32 +13,30 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from running import ROOT, command, environment
+from running import ROOT, command, copy_repository, environment
 
 from quartet.types import QuartetError
 from quartet_app.commands.grid import main
 from quartet_app.table import executors
-from quartet_app.table.executors import Devices, at_once, on_ray
-from quartet_app.table.grid import grid
-from quartet_app.table.grid import run as run_cells
-from quartet_app.table.make import PARAMS, graph
-from quartet_app.table.table_runs import TableRun, changed, dvc
+from quartet_app.table.executors import GPUPool, concurrent_runs, on_ray
+from quartet_app.table.grid import run_all, run_table
+from quartet_app.table.make import LINKS, PARAMS
+from quartet_app.table.table_runs import TableRun, dvc, outdated_runs
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
 
 
 @pytest.fixture
 def project(tmp_path: Path, own: Path) -> Path:
-    folder = tmp_path / "project"
-    for name in ("conf", "src", "pipelines"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    folder = copy_repository(tmp_path / "project")
     for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
-    for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(words, cwd=folder, env=environment(folder), check=True)
+    for arguments in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(arguments, cwd=folder, env=environment(folder), check=True)
     series = ["data=own_series", f"data.source.file={own}/series.npz", *FEW]
     table(folder, "mnist1d_cnn", "mnist1d_rnn")
     params = yaml.safe_load((folder / "mine/params.yaml").read_text())
@@ -48,23 +46,26 @@ def project(tmp_path: Path, own: Path) -> Path:
 
 
 def table(folder: Path, *experiments: str) -> None:
-    done = run(folder, "table.py", "mine", *experiments)
+    done = quartet(folder, "table", "mine", *experiments)
     assert done.returncode == 0, done.stderr
 
 
-def run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+def quartet(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "quartet_app", script, *words],
+        [sys.executable, "-m", "quartet_app", *arguments],
         cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=500,
     )  # fmt: skip
 
 
-def test_the_grid_has_the_graph_of_the_project() -> None:
-    assert (ROOT / "grid" / "dvc.yaml").read_text() == graph(ROOT / "grid"), "run quartet table grid"
+def test_the_shipped_grid_has_the_graph_of_the_project() -> None:
+    for name in ("dvc.yaml", ".dvcignore"):
+        assert (ROOT / "grid" / name).read_text() == (ROOT / name).read_text(), "run quartet table grid"
+    for name in LINKS:
+        assert (ROOT / "grid" / name).resolve() == ROOT / name
 
 
-def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
-    for words, says in (
+def test_a_table_outside_the_project_or_without_experiments_is_refused(tmp_path: Path) -> None:
+    for arguments, message in (
         ([str(tmp_path), "cnn"], "a table is a folder within"),
         (["nowhere", "cn"], "cn: no such experiment; did you mean cnn"),
         (["nowhere", "own_images_cn"], "own_images_cn: no such experiment; did you mean own_images"),
@@ -73,34 +74,34 @@ def test_a_table_is_refused_elsewhere_and_of_nothing(tmp_path: Path) -> None:
         (["nowhere", "own_images_cnn", "data.source.folder=photoss"], "data.source.folder: there is no photoss"),
         (["grid", "cnn"], "is there already"),
     ):
-        done = command("table", *words, cwd=ROOT, check=False)
+        done = command("table", *arguments, cwd=ROOT, check=False)
         assert (done.returncode, done.stdout) == (2, "")
-        assert says in done.stderr
+        assert message in done.stderr
     assert not (ROOT / "nowhere").exists()
 
 
 def graph_of_one(folder: Path, stage: str) -> None:
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"long": {"cmd": stage, "outs": ["made"]}}}))
-    for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(words, cwd=folder, check=True)
+    for arguments in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(arguments, cwd=folder, check=True)
 
 
-def test_what_a_stage_says_can_be_read_meanwhile(tmp_path: Path) -> None:
+def test_the_log_of_a_stage_can_be_read_while_it_runs(tmp_path: Path) -> None:
     graph_of_one(tmp_path, "echo begun && until [ -e go ]; do sleep 0.1; done; touch made; echo done")
     log = tmp_path / "logs" / "long.log"
     with ThreadPoolExecutor(1) as pool:
-        said = pool.submit(dvc, tmp_path, "repro", log=log)
+        output = pool.submit(dvc, tmp_path, "repro", log=log)
         try:
             while not (log.exists() and "\nbegun\n" in log.read_text()):
-                assert not said.done(), said.result()
+                assert not output.done(), output.result()
                 time.sleep(0.1)
         finally:
             (tmp_path / "go").touch()
-    assert said.result() == log.read_text()
-    assert "\ndone\n" in said.result()
+    assert output.result() == log.read_text()
+    assert "\ndone\n" in output.result()
 
 
-def test_a_table_at_which_another_dvc_works_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_locked_by_another_dvc_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph_of_one(tmp_path, "touch began && sleep 60")
     other = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-q"], cwd=tmp_path, start_new_session=True)
     try:
@@ -117,26 +118,26 @@ def test_a_table_at_which_another_dvc_works_says_so(tmp_path: Path, monkeypatch:
         other.wait()
 
 
-def test_a_lost_cell_is_a_failed_one(tmp_path: Path) -> None:
-    def submit(cell: TableRun) -> Future[float]:
+def test_a_lost_run_counts_as_failed(tmp_path: Path) -> None:
+    def submit(run: TableRun) -> Future[float]:
         future: Future[float] = Future()
-        future.set_exception(OSError("lost")) if cell.name == "a-0" else future.set_result(1.0)
+        future.set_exception(OSError("lost")) if run.name == "a-0" else future.set_result(1.0)
         return future
 
-    assert run_cells(tmp_path, submit, [TableRun("a-0", 1, "auto"), TableRun("b-0", 1, "auto")]) == {"a-0": "lost"}
+    assert run_all(tmp_path, submit, [TableRun("a-0", 1, "auto"), TableRun("b-0", 1, "auto")]) == {"a-0": "lost"}
 
 
 @pytest.mark.slow
-def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
+def test_a_run_that_fails_on_ray_gives_one_line(tmp_path: Path) -> None:
     with on_ray(tmp_path, None, 1) as submit:
-        failures = run_cells(tmp_path, submit, [TableRun("a-0", 1, "auto")])
+        failures = run_all(tmp_path, submit, [TableRun("a-0", 1, "auto")])
         with pytest.raises(QuartetError, match=r"b-0: 500 CPUs and 0 GPUs asked for, Ray has 1 machine with"):
             submit(TableRun("b-0", 500, "cpu"))
     assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--jobs", "0"], "--jobs: given 0, needs at least 1"),
         (["--ray", "auto", "--cpus", "-2"], "--cpus: given -2, needs at least 1"),
@@ -144,70 +145,78 @@ def test_a_cell_that_fails_on_ray_says_so_in_a_line(tmp_path: Path) -> None:
         (["--cpus", "2"], "--cpus: given 2 without --ray"),
     ],
 )
-def test_an_option_that_nothing_would_heed_is_refused(words: list[str], said: str) -> None:
-    with pytest.raises(QuartetError, match=f"^{said}"):
-        main(["grid", *words])
+def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(QuartetError, match=f"^{message}"):
+        main(["grid", *arguments])
 
 
-def test_where_nothing_waits_ray_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_is_not_started_where_all_runs_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dvc.yaml").touch()
-    said: list[str] = []
-    monkeypatch.setattr("quartet_app.table.grid.dvc", lambda table, *words, **_: said.append(words[-1]) or "")
-    monkeypatch.setattr("quartet_app.table.grid.cells", lambda _: [TableRun("a-0", 1, "cpu")])
-    monkeypatch.setattr("quartet_app.table.grid.changed", lambda *_: [])
+    (tmp_path / ".dvc").mkdir()
+    stages: list[str] = []
+
+    def dvc(table: Path, *words: str, **_: Any) -> str:
+        stages.append(words[-1])
+        return ""
+
+    monkeypatch.setattr("quartet_app.table.grid.dvc", dvc)
+    monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [TableRun("a-0", 1, "cpu")])
+    monkeypatch.setattr("quartet_app.table.grid.outdated_runs", lambda *_: [])
     monkeypatch.setattr("quartet_app.table.grid.on_ray", lambda *_: pytest.fail("started for nothing"))
-    grid(tmp_path, jobs=None, ray="auto", cpus=1)
-    assert said == ["prepare", "compare"], "the report is made all the same"
+    run_table(tmp_path, jobs=None, ray="auto", cpus=1)
+    assert stages == ["prepare", "compare"], "the report is made all the same"
 
 
-def test_what_dvc_says_beside_its_answer_is_no_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = 'WARNING: "{a}" is deprecated\n{"train@a-0": [{"changed deps": {"x": "modified"}}]}\nWARNING: {b} is too\n'
-    monkeypatch.setattr("quartet_app.table.table_runs.dvc", lambda *_: said)
-    stale, kept = TableRun("a-0", 1, "cpu"), TableRun("b-0", 1, "cpu")
-    assert changed(tmp_path, [stale, kept]) == [stale]
+def test_warnings_around_the_json_of_dvc_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = 'WARNING: "{a}" is deprecated\n{"train@a-0": [{"changed deps": {"x": "modified"}}]}\nWARNING: {b} is too\n'
+    monkeypatch.setattr("quartet_app.table.table_runs.dvc", lambda *_: output)
+    stale, current = TableRun("a-0", 1, "cpu"), TableRun("b-0", 1, "cpu")
+    assert outdated_runs(tmp_path, [stale, current]) == [stale]
 
 
-def test_cells_at_once_have_a_core_or_a_gpu_for_each_of_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_runs_have_a_core_or_a_gpu_for_each_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "cores", lambda: 8)
     single, pair, many = TableRun("a-0", 1, "cpu"), TableRun("b-0", 2, "auto"), TableRun("c-0", 16, "cpu")
-    assert at_once([single], 0) == 8
-    assert at_once([single, pair], 0) == 4
-    assert at_once([single, many], 0) == 1
-    assert at_once([single, pair], 3) == 3, "they wait for GPUs"
-    assert at_once([single], 3) == 8, "none that asks for the CPU takes a GPU"
+    assert concurrent_runs([single], 0) == 8
+    assert concurrent_runs([single, pair], 0) == 4
+    assert concurrent_runs([single, many], 0) == 1
+    assert concurrent_runs([single, pair], 3) == 3, "they wait for GPUs"
+    assert concurrent_runs([single], 3) == 8, "a run on the CPU takes no GPU"
 
 
-def test_processes_at_once_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, int] = {}
+def test_concurrent_processes_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads_by_run: dict[str, int] = {}
     monkeypatch.setattr(executors, "cores", lambda: 8)
     monkeypatch.setattr(executors, "gpus", lambda: ["0", "1"])
-    monkeypatch.setattr(executors, "execute", lambda _, cell, threads, **__: given.update({cell.name: threads}) or 0.0)
-    cells = [TableRun("a-0", 1, "cpu"), TableRun("b-0", 2, "cpu"), TableRun("c-0", 2, "gpu")]
-    with executors.local(tmp_path, 2, cells) as submit:
-        assert not run_cells(tmp_path, submit, cells)
-    assert given == {"a-0": 4, "b-0": 2, "c-0": 4}
+    monkeypatch.setattr(
+        executors, "execute", lambda _, run, threads, **__: threads_by_run.update({run.name: threads}) or 0.0
+    )
+    runs = [TableRun("a-0", 1, "cpu"), TableRun("b-0", 2, "cpu"), TableRun("c-0", 2, "gpu")]
+    with executors.on_this_machine(tmp_path, 2, runs) as submit:
+        assert not run_all(tmp_path, submit, runs)
+    assert threads_by_run == {"a-0": 4, "b-0": 2, "c-0": 4}
 
 
-def test_gpus_keep_the_names_under_which_they_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_keep_their_names_in_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     for shown, names in (("2,3", ["2", "3"]), ("GPU-5c,GPU-7d", ["GPU-5c", "GPU-7d"]), ("1,0,-1,4", ["1", "0"])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
         assert executors.gpus() == names
-        with Devices(executors.gpus()).lent(TableRun("a-0", 1, "gpu")) as lent:
-            assert lent == {"CUDA_VISIBLE_DEVICES": names[0]}
+        with GPUPool(executors.gpus()).reserved(TableRun("a-0", 1, "gpu")) as reserved:
+            assert reserved == {"CUDA_VISIBLE_DEVICES": names[0]}
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert executors.gpus() == ["0", "1"]
 
 
-def test_each_cell_has_gpus_of_its_own() -> None:
-    devices = Devices(["0", "1", "2", "3"])
-    pair, one = TableRun("a-0", 2, "gpu"), TableRun("b-0", 1, "auto")
-    with devices.lent(pair) as first, devices.lent(one) as second:
+def test_each_run_has_gpus_of_its_own() -> None:
+    devices = GPUPool(["0", "1", "2", "3"])
+    pair, single = TableRun("a-0", 2, "gpu"), TableRun("b-0", 1, "auto")
+    with devices.reserved(pair) as first, devices.reserved(single) as second:
         assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2"})
         shown: list[dict[str, str]] = []
 
         def wait() -> None:
-            with devices.lent(pair) as third:
+            with devices.reserved(pair) as third:
                 shown.append(third)
 
         waiting = threading.Thread(target=wait)
@@ -218,78 +227,78 @@ def test_each_cell_has_gpus_of_its_own() -> None:
     assert shown == [{"CUDA_VISIBLE_DEVICES": "0,1"}]
     assert devices.free == ["0", "1", "2", "3"]
     for other in (TableRun("c-0", 1, "cpu"), TableRun("d-0", 5, "gpu")):
-        with devices.lent(other) as nothing:
+        with devices.reserved(other) as nothing:
             assert nothing == {}
 
 
-def test_what_is_said_to_a_table_holds_for_all_its_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_overrides_of_a_new_table_apply_to_all_its_experiments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from quartet_app.config.composing import compose
     from quartet_app.config.params import read_params
-    from quartet_app.table.make import seen_from
+    from quartet_app.table.make import relative_override
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    assert seen_from(Path("mine"), "data.source.folder=photos") == "data.source.folder=../photos"
-    assert seen_from(Path("mine"), "data.source.folder=nowhere") == "data.source.folder=nowhere"
-    assert seen_from(Path("mine"), "net=photos") == "net=photos"
+    assert relative_override(Path("mine"), "data.source.folder=photos") == "data.source.folder=../photos"
+    assert relative_override(Path("mine"), "data.source.folder=nowhere") == "data.source.folder=nowhere"
+    assert relative_override(Path("mine"), "net=photos") == "net=photos"
     text = PARAMS.format(
         experiments='["own_images_cnn"]', overrides='\n  own_images_cnn: ["data.source.folder=../photos"]'
     )
     (tmp_path / "params.yaml").write_text(text)
     read = read_params(tmp_path / "params.yaml")
     assert read.overrides == {"own_images_cnn": ["data.source.folder=../photos"]}
-    assert compose(read.words("own_images_cnn"))["experiment"] == "own_images_cnn"
+    assert compose(read.overrides_for("own_images_cnn"))["experiment"] == "own_images_cnn"
 
 
 @pytest.mark.slow
-def test_a_table_is_run_compared_and_then_there(project: Path) -> None:
-    done = run(project, "grid.py", "mine", "--jobs", "2")
+def test_a_table_is_trained_compared_and_then_cached(project: Path) -> None:
+    done = quartet(project, "grid", "mine", "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 cells, of which 0 are there already" in done.stdout
-    found = json.loads((project / "mine/reports/results.json").read_text())
-    assert {(one["experiment"], one["seed"]) for one in found} == {
+    assert "4 runs, of which 0 are there already" in done.stdout
+    entries = json.loads((project / "mine/reports/results.json").read_text())
+    assert {(entry["experiment"], entry["seed"]) for entry in entries} == {
         (f"mnist1d_{net}", seed) for net in ("cnn", "rnn") for seed in (0, 1)
     }
-    sizes = {one["parameters"] for one in found}
-    assert max(sizes) / min(sizes) < 1.04  # each within 2 % of what was asked for
+    sizes = {entry["parameters"] for entry in entries}
+    assert max(sizes) / min(sizes) < 1.04  # each within 2 % of match.parameters
     assert (project / "mlflow.db").exists(), "one store for all tables"
     assert not (project / "mine/mlflow.db").exists()
-    again = run(project, "grid.py", "mine")
-    assert "4 cells, of which 4 are there already" in again.stdout
+    again = quartet(project, "grid", "mine")
+    assert "4 runs, of which 4 are there already" in again.stdout
     assert not (project / "results").exists(), "the project's own table is another"
 
 
 @pytest.mark.slow
-def test_a_failing_cell_does_not_stop_the_others(project: Path) -> None:
+def test_a_failing_run_does_not_stop_the_others(project: Path) -> None:
     path = project / "mine/params.yaml"
     params = yaml.safe_load(path.read_text())
     params["overrides"]["mnist1d_rnn"].append("optimizer.lr=1e30")  # diverges
     path.write_text(yaml.safe_dump(params))
-    done = run(project, "grid.py", "mine")
+    done = quartet(project, "grid", "mine")
     assert done.returncode == 2
-    assert "2 of 4 cells failed: " in done.stderr
+    assert "2 of 4 runs failed: " in done.stderr
     assert "diverged" in (project / "mine/runs/grid/train-mnist1d_rnn-0.log").read_text()
     assert (project / "mine/results/mnist1d_cnn/1/evaluate/metrics.json").exists()
     params["overrides"]["mnist1d_rnn"].pop()
     path.write_text(yaml.safe_dump(params))
-    done = run(project, "grid.py", "mine")
+    done = quartet(project, "grid", "mine")
     assert done.returncode == 0, done.stderr
-    assert "4 cells, of which 2 are there already" in done.stdout
+    assert "4 runs, of which 2 are there already" in done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("sent", "all_of_them", "place"),
+    ("sent", "all_of_them", "executor"),
     [("INT", True, ["--jobs", "1"]), ("TERM", False, ["--jobs", "1"]), ("INT", False, ["--ray", "local"])],
 )
-def test_an_interrupted_table_goes_on(project: Path, sent: str, all_of_them: bool, place: list[str]) -> None:
+def test_an_interrupted_table_resumes(project: Path, sent: str, all_of_them: bool, executor: list[str]) -> None:
     path = project / "mine/params.yaml"
     params = yaml.safe_load(path.read_text())
-    for words in params["overrides"].values():
-        words[-3:-1] = ["budget='400 steps'", "validate_every='20 steps'"]
+    for overrides in params["overrides"].values():
+        overrides[-3:-1] = ["budget='400 steps'", "validate_every='20 steps'"]
     path.write_text(yaml.safe_dump(params))
     process = subprocess.Popen(
-        [sys.executable, "-m", "quartet_app", "grid", "mine", *place],
+        [sys.executable, "-m", "quartet_app", "grid", "mine", *executor],
         cwd=project, env=environment(project), start_new_session=True,
     )  # fmt: skip
     begun = time.monotonic()
@@ -297,20 +306,20 @@ def test_an_interrupted_table_goes_on(project: Path, sent: str, all_of_them: boo
         assert process.poll() is None
         assert time.monotonic() - begun < 200
         time.sleep(0.2)
-    # As a terminal sends it, to all of them; or as a scheduler does, to the one that it started.
+    # A terminal sends the signal to all processes, a cluster's scheduler to the first one only.
     (os.killpg if all_of_them else os.kill)(process.pid, getattr(signal, f"SIG{sent}"))
     assert process.wait(100) == 128 + signal.SIGINT
     (state,) = (project / "mine/runs").glob("mnist1d_cnn-0-*/state.json")
     assert json.loads(state.read_text())["status"] == "KILLED"
-    with state.with_name("lock").open() as lock:  # nobody trains on
+    with state.with_name("lock").open() as lock:  # no process trains any longer
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    done = run(project, "grid.py", "mine")
+    done = quartet(project, "grid", "mine")
     assert done.returncode == 0, done.stderr
     assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4
 
 
 @pytest.mark.slow
 def test_a_table_on_a_ray_cluster(project: Path) -> None:
-    done = run(project, "grid.py", "mine", "--ray", "local")
+    done = quartet(project, "grid", "mine", "--ray", "local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4

@@ -32,6 +32,14 @@ def write_rows(path: Path, pieces: Iterable[np.ndarray], *, shape: tuple[int, ..
             file.write(np.ascontiguousarray(piece, dtype=dtype).data)
 
 
+def write_blank(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+    """Write zeros of `shape` as .npy, sparse: only the header takes room on the disk."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + int(np.prod(shape)) * np.dtype(dtype).itemsize)
+
+
 def read_array(path: Path) -> np.ndarray:
     """The array: in memory when it is small, else mapped, read page by page when used and shared by processes."""
     return np.load(path, mmap_mode=None if path.stat().st_size <= SMALL else "c")

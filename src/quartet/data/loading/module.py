@@ -10,21 +10,20 @@ from typing import Any
 import pytorch_lightning as pl
 
 from quartet.data.loading.augment import Augment
-from quartet.data.loading.examples import Examples
 from quartet.data.loading.files import SPLITS
-from quartet.data.loading.sentences import Sentences
+from quartet.data.loading.kinds import SHIPPED, kind_class
 from quartet.data.loading.streams import Batch, Clock, Evaluation, Reader, Training, TrainSegment
 from quartet.data.loading.tokenizer import Tokenizer
-from quartet.data.loading.windows import Windows
-from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet.types import QuartetError
 
 
 class DataModule(pl.LightningDataModule):
     """Batches of the data set prepared in `folder`.
 
-    `batch_size` and `evaluation_batch_size` are those of all devices together: examples, windows of `context` tokens
-    for text, target tokens for pairs. `limit_train` uses only so many training examples, chosen by `seed`; for text
-    the first windows. `clock`, set by who trains, says where training stands and when it pauses to validate.
+    `batch_size` and `evaluation_batch_size` are those of all devices together, in the kind's unit: examples, windows of
+    `context` tokens for text, target tokens for pairs. `limit_train` uses only so many training examples, chosen by
+    `seed`; for text the first windows. `clock`, set by who trains, says where training stands and when it pauses to
+    validate.
     """
 
     clock: Clock | None = None
@@ -53,42 +52,34 @@ class DataModule(pl.LightningDataModule):
         self.limit_train = limit_train
         self.seed = seed
         self.manifest = read_manifest(self.folder)
-        self.kind: str = self.manifest["kind"]
         self.digest: str = self.manifest["digest"]
-        if self.kind == "text" and context is None:
-            raise QuartetError("data.loading.context: null given, but text is read in windows; 256 would do")
-        if self.kind != "images" and augment is not None:
+        self.kind = kind_class(self.manifest["kind"])(self.folder, self.manifest, context=context)
+        for key, (why, value) in self.kind.NEEDS.items():
+            if getattr(self, key) is None:
+                raise QuartetError(f"data.loading.{key}: null given, but {why}; {value} would do")
+        if augment is not None and not self.kind.AUGMENTED:
+            able = _shipped("AUGMENTED")
             raise QuartetError(
-                f"data.loading.augment: given for {self.kind}, but only images are augmented; null would do"
+                f"data.loading.augment: given for {self.kind.name}, but only {able} are augmented; null would do"
             )
         self._reader = lru_cache(maxsize=None)(self._open)
 
-    @cached_property
-    def inputs(self) -> Pixels | Series | Tokens:
+    @property
+    def inputs(self) -> Any:
         """What goes into a net."""
-        if self.kind == "images":
-            height, width, channels = self.manifest["shape"]
-            mean, std = tuple(self.manifest["mean"]), tuple(self.manifest["std"])
-            return Pixels(height=height, width=width, channels=channels, mean=mean, std=std)
-        if self.kind == "series":
-            length, channels = self.manifest["shape"]
-            return Series(length=length, channels=channels)
-        context = self.manifest["longest"] if self.kind == "pairs" else self.context
-        assert context is not None
-        return Tokens(vocabulary=self.manifest["vocabulary"], context=context)
+        return self.kind.inputs
 
-    @cached_property
-    def outputs(self) -> Classes | Tokens:
+    @property
+    def outputs(self) -> Any:
         """What comes out of it."""
-        if isinstance(self.inputs, Tokens):
-            return self.inputs
-        return Classes(names=tuple(self.manifest["classes"]))
+        return self.kind.outputs
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        if self.kind not in ("text", "pairs"):
-            raise QuartetError(f"{self.manifest['name']}: {self.kind} have no tokenizer; only text and pairs do")
-        return Tokenizer.load(self.folder / "tokenizer.json")
+        if self.kind.tokenizer is None:
+            able = _shipped("TOKENIZER")
+            raise QuartetError(f"{self.manifest['name']}: {self.kind.name} have no tokenizer; only {able} do")
+        return Tokenizer.load(self.kind.tokenizer)
 
     @property
     def examples(self) -> dict[str, int]:
@@ -121,15 +112,10 @@ class DataModule(pl.LightningDataModule):
         return Training(reader, plan, rank=rank, world=world, seed=seed, start=start, draws=draws)
 
     def typical_batch(self) -> Batch:
-        """The training batch on which operations are counted, the same for every seed. Pairs of unequal length make
-        batches of unequal size: of an epoch's, it is the one nearest to the mean."""
+        """The training batch on which operations are counted, the same for every seed."""
         batches = self.batches("train")
         assert isinstance(batches, Training)
-        if self.kind != "pairs":
-            return batches.batch(0)
-        sizes = [batches.examples(i) for i in range(batches.per_epoch)]
-        mean = sum(sizes) / len(sizes)
-        return batches.batch(min(range(len(sizes)), key=lambda i: abs(sizes[i] - mean)))
+        return self.kind.typical(batches)
 
     @property
     def per_epoch(self) -> int:
@@ -164,12 +150,12 @@ class DataModule(pl.LightningDataModule):
         if split not in SPLITS:
             raise QuartetError(f"split: {split!r} given; one of {', '.join(SPLITS)} would do")
         limit = self.limit_train if split == "train" else None
-        if self.kind == "text":
-            assert self.context is not None
-            return Windows(self.folder, split, context=self.context, limit=limit)
-        if self.kind == "pairs":
-            return Sentences(self.folder, split, limit=limit, seed=seed)
-        return Examples(self.folder, split, limit=limit, seed=seed)
+        return self.kind.reader(split, limit=limit, seed=seed)
+
+
+def _shipped(constant: str) -> str:
+    """The shipped kinds whose `constant` is set, for a message."""
+    return " and ".join(name for name in SHIPPED if getattr(kind_class(name), constant))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

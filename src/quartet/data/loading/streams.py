@@ -115,8 +115,14 @@ class Clock(Protocol):
     steps: int
     samples: int
 
-    def should_validate(self, *, samples: int, steps: int, batch: int) -> bool:
-        """Whether to pause after so many samples and steps, the newest step being of `batch` samples."""
+    def agree_on_seconds(self) -> None:
+        """Take one rank's seconds for all, where seconds count: an exchange among the ranks."""
+
+    def spent_at(self, *, samples: int, steps: int) -> Any:
+        """What will have been spent after so many samples and steps."""
+
+    def pauses(self, before: Any, after: Any) -> bool:
+        """Whether to pause for what is spent between the two."""
 
 
 class TrainSegment:
@@ -126,11 +132,14 @@ class TrainSegment:
         self._training, self._clock = training, clock
 
     def __iter__(self) -> Iterator[Batch]:
-        steps, samples, over = self._clock.steps, self._clock.samples, False
+        clock = self._clock
+        steps, samples, over = clock.steps, clock.samples, False
         while not over:
             batch = self._training.batch(steps)
+            before = clock.spent_at(samples=samples, steps=steps)
             steps, samples = steps + 1, samples + batch["samples"]
-            over = self._clock.should_validate(samples=samples, steps=steps, batch=batch["samples"])
+            clock.agree_on_seconds()  # the ranks must all stop at the same batch
+            over = clock.pauses(before, clock.spent_at(samples=samples, steps=steps))
             yield batch
 
 

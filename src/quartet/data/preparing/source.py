@@ -10,7 +10,7 @@ from typing import Any
 class Source(ABC):
     """A data set's recipe. Final subclasses take keywords, and set the three words below at class level."""
 
-    KIND: str  # "images", "series", "text" or "pairs": what the batches hold
+    KIND: str  # "images", "series", "text", "pairs", or your own kind's full path: what the batches hold; a literal
     LICENCE: str  # shown to the user when the data is prepared
     ORIGIN: str  # who made it, or where it comes from
     FETCHED_MB: float = 0.0  # about how much is fetched; 0 for the user's own files

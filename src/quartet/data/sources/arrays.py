@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from quartet.data.loading.files import SPLITS, split_indices, write_array
+from quartet.data.loading.files import SPLITS, write_array
 from quartet.data.preparing.images import count_examples, describe_images, write_images
+from quartet.data.preparing.labels import class_labels, stratified_indices
 from quartet.data.preparing.source import Source
 from quartet.data.preparing.store import listing
 from quartet.types import QuartetError
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]
+WHOLE = "all"  # examples that are not split yet
+COARSE = 0.01  # of a standard deviation: what float32 rounds away must be finer
 
 
 class ImageArrays(Source):
-    """An npz with `x` uint8 (N, H, W[, C]) and `y` (N,), split by shares and `seed`, or `x_train`, `y_train`, …
+    """An npz with `x` uint8 (N, H, W[, C]) and `y` (N,), or `x_train`, `y_train`, … Otherwise each class is split by
+    shares and `seed`.
 
     `names` (K,), if there, are the classes' names.
     """
@@ -43,8 +47,11 @@ class ImageArrays(Source):
 
 
 class SeriesArrays(Source):
-    """An npz with `x` of numbers (N, L[, C]) and `y` (N,), split as for images; normalised by the training split's mean
-    and standard deviation of each channel."""
+    """An npz with `x` of numbers (N, L[, C]) and `y` (N,), split as for images.
+
+    They are kept as they are, in float32: the model normalises them by the training split's mean and standard deviation
+    of each channel, so that whoever predicts gives it raw numbers too.
+    """
 
     KIND = "series"
     LICENCE = "your own data, under your own terms"
@@ -57,20 +64,36 @@ class SeriesArrays(Source):
     def build(self, staging: Path, downloads: Path) -> dict[str, Any]:
         splits, classes = read_npz(self.file, validation=self.validation, test=self.test, seed=self.seed)
         series = {split: self._checked(x) for split, (x, _) in splits.items()}
-        mean, std = series["train"].mean(axis=(0, 1)), series["train"].std(axis=(0, 1))
-        std = np.where(std > 0, std, 1.0)
+        mean, std = self._figures(series["train"])
         for split, (_, y) in splits.items():
-            write_array(staging / f"x_{split}.npy", ((series[split] - mean) / std).astype(np.float32))
+            write_array(staging / f"x_{split}.npy", series[split].astype(np.float32))
             write_array(staging / f"y_{split}.npy", y)
         facts = {"shape": list(series["train"].shape[1:]), "classes": classes, "examples": count_examples(staging)}
         return {**facts, "mean": mean.tolist(), "std": std.tolist(), "own": listing(self.file)}
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        if x.ndim not in (2, 3) or not np.issubdtype(x.dtype, np.number):
+        """`x` as (N, L, C)."""
+        if x.ndim not in (2, 3) or x.dtype.kind not in "iuf":
             raise QuartetError(f"{self.file}: x is {x.dtype} {x.shape}; series are numbers (N, L) or (N, L, C)")
-        if not np.isfinite(x).all():
-            raise QuartetError(f"{self.file}: x holds values that are not finite; fill or remove them")
-        return x.astype(np.float64) if x.ndim == 3 else x.astype(np.float64)[..., None]
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(x.astype(np.float32)).all()
+        if not finite:
+            raise QuartetError(f"{self.file}: x holds values that are not finite in float32; fill or remove them")
+        return x if x.ndim == 3 else x[..., None]
+
+    def _figures(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel; the latter is 1 where nothing varies."""
+        mean, std = x.mean(axis=(0, 1), dtype=np.float64), x.std(axis=(0, 1), dtype=np.float64)
+        least, most = x.min(axis=(0, 1)), x.max(axis=(0, 1))
+        steps = np.spacing(np.maximum(np.abs(least), np.abs(most)).astype(np.float32))
+        (coarse,) = np.nonzero((least < most) & (steps > COARSE * std))
+        if len(coarse):
+            c = int(coarse[0])
+            raise QuartetError(
+                f"{self.file}: channel {c} of x varies by {std[c]:.3g} around {mean[c]:.6g}, which float32 cannot tell "
+                "apart; subtract the latter from it"
+            )
+        return mean, np.where(least < most, std, 1.0)
 
 
 def read_npz(file: Path, *, validation: float, test: float, seed: int) -> tuple[Splits, list[str]]:
@@ -82,28 +105,25 @@ def read_npz(file: Path, *, validation: float, test: float, seed: int) -> tuple[
         raise QuartetError(f"data.source.file: there is no file {Path(file).absolute()}") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise QuartetError(f"{file}: not an npz that can be read ({error}); write it with numpy.savez") from error
-    raw = _given_splits(file, held, validation=validation, test=test, seed=seed)
-    values = np.unique(np.concatenate([y for _, y in raw.values()]))
-    names = [str(name) for name in held.get("names", values)]
-    if "names" in held and not (np.issubdtype(values.dtype, np.integer) and 0 <= values[0] <= values[-1] < len(names)):
-        raise QuartetError(f"{file}: y holds {values[0]} to {values[-1]}, but names has {len(names)} classes")
-    splits = {split: (x, y if "names" in held else np.searchsorted(values, y)) for split, (x, y) in raw.items()}
-    return {split: (x, np.asarray(y, dtype=np.int64)) for split, (x, y) in splits.items()}, names
+    given = _given_splits(file, held)
+    labels, names = class_labels({split: y for split, (_, y) in given.items()}, held.get("names"), file=file)
+    splits = {split: (x, labels[split]) for split, (x, _) in given.items()}
+    if WHOLE in splits:
+        x, y = splits[WHOLE]
+        parts = stratified_indices(y, validation=validation, test=test, seed=seed)
+        splits = {split: (x[part], y[part]) for split, part in parts.items()}
+    return splits, names
 
 
-def _given_splits(file: Path, held: dict[str, np.ndarray], *, validation: float, test: float, seed: int) -> Splits:
+def _given_splits(file: Path, held: dict[str, np.ndarray]) -> Splits:
+    """x and y of each split as the file has them; under WHOLE where it has not split them."""
     if all(f"{axis}_{split}" in held for split in SPLITS for axis in "xy"):
         splits = {split: (held[f"x_{split}"], held[f"y_{split}"]) for split in SPLITS}
-    elif "x" in held and "y" in held:
-        parts = split_indices(len(held["x"]), validation=validation, test=test, seed=seed)
-        splits = {split: (held["x"][part], held["y"][part]) for split, part in parts.items()} if _even(held) else {}
+    elif {"x", "y"} <= held.keys():
+        splits = {WHOLE: (held["x"], held["y"])}
     else:
         splits = {}
-    if not splits or any(len(x) != len(y) or not len(x) for x, y in splits.values()):
+    if not splits or any(not x.ndim or not y.ndim or len(x) != len(y) or not len(x) for x, y in splits.values()):
         shapes = ", ".join(f"{name} {array.shape}" for name, array in held.items()) or "nothing"
         raise QuartetError(f"{file} holds {shapes}; x (N, …) and y (N,), or x_train, y_train, x_val, … would do")
     return splits
-
-
-def _even(held: dict[str, np.ndarray]) -> bool:
-    return len(held["x"]) == len(held["y"]) and len(held["x"]) >= 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from quartet.report.comparing.matched import Condition, matched, mixed, unmatched
 from quartet.report.comparing.power import POWER
@@ -18,20 +18,19 @@ from quartet.report.comparing.statistics import (
     estimate,
     sampling_error,
 )
-from quartet.report.comparing.verdict import SMALLEST, permutation_caveat, verdict
+from quartet.report.comparing.verdict import permutation_caveat, verdict
 from quartet.report.drawing.numerals import spread
 from quartet.report.run import (
-    FALLING,
     FAMILY_NAMES,
-    HEADLINE,
-    RANGES,
-    RISING,
     ExperimentRuns,
     Run,
     arrow,
     comparable_experiments,
+    direction,
     metric_name,
 )
+from quartet.report.tasks import about
+from quartet.report.tasks import metric as known
 
 FEW_EXAMPLES = 1000  # in a test split; with fewer, an accuracy of 0.9 has an error of two points or more
 
@@ -57,7 +56,17 @@ class Comparison:
     @property
     def title(self) -> str:
         """Task, data and metric: `classify on mnist1d, test accuracy ↑`."""
-        return f"{self.task} on {self.data}, test {metric_name(self.metric)} {arrow(self.metric)}".strip()
+        return f"{self.task} on {self.data}, test {metric_name(self.metric)} {self.arrow}".strip()
+
+    @property
+    def better(self) -> Literal["max", "min"] | None:
+        """Whether more ("max") or less ("min") of the metric is better; None for neither."""
+        return direction(self.metric, self.experiments[0])
+
+    @property
+    def arrow(self) -> str:
+        """↑ where more of the metric is better, ↓ where less is, else ""."""
+        return arrow(self.metric, self.experiments[0])
 
     @property
     def names(self) -> dict[str, str]:
@@ -70,7 +79,7 @@ class Comparison:
         """Return mean and interval of an experiment's test metric over its seeds, None without values."""
         name = metric or self.metric
         values = list(experiment.values(f"test/{name}").values())
-        return estimate(values, between=RANGES.get(name, UNBOUNDED)) if values else None
+        return estimate(values, between=known(name).between or UNBOUNDED) if values else None
 
     @property
     def scores(self) -> list[str]:
@@ -84,7 +93,7 @@ class Comparison:
     @property
     def verdicts(self) -> list[str]:
         """A sentence for each pair, shown differences first."""
-        return [sentence(verdict(d, names=self.names, metric=self.metric)) for d in self.ordered]
+        return [sentence(verdict(d, names=self.names, metric=self.metric, better=self.better)) for d in self.ordered]
 
     @property
     def ordered(self) -> list[Difference]:
@@ -151,7 +160,8 @@ def common_caveats(contested: Sequence[Comparison]) -> list[str]:
 def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comparison:
     """Return the comparison of a group by its headline metric."""
     found = [experiment.headline for experiment in group if experiment.values(f"test/{experiment.headline}")]
-    headline = HEADLINE.get(task, "")
+    facts = about(task)
+    headline = facts.headline if facts else ""
     metric = headline if headline in found or not found else found[0]
     values = {str(experiment.name): experiment.values(f"test/{metric}") for experiment in group}
     return Comparison(task, data, group, metric, tuple(differences(values)) if len(group) > 1 else ())
@@ -168,8 +178,8 @@ def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _entry(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison's entry in statistics.json."""
     metric, names = comparison.metric, comparison.names
-    better = "higher" if metric in RISING else "lower" if metric in FALLING else None
-    about = [(experiment, comparison.estimate(experiment)) for experiment in comparison.experiments]
+    better = {"max": "higher", "min": "lower", None: None}[comparison.better]
+    measured = [(experiment, comparison.estimate(experiment)) for experiment in comparison.experiments]
     return {
         "task": comparison.task,
         "data": comparison.data,
@@ -177,17 +187,18 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
         "better": better,
         "level": LEVEL,
         "power": POWER,
-        "smallest_effect": SMALLEST.get(metric),
+        "smallest_effect": known(metric).smallest,
         "cells": [
             {
                 "experiment": experiment.name,
                 "seeds": list(experiment.values(f"test/{metric}")),
                 **_known(asdict(estimated) if estimated else {}),
             }
-            for experiment, estimated in about
+            for experiment, estimated in measured
         ],
         "pairs": [
-            {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric)} for d in comparison.differences
+            {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric, better=comparison.better)}
+            for d in comparison.differences
         ],
         "verdicts": comparison.verdicts,
         "caveats": comparison.caveats,

@@ -10,10 +10,10 @@ from typing import Any
 from quartet.report.run import Run
 
 # Settings that define the nets, have a condition of their own, or do not change the result.
-NOT_SETTINGS = {"net", "method.discriminator", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
+NOT_SETTINGS = {"net", "match", "budget", "experiment", "seed", "out", "tracking", "launcher"}
 NOT_SETTINGS |= {"tuned_from", "profile", "data.source.mirror"}
 NOT_SETTINGS |= {"trainer.progress", "trainer.log_every", "trainer.threads"}
-OF_THE_NET = {"net", "method.discriminator", "match", "budget"}
+OF_THE_NET = {"net", "match", "budget"}
 MAX_NAMED, MAX_CHARACTERS = 3, 60  # settings in a name, and their characters
 
 
@@ -24,15 +24,21 @@ def flatten_config(
     found: dict[str, Any] = {}
     for name, value in config.items():
         key = prefix + name
-        if key in skipped:
+        if key in skipped or ("net" in skipped and prefix == "method." and is_net(value)):
             continue
         found |= flatten_config(value, key + ".", skipped) if isinstance(value, Mapping) else {key: value}
     return found
 
 
+def is_net(value: object) -> bool:
+    """Tell whether a part of a method is a net, as its discriminator is: every net's recipe has a width."""
+    return isinstance(value, Mapping) and {"_target_", "width"} <= set(value)
+
+
 def repetition_config(run: Run) -> dict[str, Any]:
-    """Return the settings that a run's repetitions share: all but the seed, the net included."""
-    return flatten_config(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET)
+    """Return the settings that a run's repetitions share: all but the seed, the net and the user's code included."""
+    own_code = {"own_code": str(run["own_code_digest"])[:8]} if run["own_code_digest"] else {}
+    return {**flatten_config(run["config"] or {}, skipped=NOT_SETTINGS - OF_THE_NET), **own_code}
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:

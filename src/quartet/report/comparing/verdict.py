@@ -8,15 +8,9 @@ from collections.abc import Mapping, Sequence
 from quartet.report.comparing.power import MAX_SEEDS, POWER, seeds_needed
 from quartet.report.comparing.statistics import LEVEL, Difference, Estimate
 from quartet.report.drawing.numerals import NARROW_SPACE, compact, percent, plain
-from quartet.report.run import FALLING, RISING, metric_name
+from quartet.report.run import direction, metric_name
+from quartet.report.tasks import metric as known
 
-# The smallest difference that matters for the choice of a net: "seeds needed" refers to it.
-SMALLEST = {
-    "accuracy": 0.005,  # fifty of ten thousand examples; such a test set has a standard error of half as much
-    "bits_per_character": 0.02,  # about one per cent of the two bits that nets of this size reach
-    "bleu": 0.5,  # papers seldom report less as progress, and readers do not notice it
-    "fid": 0.1,  # about as much as another seed changes
-}
 MINUS = "\u2212"
 # The rule of `statistics` for a reader of the report.
 RULE = (
@@ -39,13 +33,11 @@ PAIRS = (
     f"First less second, over the seeds that both have, with an interval of at least {percent(LEVEL)}, as wide as "
     "Holm's correction asks; p of the paired t test, and of the permutation test after the same correction."
 )
-# Accuracies are read as per cent, and their differences as points.
-UNITS = {"accuracy": (100.0, "points"), "balanced_accuracy": (100.0, "points")}
 
 
 def difference_unit(metric: str) -> tuple[float, str]:
     """Return the factor for a metric's differences and the word that follows them."""
-    return UNITS.get(metric, (1.0, metric_name(metric)))
+    return known(metric).unit or (1.0, metric_name(metric))
 
 
 def signed(difference: Difference, metric: str) -> str:
@@ -87,20 +79,21 @@ def pair_name(difference: Difference, *, names: Mapping[str, str]) -> str:
     return f"{first} {MINUS} {second}"
 
 
-def short(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
-    """Return the verdict for a table's cell; the list of verdicts has the whole sentence."""
+def short(difference: Difference, *, names: Mapping[str, str], metric: str, better: str | None = None) -> str:
+    """Return the verdict for a table's cell; the list of verdicts has the whole sentence. `better` as in `verdict`."""
+    better = better or direction(metric)
     if math.isnan(difference.p):
         return "not tested"
     if not difference.shown:
         return "no difference shown"
-    return f"{_order(difference, names, metric)[0]} {'is better' if metric in RISING | FALLING else 'has more'}"
+    return f"{_order(difference, names, better)[0]} {'is better' if better else 'has more'}"
 
 
-def _order(difference: Difference, names: Mapping[str, str], metric: str) -> tuple[str, str]:
+def _order(difference: Difference, names: Mapping[str, str], better: str | None) -> tuple[str, str]:
     """Return the pair's names, the better net first; for a metric without a better direction, the one with more
     first."""
     pair = names[difference.first], names[difference.second]
-    return pair if (difference.mean > 0) != (metric in FALLING) else pair[::-1]
+    return pair if (difference.mean > 0) != (better == "min") else pair[::-1]
 
 
 def plus_minus(value: float, half: float) -> str:
@@ -111,9 +104,13 @@ def plus_minus(value: float, half: float) -> str:
     return f"{value:.{decimals}f} ± {half:.{decimals}f}"
 
 
-def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) -> str:
+def verdict(difference: Difference, *, names: Mapping[str, str], metric: str, better: str | None = None) -> str:
     """Return one sentence without its full stop, by the rule in `statistics`. `names`: the nets in words, by
-    experiment."""
+    experiment.
+
+    `better`: "max" or "min", for a metric whose better direction only the runs know.
+    """
+    better = better or direction(metric)
     first, second = names[difference.first], names[difference.second]
     if len(difference.seeds) < 2:
         common = f"only seed {difference.seeds[0]}" if difference.seeds else "no seed"
@@ -121,8 +118,8 @@ def verdict(difference: Difference, *, names: Mapping[str, str], metric: str) ->
     if math.isnan(difference.p):
         return f"no verdict on {first} and {second}: {_constant(difference, metric)}"
     if difference.shown:
-        ahead, behind = _order(difference, names, metric)
-        how = "is better than" if metric in RISING | FALLING else "has more than"
+        ahead, behind = _order(difference, names, better)
+        how = "is better than" if better else "has more than"
         return f"{ahead} {how} {behind} by {_size(difference, metric)} {difference_unit(metric)[1]}"
     return f"no difference shown between {first} and {second} {_why_not_shown(difference, metric)}"
 
@@ -145,7 +142,7 @@ def _why_not_shown(difference: Difference, metric: str) -> str:
             f"{seeds}: the t test finds one (p {p_value(difference.holm)}), "
             f"the permutation test does not (p {p_value(difference.flip_holm)})"
         )
-    size = SMALLEST.get(metric)
+    size = known(metric).smallest
     if size is None:
         return seeds
     target = f"{size * factor:g} {word}"

@@ -1,22 +1,18 @@
-"""What a run has to show beside its numbers: one file a task, each with `panels(run, family=…)`."""
+"""Show what a run made: one file for each task, found by its name, each with `panels(run, family=…)`."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from quartet.report.drawing.markup import Markup
-from quartet.report.evidence import classify, generate, language, translate
 from quartet.report.run import Run
 from quartet.report.table import missing
 
-PANELS = {
-    "classify": classify.panels,
-    "generate": generate.panels,
-    "language": language.panels,
-    "translate": translate.panels,
-}
-
 
 def evidence(run: Run, *, task: str, family: str) -> Markup:
-    """Pictures and texts of a run; what is missing is said."""
+    """Return the pictures and texts of a run; a note where there are none."""
     if not run.arrays and not run.texts:
         return missing("No pictures or texts: this run has not been evaluated yet.")
-    if task not in PANELS:
+    if task not in {file.name for file in iter_modules(__path__)}:
         return missing(f"Nothing to show for the task {task} beside its numbers.")
-    return PANELS[task](run, family=family)
+    drawn: Markup = import_module(f"{__name__}.{task}").panels(run, family=family)
+    return drawn

@@ -1,0 +1,44 @@
+"""Kinds of data, one file each, and the class that a kind's name stands for.
+
+A new kind is one class, a subclass of `Kind`; a source names it in `KIND`. Ours have short names, yours is named by the
+full path of its class, as `toy.Waves`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from quartet.types import QuartetError
+
+if TYPE_CHECKING:
+    from quartet.data.loading.kinds.kind import Kind
+
+SHIPPED = {
+    "images": "quartet.data.loading.kinds.images.ImageKind",
+    "series": "quartet.data.loading.kinds.series.SeriesKind",
+    "text": "quartet.data.loading.kinds.text.TextKind",
+    "pairs": "quartet.data.loading.kinds.pairs.PairsKind",
+}
+
+
+def kind_path(name: str) -> str:
+    """Return the full path of the class that `name` stands for."""
+    return SHIPPED.get(name, name)
+
+
+def kind_class(name: str) -> type[Kind]:
+    """Import the class that `name` stands for. Raises QuartetError where there is none."""
+    from quartet.data.loading.kinds.kind import Kind
+
+    module, _, attribute = kind_path(name).rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise QuartetError(
+            f"{name}: there is no such kind of data ({error}); "
+            f"a source's KIND is one of {', '.join(SHIPPED)}, or the full path of a class"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Kind)):
+        raise QuartetError(f"{name}: not a kind of data; make it a subclass of quartet.data.Kind")
+    return found

@@ -1,0 +1,93 @@
+"""Labels of one's own examples: which class each is of, and splits in which every class has its share.
+
+N examples, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from quartet.data.loading.files import SPLITS, shuffled, split_indices
+from quartet.types import QuartetError
+
+CLASSES = "biufSU"  # of numpy's kinds of types, those that can name classes
+
+
+def class_labels(
+    given: Mapping[str, np.ndarray], names: np.ndarray | None, *, file: Path
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Number the classes of each split's `y` (N,) from 0; return these labels, int64 (N,), and the K classes' names.
+
+    Floats that are whole numbers are classes. Raises QuartetError, which says what would do, for other floats, NaN,
+    arrays of two dimensions, a single class, and labels for which `names` has no name.
+    """
+    y = {split: _checked(array, file) for split, array in given.items()}
+    values = np.unique(np.concatenate(list(y.values())))
+    if len(values) < 2:
+        raise QuartetError(f"{file}: y holds one class, {values[0]}; examples of two or more would do")
+    if names is None:
+        return {split: np.searchsorted(values, array) for split, array in y.items()}, [str(value) for value in values]
+    values = values.astype(np.int64) if values.dtype.kind == "b" else values
+    if values.dtype.kind not in "iu" or not 0 <= values[0] <= values[-1] < len(names):
+        raise QuartetError(f"{file}: y holds {values[0]} to {values[-1]}, but names has {len(names)} classes")
+    return {split: array.astype(np.int64) for split, array in y.items()}, [str(name) for name in names]
+
+
+def stratified_indices(labels: np.ndarray, *, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """Split examples by shares, class by class, as `seed` decides; each part ascending.
+
+    Every class that has an example for each part is in each part; a smaller class only trains.
+    Raises QuartetError when a part stays empty.
+    """
+    split_indices(len(labels), validation=validation, test=test, seed=seed)  # refuses shares that cannot be
+    parts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+    for label in np.unique(labels):
+        (own,) = np.nonzero(labels == label)
+        own = own[shuffled(len(own), seed=(seed, int(label)))]
+        held = _held_out(len(own), (validation, test))
+        cuts = [len(own) - sum(held), len(own) - held[1]]
+        for split, part in zip(SPLITS, np.split(own, cuts), strict=True):
+            parts[split].append(part)
+    found = {split: np.sort(np.concatenate(each)) for split, each in parts.items()}
+    empty = [split for split, part in found.items() if not len(part)]
+    if empty:
+        raise QuartetError(
+            f"data.source.validation, data.source.test: {validation} and {test} of {len(labels)} examples leave "
+            f"{empty[0]} empty; shares above 0, and three or more examples of a class, would do"
+        )
+    return found
+
+
+def _held_out(count: int, shares: tuple[float, float]) -> list[int]:
+    """How many of a class's `count` examples go to validation and test: one or more each, if one is left to train."""
+    held = [max(1, round(count * share)) if share > 0 else 0 for share in shares]
+    if count <= sum(share > 0 for share in shares):
+        return [0, 0]
+    while sum(held) >= count:
+        held[int(np.argmax(held))] -= 1
+    return held
+
+
+def _checked(y: np.ndarray, file: Path) -> np.ndarray:
+    """`y` (N,) of whole numbers, truth values or texts."""
+    if y.ndim != 1:
+        remedy = "if it is one-hot, y.argmax(1)" if y.ndim == 2 and y.shape[1] > 1 else "y.ravel()"
+        raise QuartetError(f"{file}: y is {y.dtype} {y.shape}; one class an example, y (N,), would do: {remedy}")
+    if y.dtype.kind not in CLASSES:
+        raise QuartetError(f"{file}: y is {y.dtype}; classes as whole numbers or names would do")
+    if y.dtype.kind == "S":
+        return np.char.decode(y, "utf-8")
+    if y.dtype.kind != "f":
+        return y
+    if not np.isfinite(y).all():
+        count = int((~np.isfinite(y)).sum())
+        raise QuartetError(f"{file}: y is not a number in {count} examples; give them a class or leave them out")
+    odd = y[y != np.round(y)]
+    if len(odd):
+        raise QuartetError(
+            f"{file}: y holds {odd[0]:g}, which is no class; whole numbers or names would do: numpy.digitize makes them"
+        )
+    return y.astype(np.int64)

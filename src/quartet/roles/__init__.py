@@ -1,0 +1,41 @@
+"""What a trained model does for a person: one file for each role, from the description of a model to its answers.
+
+A task names its role by `ROLE`. `classify` is `quartet.roles.classify.Classify`; a user's own is named by the dotted
+path of its class. Importing a role costs nothing: torch, numpy and the rest are loaded when they are needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from quartet.roles.role import Role
+from quartet.types import QuartetError
+
+SHIPPED = ("classify", "language", "translate", "generate")
+
+__all__ = ["SHIPPED", "Role", "find"]
+
+
+def find(name: str) -> Role:
+    """Return the role of this name, or of this dotted path. QuartetError where there is none.
+
+    A dotted path is imported: it must come from a person or from the code of a task, never from a file.
+    """
+    own = "." in name
+    module, _, title = name.rpartition(".") if own else (f"{__name__}.{name}", "", _title(name))
+    try:
+        made = getattr(import_module(module), title, None) if own or name.isidentifier() else None
+    except ModuleNotFoundError as error:
+        if not (module == error.name or module.startswith(f"{error.name}.")):
+            raise
+        made = None
+    if not (isinstance(made, type) and issubclass(made, Role)):
+        raise QuartetError(
+            f"role: {name}: no such role; take one of {', '.join(SHIPPED)}, or the dotted path of a quartet.roles.Role"
+        )
+    return made(name)
+
+
+def _title(name: str) -> str:
+    """`fill_masks` → FillMasks: the class of a role in its file."""
+    return "".join(word.capitalize() for word in name.split("_"))

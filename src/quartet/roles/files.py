@@ -1,0 +1,69 @@
+"""Read files to be classified, pictures and series (npy, csv), as arrays for a model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quartet.types import QuartetError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SERIES = (".npy", ".csv", ".txt")
+
+
+def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the array of each example; for a folder, of all files in it, in order of name.
+
+    A picture is resized as in training. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series. `described`
+    is the model's description, with its dtype and shape. QuartetError for a file that is missing or cannot be read.
+    """
+    from quartet.data.sources.image_folder import SUFFIXES, read_image
+
+    pictures = described["dtype"] == "uint8"
+    shape = tuple(described["shape"])
+    for path in list_files(paths, SUFFIXES if pictures else SERIES):
+        if pictures:
+            yield str(path), read_image(path, (shape[0], shape[1], shape[2]))
+        else:
+            for i, row in enumerate(read_series(path, shape)):
+                yield f"{path}:{i + 1}", row
+
+
+def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files among `paths`, and all files with one of the suffixes in its folders."""
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+            if not found:
+                raise QuartetError(f"{path}: a folder without any {' '.join(suffixes)}")
+            yield from found
+        elif path.is_file():
+            yield path
+        else:
+            raise QuartetError(f"{path}: no such file or folder")
+
+
+def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the series of a file as an array (N, L, C), where `shape` is (L, C).
+
+    QuartetError for rows of another length: they are never joined or cut to fit.
+    """
+    import numpy as np
+
+    flat = (shape[0] * shape[1],)
+    try:
+        if path.suffix.lower() == ".npy":
+            found = np.load(path, allow_pickle=False).astype(np.float32)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # numpy warns of an empty file, which is refused below
+                found = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
+        if not found.size or not {found.shape, found.shape[1:]} & {shape, flat}:
+            raise ValueError(f"it holds numbers of shape {found.shape}")
+        return found.reshape(-1, *shape)
+    except (OSError, ValueError) as error:
+        raise QuartetError(f"{path}: no series of length {shape[0]} and {shape[1]} channels ({error})") from error

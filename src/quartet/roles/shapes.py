@@ -1,0 +1,20 @@
+"""What several roles need: shapes as JSON, and JSON as a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from quartet.types import Pixels, Series
+
+
+def spec_of(held: Mapping[str, Any]) -> Pixels | Series:
+    """Return the images or series that a description holds; series of an older one have no mean and deviation."""
+    spec: dict[str, Any] = {**held, **{key: tuple(held[key]) for key in ("mean", "std") if key in held}}
+    return Series(**spec) if "length" in spec else Pixels(**spec)
+
+
+def say(facts: dict[str, Any]) -> None:
+    """Print an answer as a line of JSON."""
+    print(json.dumps(facts, ensure_ascii=False), flush=True)

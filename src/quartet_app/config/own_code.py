@@ -1,0 +1,63 @@
+"""Find the code of a user's own: what `_target_`s name beside the shipped code and installed packages."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from quartet_app.config.project import REPOSITORY, conf_folders
+
+TARGET = re.compile(r"^\s*(?:- )?_target_:\s*[\"']?(\w+)", re.MULTILINE)
+INSTALLED = {"site-packages", "dist-packages"}
+
+
+def named_packages() -> set[str]:
+    """Return the top packages that the `_target_`s of the files in conf/ name, the user's own and the shipped."""
+    files = (path for folder in conf_folders() for path in folder.rglob("*.yaml"))
+    return {name for path in files for name in TARGET.findall(path.read_text(encoding="utf-8"))}
+
+
+def own_sources(config: Any) -> dict[str, Path]:
+    """Return the source files of the user's own packages that `config` names by `_target_`, by their place in these.
+
+    All files of such a package count, as its modules import each other. Code that is installed, Python's own, and this
+    repository's `src/` do not: a digest of its own, or a version, stands for each.
+    """
+    tops = {target.partition(".")[0] for target in targets(config)} - set(sys.stdlib_module_names)
+    found = {}
+    for top in sorted(tops):
+        for path in _files(top):
+            if not INSTALLED & set(path.parts) and not path.is_relative_to(REPOSITORY / "src"):
+                inside = path.parts[path.parts.index(top) :] if top in path.parts else (path.name,)
+                found["/".join(inside)] = path
+    return found
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Yield every `_target_` of a resolved configuration."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from targets(value)
+
+
+def _files(top: str) -> list[Path]:
+    """Return the sources of a package, or the one of a module, without importing it."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    folders = [Path(folder).resolve() for folder in spec.submodule_search_locations or ()]
+    if folders:
+        return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    return [Path(spec.origin).resolve()] if spec.origin and spec.origin.endswith(".py") else []
