@@ -12,7 +12,7 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 
 from quartet_app.config.composing import compose
 from quartet_app.data.prepared import ensure
-from quartet_app.run import worker
+from quartet_app.run import trainer as trainers
 from quartet_app.run.build import build_data, build_method
 
 
@@ -25,7 +25,7 @@ def test_a_scaled_loss_is_clipped_unscaled(fused: str, small: Callable[..., list
     method = build_method(tree, data)
     before = [weight.detach().clone() for weight in method.model.parameters()]
     scaled = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=2.0**8))
-    worker.quiet()
+    trainers.quiet()
     trainer = pl.Trainer(
         accelerator="cpu", plugins=[scaled], max_steps=1, limit_val_batches=0, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
