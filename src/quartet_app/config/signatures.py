@@ -142,11 +142,16 @@ def lineage(definition: ast.ClassDef, module: Module) -> Iterator[tuple[ast.Clas
 
 
 def resolve(name: str, module: Module) -> tuple[Definition, Module] | None:
-    """What `name` means in `module`, if it is a class or function whose package is the module's own or ours."""
+    """What `name` means in `module`, if it is a class or function of the module's own package, or of ours."""
     if definition := module.definition(name):
         return definition, module
     source = module.imported(name)
-    return find(*source) if source is not None and _readable(source[0], module) else None
+    return find(*source) if source is not None and _followed(source[0], module) else None
+
+
+def _followed(imported: str, module: Module) -> bool:
+    """Return whether names that `module` imports are looked up: those of its own package, and of ours."""
+    return imported.split(".")[0] in (module.name.split(".")[0], "quartet")
 
 
 def stands_for(name: str, module: Module) -> tuple[ast.expr, Module] | None:
@@ -154,15 +159,10 @@ def stands_for(name: str, module: Module) -> tuple[ast.expr, Module] | None:
     if alias := module.alias(name):
         return alias, module
     source = module.imported(name)
-    if source is None or not _readable(source[0], module):
+    if source is None or not _followed(source[0], module):
         return None
     home = load(source[0])
     return stands_for(source[1], home) if home is not None else None
-
-
-def _readable(imported: str, module: Module) -> bool:
-    """Whether what `module` imports from there is small enough to be read: its own package, or ours."""
-    return imported.split(".")[0] in (module.name.split(".")[0], "quartet")
 
 
 def _constructor(family: list[tuple[ast.ClassDef, Module]]) -> tuple[dict[str, Parameter], bool]:
