@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from quartet.budget import Budget
-from quartet.data.loading.kinds import SHIPPED, kind_path
 from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.config.annotations import describe, fits
+from quartet_app.config.check_data import check_kind, check_shares
 from quartet_app.config.options import options, target
 from quartet_app.config.ranges import check_ranges
 from quartet_app.config.resolved import Config
@@ -64,11 +64,11 @@ def check(config: Config) -> None:
         Budget.parse(config[key], key=key)
     _check_roles(config)
     _check_heads(config)
-    _check_kind(config)
+    check_kind(config)
     _check_method(config)
     _check_precision(config)
     _check_penalty(config)
-    _check_shares(config)
+    check_shares(config)
     if all(config["match"].values()):
         raise QuartetError("match: parameters and flops are both given, but a net has one width; give one of them")
 
@@ -161,24 +161,6 @@ def _check_heads(config: Config) -> None:
         )
 
 
-def _check_kind(config: Config) -> None:
-    """The kind of data is one, and the task works on it."""
-    kind, accepts = _kind(config), _constant_of(config["task"], "ACCEPTS")
-    if kind is not None and signature(kind_path(kind)) is None:
-        raise QuartetError(
-            f"data.source: {_class_name(config['data']['source'])}.KIND is {kind}, and there is no such class; "
-            f"one of {', '.join(SHIPPED)}, or the full path of a class, would do"
-        )
-    taken_as = {kind, *_kind_constants(config).get("LIKE", ())}
-    if kind is not None and accepts and taken_as.isdisjoint(accepts):
-        able = [name for name in options("task") if not taken_as.isdisjoint(_constant("task", name, "ACCEPTS"))]
-        raise QuartetError(
-            f"data: {config['data']['name']} holds {kind}, "
-            f"task {_class_name(config['task'])} needs {' or '.join(accepts)}; "
-            f"choose other data, or task= one of {', '.join(able) or 'none here'}"
-        )
-
-
 def _check_method(config: Config) -> None:
     """The task is trained by this method."""
     needs, given = _constant_of(config["task"], "METHOD"), _class_name(config["method"]).lower()
@@ -207,36 +189,6 @@ def _check_penalty(config: Config) -> None:
             f"method.r1: given {method['r1']}, but its gradient does not pass a batch norm that devices share; "
             "take trainer.sync_batch_norm=false or method.discriminator.discriminator_norm=group"
         )
-
-
-def _check_shares(config: Config) -> None:
-    """Devices and their micro-batches share a batch without a remainder."""
-    trainer, accumulate = config["trainer"], config["method"].get("accumulate_grad_batches", 1)
-    shares = trainer["devices"] * accumulate
-    group = _kind_constants(config).get("GROUP")
-    if group is not None:
-        size, key, what = group, "trainer.devices", f"groups of {group} {_kind(config)}"
-    else:
-        size, key = config["data"]["loading"].get("batch_size"), "data.loading.batch_size"
-        what = f"a batch of {size}"
-    if not isinstance(size, int) or size % shares == 0:
-        return
-    near = [n for n in (size - size % shares, size - size % shares + shares) if n > 0]
-    remedy = f"take {' or '.join(map(str, near))}" if group is None else f"make these divide {group}"
-    raise QuartetError(
-        f"{key}: {what} cannot be shared by {trainer['devices']} devices × {accumulate}"
-        f" micro-batches (method.accumulate_grad_batches); {remedy}"
-    )
-
-
-def _kind(config: Config) -> str | None:
-    kind = _constant_of(config["data"]["source"], "KIND")
-    return None if kind is None else str(kind)
-
-
-def _kind_constants(config: Config) -> dict[str, Any]:
-    """The constants of the class of this kind of data."""
-    return constants(kind_path(_kind(config) or ""))
 
 
 def _constant_of(node: Config, name: str) -> Any:
