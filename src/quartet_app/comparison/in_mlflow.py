@@ -18,7 +18,7 @@ from quartet.report.table import results
 from quartet.tracking.labels import allowed
 from quartet.types import QuartetError
 from quartet_app.comparison.champion import register
-from quartet_app.config.project import REPOSITORY
+from quartet_app.config.project import project
 from quartet_app.run.run_folder import git_commit
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def publish(tracker: Tracker, runs: Sequence[Run], known: dict[str, Known], out:
 
 def title(folder: Path) -> str:
     """Return the report's folder relative to the repository, as "grid/reports"; a folder elsewhere by its name."""
-    return folder.relative_to(REPOSITORY).as_posix() if folder.is_relative_to(REPOSITORY) else folder.name
+    return folder.relative_to(project()).as_posix() if folder.is_relative_to(project()) else folder.name
 
 
 def table_name(folder: Path) -> str:

@@ -13,7 +13,7 @@ import yaml
 
 from quartet.data.preparing.fetch import sha256
 from quartet.types import QuartetError
-from quartet_app.config.project import CONF
+from quartet_app.config.project import conf_folders
 from quartet_app.files import read_json, relative_to_cwd
 from quartet_app.provenance.find_run import REPORT, report_entries
 from quartet_app.provenance.run_record import RunRecord, list_local_runs
@@ -133,7 +133,10 @@ def descendants(run: RunRecord) -> Facts:
     reported = any(all((row.get(key) or "") == (facts.get(key) or "") for key in keys) for row in rows)
     trial = relative_to_cwd(run.folder) if run.folder else None
     tuned = [
-        path for path in sorted((CONF / "tuned").glob("*.yaml")) if trial and _yaml(path).get("tuned_from") == trial
+        path
+        for folder in conf_folders()
+        for path in sorted((folder / "tuned").glob("*.yaml"))
+        if trial and _yaml(path).get("tuned_from") == trial
     ]
     return {
         "folders": [relative_to_cwd(folder) for folder in folders],

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
 from quartet.report.study import Trial, learning_curves, parallel_coordinates, table
-from quartet_app.config.project import CONF
+from quartet_app.config.project import own_conf
 from quartet_app.files import write_text
 from quartet_app.run.environment import command_line
 from quartet_app.run.run_folder import code_digest, git_commit
@@ -39,7 +39,7 @@ class SweepTracker:
     """
 
     def __init__(self, *, tuned: str | None) -> None:
-        self.tuned = Path(tuned) if tuned else CONF / "tuned"
+        self.tuned = Path(tuned) if tuned else own_conf() / "tuned"
 
     def begin(self, sweep: Study) -> Mapping[str, str]:
         """Open the sweep's MLflow run, or its earlier one; returns facts that each trial gets."""

@@ -12,8 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from hydra_plugins.quartet_ray_sweeper._study import OBJECTIVE
-from quartet_app.config.options import groups
-from quartet_app.config.project import CONF
+from quartet_app.config.options import groups, option_file
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.files import relative_to_cwd, write_text
 
@@ -89,8 +88,8 @@ def _header(sweep: Study, best: Record, experiment: str) -> list[str]:
 def chosen_file(group: str, overrides: Sequence[Override]) -> Config:
     """Return the content of the file of conf/<group>/ that the overrides choose; {} for none."""
     name = next((one.value() for one in overrides if one.key_or_group == group), None)
-    path = CONF / group / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if name is not None and path.exists() else {}
+    path = option_file(group, str(name)) if name is not None else None
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path is not None else {}
 
 
 def defaults(file: Config) -> Config:
