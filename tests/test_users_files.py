@@ -11,10 +11,10 @@ from running import environment
 from tracked import copy_tracked
 
 QUICK = [
-    "tests/quartet_app/config",
+    "tests/quartet_app/config/test_compose.py",
+    "tests/quartet_app/config/test_conf_tree.py",
     "tests/quartet_app/run/test_clipping.py",
-    "tests/quartet_app/sweep/test_sweep.py::test_the_winners_file_composes_what_won",
-    "tests/quartet_app/table/test_grid.py::test_a_table_is_refused_elsewhere_and_of_nothing",
+    "tests/quartet_app/sweep/test_sweep.py::test_the_winners_file_composes_the_winning_config",
     "tests/tasks/test_task_configs.py",
 ]
 MADE = {
