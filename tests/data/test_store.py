@@ -16,6 +16,7 @@ import pytest
 
 from quartet.data import Source, is_prepared, prepare
 from quartet.data.loading.files import write_array
+from quartet.data.preparing.store import code_digest
 from quartet.types import QuartetError
 
 # What a process of its own runs: a source that writes slowly, or more than it may.
@@ -94,6 +95,16 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
     folders = [make(tmp_path / str(i), Numbers(value)) for i, value in enumerate((1.0, 1.0, 2.0))]
     one, same, other = ((folder / "manifest.json").read_text() for folder in folders)
     assert one == same != other
+
+
+def test_a_change_of_somebody_s_source_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "hers.py").write_text("class Numbers: ...\n")
+    folder = make(tmp_path, Numbers(1.0), _target_="hers.Numbers")
+    assert is_prepared(folder, {"_target_": "hers.Numbers"})
+    (tmp_path / "hers.py").write_text("class Numbers: value = 2\n")
+    code_digest.cache_clear()  # kept as long as the process lives
+    assert not is_prepared(folder, {"_target_": "hers.Numbers"})
 
 
 def test_a_failure_leaves_the_old_set_and_nothing_else(tmp_path: Path) -> None:

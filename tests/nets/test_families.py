@@ -128,3 +128,18 @@ def test_tied_nets_have_one_matrix_for_both() -> None:
 def test_a_series_of_one_channel_is_classified() -> None:
     model = cnn.classifier(Series(length=40, channels=1), Classes(names=("a", "b")))
     assert model(torch.randn(2, 40, 1)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("net", [cnn, rnn, transformer])
+def test_a_model_normalises_raw_series_by_the_data_s_figures(net: Any) -> None:
+    """As if they had been normalised before; without figures, series are taken as they are."""
+    raw = Series(length=40, channels=2, mean=(100.0, -7.0), std=(30.0, 0.5))
+    models = []
+    for inputs in (raw, Series(length=40, channels=2)):
+        torch.manual_seed(0)
+        models.append(net.classifier(inputs, Classes(names=("a", "b"))).eval())
+    x_BLC = torch.randn(3, 40, 2)
+    with torch.no_grad():
+        answers = models[0](x_BLC * torch.tensor(raw.std) + torch.tensor(raw.mean)), models[1](x_BLC)
+    torch.testing.assert_close(*answers, rtol=1e-3, atol=1e-4)
+    assert models[0].state_dict().keys() - models[1].state_dict().keys() == {"normalise.mean_C", "normalise.std_C"}

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
         return False
     own = manifest.get("own")
     return (
-        manifest.get("code") == code_digest()
+        manifest.get("code") == code_digest(str(recipe.get("_target_", "")))
         and manifest["recipe"] == _comparable(recipe)
         and manifest["files"] == sizes
         and (own is None or not Path(own["folder"]).exists() or own == listing(Path(own["folder"])))
@@ -56,14 +57,31 @@ def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 over the sources that prepare data: sets that another version of them made are prepared anew."""
+def code_digest(target: str = "") -> str:
+    """SHA-256 over the sources that prepare data: sets that another version of them made are prepared anew.
+
+    `target` is the source's full path; where it is not ours, its file counts too.
+    """
     total = hashlib.sha256()
     data = Path(__file__).parents[1]
     files = [*(path for room in ROOMS for path in (data / room).glob("*.py")), *(data / name for name in SHARED)]
     for path in sorted(files):
         total.update(path.name.encode() + b"\0" + path.read_bytes())
+    if own := _file_of(target):
+        total.update(own.read_bytes())
     return total.hexdigest()
+
+
+def _file_of(target: str) -> Path | None:
+    """The file in which somebody else's class is; None for ours, and where it is not a file."""
+    module = target.rpartition(".")[0]
+    if not module or module.split(".")[0] == "quartet":
+        return None
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -91,7 +109,7 @@ def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: P
         manifest = {
             "name": folder.name,
             "kind": source.KIND,
-            "code": code_digest(),
+            "code": code_digest(str(recipe.get("_target_", ""))),
             "digest": content_digest(staging, files),
             "recipe": _comparable(recipe),
             "licence": source.LICENCE,
