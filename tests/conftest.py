@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tracked import copy_tracked
 
-ROOT = Path(__file__).parents[1]
 AWAY = Path(tempfile.mkdtemp(prefix="quartet-tests-"))  # no folder above it has a conf/ of a person's own
 
 
-def copy_shipped_conf(folder: Path) -> Path:
-    """Copy the files of conf/ that git knows into `folder`; all of them where there is no git repository."""
-    listed = subprocess.run(["git", "ls-files", "-z", "conf"], cwd=ROOT, capture_output=True, text=True, check=False)
-    names = [name for name in listed.stdout.split("\0") if name]
-    files = [ROOT / name for name in names] or [path for path in (ROOT / "conf").rglob("*") if path.is_file()]
-    for path in (path for path in files if path.exists()):
-        copy = folder / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    return folder / "conf"
-
-
 # Set before anything of ours is imported: options are listed while tests are collected.
-os.environ["QUARTET_SHIPPED_CONF"] = str(copy_shipped_conf(AWAY / "shipped"))
+os.environ["QUARTET_SHIPPED_CONF"] = str(copy_tracked(AWAY / "shipped", "conf") / "conf")
 
 
 def pytest_unconfigure() -> None:

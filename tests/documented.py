@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image
-from running import ROOT, environment
+from running import ROOT, copy_repository, environment
+from tracked import copy_tracked
+
+from quartet_app.config.project import CONF
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -94,7 +97,7 @@ def shrink(folder: Path) -> None:
         ("shakespeare", "own_text", {"folder": str(folder / "texts"), "vocabulary": 300}),
         ("libreoffice_help", "own_pairs", {"folder": str(folder / "pairs.tsv"), "vocabulary": 300}),
     ):
-        shipped = yaml.safe_load((ROOT / "conf" / "data" / f"{like}.yaml").read_text())
+        shipped = yaml.safe_load((CONF / "data" / f"{like}.yaml").read_text())
         _write(folder / f"conf/data/{name}.yaml", yaml.safe_dump(_named(shipped, name, given)))
     _write(folder / "conf/profile/laptop.yaml", PROFILE)
     for experiment in ("gan", "generate_cnn"):
@@ -140,18 +143,9 @@ def own_project(folder: Path) -> Path:
 
 def clone(folder: Path) -> Path:
     """A clone of the repository that is shrunk, a git and DVC repository, with an environment that is there already."""
-    for name in ("conf", "src", "pipelines", "grid", "benchmarks", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "runs"))
-    for name in (
-        "Makefile",
-        "pyproject.toml",
-        "constraints.txt",
-        "dvc.yaml",
-        "params.yaml",
-        ".gitignore",
-        ".dvcignore",
-    ):
-        shutil.copyfile(ROOT / name, folder / name)
+    copy_repository(folder)
+    copy_tracked(folder, "grid", "benchmarks", "tests", "Makefile", "pyproject.toml", "constraints.txt")
+    copy_tracked(folder, "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore")
     shrink(folder)
     params = yaml.safe_load((folder / "grid/params.yaml").read_text())
     some = ["fashion_mnist_cnn", "shakespeare_rnn"]

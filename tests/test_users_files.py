@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
-from running import ROOT, environment
+from running import environment
+from tracked import copy_tracked
 
-QUICK = ["tests/quartet_app/config", "tests/test_readme.py", "tests/quartet_app/run/test_clipping.py"]
+QUICK = [
+    "tests/quartet_app/config/test_compose.py",
+    "tests/quartet_app/config/test_conf_tree.py",
+    "tests/quartet_app/run/test_clipping.py",
+    "tests/quartet_app/sweep/test_sweep.py::test_the_winners_file_composes_the_winning_config",
+    "tests/tasks/test_task_configs.py",
+]
 MADE = {
     "conf/tuned/cnn.yaml": "# @package _global_\nnet: {width: 24}\ntuned_from: runs/multirun/a/0\n",
     "conf/experiment/mine.yaml": "# @package _global_\ndefaults:\n  - cnn\n  - _self_\nexperiment: mine\n",
@@ -24,11 +30,7 @@ MADE = {
 
 
 def test_what_a_person_has_made_changes_no_test_and_is_not_touched(tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in (name for name in listed.split("\0") if name and (ROOT / name).exists()):
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, project / name)
+    project = copy_tracked(tmp_path / "project", ".")
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     subprocess.run(["git", "add", "--all"], cwd=project, check=True)
     for name, text in MADE.items():

@@ -32,7 +32,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
         raise Skipped(f"{sys.platform} has no /proc/PID/smaps; Linux has")
     data, small = place_of_data("cnn", "images", quick=quick)
     files = sorted([*data.glob("*_train.npy"), *data.glob("*_val.npy")])
-    every = 1_000 if quick else 10_000
+    every = 100 if quick else 10_000
     words = [
         "experiment=cnn", "budget='1_000_000 samples'", f"validate_every='{every} samples'", "tracking=none",
         "trainer.progress=false", "trainer.accelerator=cpu", "hydra/sweeper/scheduler=fifo", *at_once(TRIALS),

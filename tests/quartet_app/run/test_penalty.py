@@ -29,7 +29,7 @@ def test_the_penalty_comes_each_so_many_steps_and_is_as_many_times_stronger(
         batch = next(iter(data.batches("train", seed=0)))
         found = []
         for step in range(5):
-            method.steps = step
+            method.clock.steps = step
             found.append(float(method.discriminator_part(method.with_noise(batch, draw=0)).detach()))
         return found
 

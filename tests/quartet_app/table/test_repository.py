@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, environment
+from running import copy_repository, environment
+from tracked import copy_tracked
 
 EXPERIMENTS = ("cnn", "mnist1d_rnn")
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b")
@@ -56,14 +57,7 @@ def shrunk(own: Path, experiments: tuple[str, ...]) -> str:
 def clone(tmp_path_factory: pytest.TempPathFactory, own: Path) -> Clone:
     """A fresh clone with a table `mine` beside the shipped `grid`; nothing has run."""
     folder = tmp_path_factory.mktemp("within") / "project"
-    for name in ("conf", "src", "pipelines", "grid", ".dvc"):
-        skipped = shutil.ignore_patterns(
-            "__pycache__", "*.egg-info", "runs", "data", "results", "reports", "build", "tmp", "cache"
-        )
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=skipped if name != "src" else
-                        shutil.ignore_patterns("__pycache__", "*.egg-info"))  # fmt: skip
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
-        shutil.copyfile(ROOT / name, folder / name)
+    copy_tracked(copy_repository(folder), "grid", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore")
     (folder / "params.yaml").write_text(shrunk(own, ("cnn",)))
     made = Clone(folder)
     made.run("git", "init", "-q")
