@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable
 from functools import cache, partial
 from math import exp, log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from quartet.types import QuartetError
+from quartet_app.config.resolved import Config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Tree = dict[str, Any]
 
 TOLERANCE = 0.02  # the relative difference that still counts as equal
 CLOSE = 0.005  # nearer than this by its width alone, a net keeps its fine setting
@@ -30,7 +30,7 @@ TRIED = 3  # widths on either side for which the fine setting is looked for
 FINE_RANGE = 2.5  # the factor by which the fine setting may change
 
 
-def matched(config: Tree, folder: Path) -> Tree:
+def matched(config: Config, folder: Path) -> Config:
     """`config` with nets of the size that `match` asks for, on the data prepared in `folder`; itself where nothing is
     asked. QuartetError where no width gives that size."""
     if all(value is None for value in config["match"].values()):
@@ -41,10 +41,10 @@ def matched(config: Tree, folder: Path) -> Tree:
     return {**config, **copy.deepcopy(_solutions[known])}
 
 
-_solutions: dict[str, Tree] = {}
+_solutions: dict[str, Config] = {}
 
 
-def _matched(config: Tree, folder: Path) -> Tree:
+def _matched(config: Config, folder: Path) -> Config:
     """The parts of `config` that matching changes."""
     from quartet_app.run.build import nets_of
 
@@ -63,7 +63,7 @@ def _matched(config: Tree, folder: Path) -> Tree:
     return {"net": solved["net"], **({"method": {**config["method"], **beside}} if beside else {})}
 
 
-def sizes(config: Tree) -> str:
+def sizes(config: Config) -> str:
     """What matching has set, as a person would type it."""
     from quartet_app.run.build import nets_of
 
@@ -72,7 +72,7 @@ def sizes(config: Tree) -> str:
     return " ".join(f"{name}.{key}={net[key]}" for name, net in nets.items() for key in keys if key in net)
 
 
-def parameters(config: Tree, folder: Path, name: str, net: Tree) -> float:
+def parameters(config: Config, folder: Path, name: str, net: Config) -> float:
     """Parameters of the model that the task makes of `net`, which is `net` or what the method calls `name`; without
     memory, on torch's meta device."""
     import torch
@@ -88,7 +88,7 @@ def parameters(config: Tree, folder: Path, name: str, net: Tree) -> float:
     return float(sum(parameter.numel() for parameter in model.parameters()))
 
 
-def operations(config: Tree, folder: Path, net: Tree) -> float:
+def operations(config: Config, folder: Path, net: Config) -> float:
     """Operations of training `net` on one sample, as the run itself will count them."""
     from quartet_app.run.build import build_data, build_method
 
@@ -101,7 +101,7 @@ def operations(config: Tree, folder: Path, net: Tree) -> float:
     return method.count_flops(data.typical_batch())
 
 
-def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> Tree:
+def solve(net: Config, size: Callable[[Config], float], target: float, key: str) -> Config:
     """`net` at the width at which its `size` comes nearest to `target`; QuartetError if that is not within TOLERANCE.
 
     One that is near enough stays as it is, so that a run that is repeated is not sized anew.
