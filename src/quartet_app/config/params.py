@@ -1,4 +1,4 @@
-"""Read params.yaml, in which a person describes a whole table."""
+"""Read params.yaml, which describes a whole table: experiments, seeds, profile and overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = ("experiments", "seeds", "profile", "overrides")
 
 @dataclass(frozen=True)
 class Params:
-    """Hold the content of params.yaml. `overrides`: Hydra overrides by experiment."""
+    """Hold the content of params.yaml. `overrides` are Hydra overrides by experiment."""
 
     experiments: list[str]
     seeds: list[int]
@@ -30,8 +30,8 @@ class Params:
     def overrides_for(self, experiment: str) -> list[str]:
         """Return all overrides that compose this experiment's config.
 
-        They include the values that a sweep found, where conf/tuned/ has a file of the experiment's name. An override
-        `~tuned` leaves these out.
+        Where conf/tuned/ has a file of the experiment's name, they include its values, which a sweep found. The
+        override `~tuned` leaves them out.
         """
         own = self.overrides.get(experiment, [])
         chosen = any(override.startswith(("tuned=", "~tuned")) for override in own)
