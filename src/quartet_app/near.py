@@ -9,7 +9,7 @@ MOST_LISTED = 24
 
 
 def did_you_mean(given: str, known: Iterable[str], *, prefix: str = "") -> str:
-    """`did you mean X? (there are …)`, or the list alone when nothing is near."""
+    """Return "did you mean X? (there are …)", or only the list of known names where none is similar."""
     names = [str(name) for name in known]
     near = difflib.get_close_matches(given, names, n=1)
     listed = ", ".join(names[:MOST_LISTED]) or "none"
