@@ -111,13 +111,8 @@ def operations(config: Config, folder: Path, net: Config) -> float:
 def solve(net: Config, size: Callable[[Config], float], target: float, key: str) -> Config:
     """Return `net` with the width at which its `size` comes nearest to `target`.
 
-    A net whose size is within TOLERANCE already stays as it is, so that a repeated run keeps its width.
-
-    Args:
-        size: returns the size of a net, as parameters or operations.
-        key: the setting that asks for the target, for messages.
-
-    Raises QuartetError where no width comes within TOLERANCE.
+    A net that is within TOLERANCE already stays as it is, so that a repeated run keeps its width. Raises QuartetError,
+    which names the setting `key`, where no width comes within TOLERANCE.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import get_class
