@@ -10,7 +10,11 @@ from pathlib import Path
 import yaml
 from running import ROOT, environment
 
-QUICK = ["tests/quartet_app/config", "tests/test_readme.py", "tests/quartet_app/run/test_clipping.py"]
+QUICK = [
+    "tests/quartet_app/config",
+    "tests/test_docs.py::test_options_that_are_named_exist",
+    "tests/quartet_app/run/test_clipping.py",
+]
 MADE = {
     "conf/tuned/cnn.yaml": "# @package _global_\nnet: {width: 24}\ntuned_from: runs/multirun/a/0\n",
     "conf/experiment/mine.yaml": "# @package _global_\ndefaults:\n  - cnn\n  - _self_\nexperiment: mine\n",

@@ -121,6 +121,7 @@ def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
 
 
 def _check_type(value: Any, annotation: ast.expr | None, module: Any, path: str) -> None:
+    """Refuse the value at `path` where it does not fit an annotation that was read from the source of `module`."""
     if not fits(value, annotation, module):
         raise QuartetError(f"{path}: given {_shown(value)}, needs {describe(annotation, module)}")
 
@@ -134,6 +135,7 @@ def _select(config: Config, key: str) -> Any:
 
 
 def _parsed(kind: str) -> ast.expr:
+    """Return a type of SETTINGS as the syntax tree of an annotation."""
     return ast.parse(kind, mode="eval").body
 
 

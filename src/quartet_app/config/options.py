@@ -41,23 +41,23 @@ def implied_experiments() -> dict[str, Config]:
     found = {}
     for line in option_files("experiment/grid"):
         method = re.search(r"^ *- override /method: (\w+) *$", _text("experiment/grid", line), re.M)
-        roles = ["net", *(f"net@method.{name}" for name in (nets_beside(method[1]) if method else ()))]
+        roles = ["net", *(f"net@method.{name}" for name in (extra_net_keys(method[1]) if method else ()))]
         for net in option_files("net"):
             nets = [{f"override /{role}": net} for role in roles]
             found[f"{line}_{net}"] = {"defaults": [{"grid": line}, *nets], "experiment": f"{line}_{net}"}
     return {name: found[name] for name in found.keys() - option_files("experiment")}
 
 
-def nets_beside(method: str) -> list[str]:
-    """Return the keys of the nets that an option of conf/method/ needs beside `net`."""
+def extra_net_keys(method: str) -> list[str]:
+    """Return the keys of the nets that an option of conf/method/ needs in addition to `net`."""
     definition = signature(target("method", method))
     return list(definition.constants.get("NETS", {})) if definition else []
 
 
 def net_keys() -> list[str]:
     """Return the keys under which a configuration may hold a net: `net`, and the keys of every method's nets."""
-    beside = (f"method.{name}" for method in option_files("method") for name in nets_beside(method))
-    return ["net", *dict.fromkeys(beside)]
+    extra = (f"method.{name}" for method in option_files("method") for name in extra_net_keys(method))
+    return ["net", *dict.fromkeys(extra)]
 
 
 def register_implied_experiments() -> None:

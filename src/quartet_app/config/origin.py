@@ -129,6 +129,6 @@ def written(value: Any) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return a path of conf/ as seen from the project, or from the shipped checkout."""
+    """Return a path of conf/ relative to the project, or to the checkout of this code."""
     root = next((root for root in (project(), CONF.parent) if path.is_relative_to(root)), None)
     return path.relative_to(root).as_posix() if root else str(path)

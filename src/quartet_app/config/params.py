@@ -102,6 +102,7 @@ def _flatten(node: Config, prefix: str = "") -> Iterator[str]:
 
 
 def _require_option(name: Any, group: str, where: str) -> None:
+    """Refuse a name that is no option of `group`; the message begins with `where`."""
     known = options(group)
     _require(name in known, f"{where}: {name}: no such {group}; {did_you_mean(str(name), known)}")
 
@@ -117,5 +118,6 @@ def _unique(values: Any, kind: type) -> bool:
 
 
 def _require(holds: bool, message: str) -> None:
+    """Raise QuartetError with `message` unless the condition holds."""
     if not holds:
         raise QuartetError(message)

@@ -84,7 +84,7 @@ def rebuild(role: roles.Role, described: dict[str, Any], weights: Path) -> Any:
 
     model = role.rebuild(net_of(described["net"]), described)
     if role.PART is not None:  # a run's file also holds the weights of its other nets
-        load_weights(nn.ModuleDict({role.PART: model}), weights, beside=role.BESIDE)
+        load_weights(nn.ModuleDict({role.PART: model}), weights, extra_prefix=role.BESIDE)
     else:
         load_weights(model, weights)
     return model.eval().requires_grad_(False)

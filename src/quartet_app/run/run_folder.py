@@ -170,6 +170,7 @@ def own_code_digest(config: Config) -> str | None:
 
 
 def _digest(files: dict[str, Path]) -> str:
+    """Return the SHA-256 (hex) over names and contents of files, in the order of the mapping."""
     digest = hashlib.sha256()
     for name, path in files.items():
         digest.update(name.encode() + b"\0" + path.read_bytes())

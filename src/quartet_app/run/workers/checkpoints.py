@@ -32,10 +32,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_weights(model: nn.Module, path: Path, *, beside: str | None = None) -> None:
+def load_weights(model: nn.Module, path: Path, *, extra_prefix: str | None = None) -> None:
     """Load the weights of a safetensors file into `model`, which keeps its dtype.
 
-    The file may hold further weights whose names begin with `beside`. Raises QuartetError for a file that is not
+    The file may hold further weights whose names begin with `extra_prefix`. Raises QuartetError for a file that is not
     safetensors, and for the weights of another model.
     """
     import safetensors
@@ -48,7 +48,7 @@ def load_weights(model: nn.Module, path: Path, *, beside: str | None = None) -> 
         raise QuartetError(f"{path}: refused: these are another model's weights: {reason}") from error
     except (safetensors.SafetensorError, OSError) as error:
         raise QuartetError(f"{path}: refused: this is no safetensors file ({_first_line(error)})") from error
-    foreign = [name for name in unexpected if beside is None or not name.startswith(beside)]
+    foreign = [name for name in unexpected if extra_prefix is None or not name.startswith(extra_prefix)]
     if missing or foreign:
         fault = f"it lacks {sorted(missing)[0]}" if missing else f"it also has {sorted(foreign)[0]}"
         raise QuartetError(f"{path}: refused: these are another model's weights: {fault}")
