@@ -43,7 +43,7 @@ def parser(own: tuple[str, ...] = ()) -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> None:
     """Run `quartet predict`."""
     own = tuple(name for name in arguments[:1] if all(part.isidentifier() for part in name.split(".")) and "." in name)
-    chosen = parser(own).parse_args(arguments)
+    args = parser(own).parse_args(arguments)
     from quartet_app.predict.answers import answer
 
-    answer(chosen)
+    answer(args)

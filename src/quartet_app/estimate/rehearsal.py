@@ -1,4 +1,7 @@
-"""Estimate the speed of a run: by an earlier run like it, or by a few real training steps and validation batches."""
+"""Estimate the speed of a run: by an earlier run like it, or by a rehearsal.
+
+A rehearsal trains for a few seconds and validates a few batches, both for real, and keeps no result.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,11 @@ class Pace:
 
 
 def rehearse(config: Config, folder: Path, *, seconds: float = SECONDS) -> Pace:
-    """Train the matched `config` for some `seconds` in this process, validate a few batches, and return the pace.
+    """Train for some `seconds` in this process, validate a few batches, and return the pace.
 
-    The process does the share of one device. So the pace of several devices leaves out how long they wait for each
-    other. It also leaves out compiling, which takes longer than a rehearsal.
+    `config` is matched already, and `folder` holds its prepared data. The process does the share of one device. So the
+    pace of several devices leaves out how long they wait for each other. It also leaves out compiling, which takes
+    longer than a rehearsal.
     """
     from quartet.methods.reporting import Reporting
     from quartet_app.run.build import build_data, build_method
@@ -97,8 +101,8 @@ def single_device_config(config: Config, seconds: float, *, shared: bool) -> Con
     devices = trainer["devices"]
     if shared:
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
-    share = threads(trainer["threads"], workers=devices)
-    alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}
+    own_threads = threads(trainer["threads"], workers=devices)
+    changes = {"devices": 1, "compile": False, "progress": False, "threads": own_threads, "log_every": 10**9}
     method = {
         key: {**value, "lr": 1e-9} if key.endswith("_optimizer") else value for key, value in config["method"].items()
     }
@@ -106,7 +110,7 @@ def single_device_config(config: Config, seconds: float, *, shared: bool) -> Con
         **config,
         "budget": f"{seconds:f} seconds",
         "validate_every": f"{seconds:f} seconds",
-        "trainer": {**trainer, **alone},
+        "trainer": {**trainer, **changes},
         "method": method,
         "optimizer": {**config["optimizer"], "lr": 1e-9},
         "data": {**config["data"], "loading": loading},

@@ -14,13 +14,13 @@ from quartet import roles
 from quartet.types import QuartetError
 
 
-def load(chosen: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+def load(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Load the model that the command line names; return its predictor and its facts, and print them to stderr."""
     from quartet_app.predict import predictor
 
-    if chosen.source is not None and chosen.data is not None:
+    if args.source is not None and args.data is not None:
         raise QuartetError("--from and --data: give one of them; --data chooses among champions")
-    loaded, facts = predictor.load(chosen.role, source=chosen.source, data=chosen.data)
+    loaded, facts = predictor.load(args.role, source=args.source, data=args.data)
     shown = [f"{key} {facts[key]}" for key in ("version", "net", "data", "seed") if key in facts]
     print(f"{facts['model']}{': ' if shown else ''}{', '.join(shown)}", file=sys.stderr)
     return loaded, facts
@@ -45,7 +45,7 @@ def refusals() -> Iterator[None]:
         raise
 
 
-def answer(chosen: argparse.Namespace) -> None:
-    """Print the predictions of the model with the role `chosen.role`; QuartetError for input that it refuses."""
+def answer(args: argparse.Namespace) -> None:
+    """Print the predictions of the model with the role `args.role`; QuartetError for input that it refuses."""
     with refusals():
-        roles.find(chosen.role).answer(chosen, partial(load, chosen))
+        roles.find(args.role).answer(args, partial(load, args))

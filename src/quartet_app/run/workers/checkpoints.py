@@ -1,4 +1,4 @@
-"""Load weights safely: refuse a file that could carry code, and never run it."""
+"""Load checkpoints and weights safely: refuse a file that could carry code, and never run such code."""
 
 from __future__ import annotations
 
