@@ -32,7 +32,7 @@ def test_what_a_person_has_made_changes_no_test_and_is_not_touched(tmp_path: Pat
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in (name for name in listed.split("\0") if name and (ROOT / name).exists()):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, project / name)
+        shutil.copyfile(ROOT / name, project / name, follow_symlinks=False)
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
     subprocess.run(["git", "add", "--all"], cwd=project, check=True)
     for name, text in MADE.items():
