@@ -81,9 +81,10 @@ def test_flags_and_overrides_exist(command: str, project: Path, monkeypatch: pyt
     else:
         parser = module.parser()
         chosen = parser.parse_intermixed_args(words) if name == "plan" else parser.parse_args(words)
-        words = [word for word in getattr(chosen, "overrides", []) if "=" in word]
+        given = chosen.overrides if name in ("plan", "table") else []
+        words = [word for word in given if "=" in word]
     if name == "table":
-        for experiment in (word for word in chosen.overrides if "=" not in word):
+        for experiment in (word for word in given if "=" not in word):
             config_of([f"experiment={experiment}", *words])
     elif "--multirun" in command:
         check_sweep(words)

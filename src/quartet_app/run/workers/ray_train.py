@@ -70,7 +70,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def warn_when_resources_short(ray: Any, request: ResourceRequest) -> Iterator[None]:
-    """Print a warning where the remaining machines lack resources for the workers. Ray Train would wait in silence."""
+    """Print a warning where the machines that are left lack resources for the workers: Ray Train waits in silence."""
     from hydra_plugins.quartet_ray_sweeper._cluster import alive, offered
 
     over = threading.Event()
