@@ -44,6 +44,7 @@ TRAINED_RNN = (RNN, "quartet evaluate runs/rnn-0-…")  # what the pages take fo
 QUICK = {
     CNN: Run(makes="runs/cnn-0-*/model.safetensors", says="cnn-0: val/accuracy"),
     "quartet train experiment=cnn net.width=48 optimizer.lr=0.1": Run(says="cnn-0: val/accuracy"),
+    "quartet train experiment=cnn optimizer.lr=0.05 --explain optimizer.lr": Run(says="command line              0.05"),
     EVALUATED: Run(makes="runs/cnn-0-*/evaluate/metrics.json", says="test/accuracy", after=(CNN,)),
     "quartet compare runs/cnn-0-… --out two": Run(makes="two/index.html", says="accuracy ↑", after=(EVALUATED,)),
     "quartet plan": Run(says="4 runs"),

@@ -93,10 +93,12 @@ def test_flags_and_overrides_exist(command: str, project: Path, monkeypatch: pyt
 
 
 def flags_checked(words: list[str]) -> list[str]:
-    """The overrides of a command line of `quartet train`, whose flags must be Hydra's."""
+    """Return the overrides of a command line of `quartet train`, whose flags are `--explain` and Hydra's."""
     from hydra._internal.utils import get_args_parser
 
-    return list(get_args_parser().parse_intermixed_args(words).overrides)
+    from quartet_app.commands.train import explained
+
+    return list(get_args_parser().parse_intermixed_args(explained(words)[1]).overrides)
 
 
 def test_options_that_are_named_exist(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The `quartet` command: quick to say what it can do, and to refuse; a subcommand is imported when asked for."""
+"""Run the `quartet` command. It imports a subcommand only when it runs it, so that help and refusals are quick."""
 
 # PYTHON_ARGCOMPLETE_OK
 from __future__ import annotations
@@ -21,6 +21,7 @@ def main() -> None:
 
 
 def subcommand(arguments: list[str]) -> None:
+    """Run the subcommand that comes first in `arguments`, or print help or the version; QuartetError for another."""
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         print(help_text())
     elif arguments[0] in ("--version", "-V"):
@@ -38,6 +39,7 @@ def subcommand(arguments: list[str]) -> None:
 
 
 def help_text() -> str:
+    """Return the text of `quartet --help`: a line for each subcommand."""
     wide = max(map(len, COMMANDS))
     return "\n".join(
         [

@@ -1,7 +1,7 @@
-"""Run one command line: tell refusals from crashes, and exit with the code that says which it was.
+"""Run one command line, and exit with a code that tells a refusal from a crash.
 
-A refusal (what was typed cannot work) is one or two lines and code 2; a crash shows its traceback and is code 1; Ctrl-C
-is 130, and an output that nobody reads to its end 141.
+A refusal means that the command cannot work as typed: it prints one or two lines and exits with 2. A crash prints its
+traceback and exits with 1, Ctrl-C with 130. Where nobody reads the output to its end, the code is 141.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from quartet_app.run.crash import Crash
 REFUSED, CRASHED, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
 PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror", "out")  # overrides whose value is a path
 
-_typed_in: Path | None = None  # where the command was typed, if that is not the working directory any more
+_typed_in: Path | None = None  # the folder where the command was typed, if the working directory is another one now
 
 
 def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoReturn:
-    """Run `function` on the command line's `arguments` and exit, refusals and crashes told apart."""
+    """Run `function` on the command line's `arguments`, and exit with its code; see the module."""
     try:
         refuse_another_clone()
     except QuartetError as error:
         _exit(str(error), REFUSED)
     make_importable()
-    if store_folder().is_absolute():  # one store for all of a project's tables
+    if store_folder().is_absolute():  # below the project's folder: all tables use one store
         os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder()}/mlflow.db")
     try:
         function(list(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         _exit("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # who reads has seen enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout once more at its end
         sys.exit(BROKEN_PIPE)
     except QuartetError as error:
         _exit(str(error), REFUSED)
@@ -49,19 +49,19 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
 
 
 def refuse_another_clone() -> None:
-    """Refuse to run one clone's code in another clone, whose own code would be left out in silence."""
+    """Refuse to run one clone's code in another clone: changes of that other code would have no effect."""
     here = project()
     if here != REPOSITORY and (here / "src" / "quartet_app" / "__init__.py").exists():
         raise QuartetError(
-            f"{here}: this clone's code is not what runs, but that of {REPOSITORY}\n"
+            f"{here}: this is a clone, but the command runs the code of another clone, {REPOSITORY}\n"
             f"install this one (make install), or put PYTHONPATH={here / 'src'} before the command"
         )
 
 
 def enter_table() -> None:
-    """Work in the table that the working directory belongs to, else in the project's folder.
+    """Change to the folder of the table that the working directory belongs to, else to the project's folder.
 
-    So that `quartet` does the same from any folder below a project. Elsewhere the working directory stays.
+    So `quartet` does the same from any folder below a project. Outside a project, the working directory stays.
     """
     global _typed_in
     found = table_above(Path.cwd()) or project()
@@ -71,34 +71,38 @@ def enter_table() -> None:
 
 
 def typed_path(text: str) -> Path:
-    """Return a path of the command line, typed where the command was, as seen from the working directory now."""
+    """Return a path of the command line, relative to the working directory that `enter_table` changed to."""
     path = Path(text).expanduser()
     return path if path.is_absolute() or _typed_in is None else Path(os.path.relpath(_typed_in / path))
 
 
 def typed_source(text: str) -> str:
-    """Return what names a run or model; a path that is there as seen from the working directory now."""
+    """Return the name of a run or a model. A path that exists is made relative to the present working directory."""
     path, sign, row = text.partition("#")
     there = _typed_in is not None and (_typed_in / path).exists()
     return f"{typed_path(path)}{sign}{row}" if there else text
 
 
-def typed_overrides(words: Sequence[str]) -> list[str]:
-    """Return overrides whose paths, where they exist, are as seen from the working directory now."""
+def typed_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with paths that exist made relative to the present working directory.
+
+    Paths are the values of PATH_KEYS, and a resolved file such as build/cnn.yaml.
+    """
     found = []
-    for word in words:
-        key, equals, value = word.partition("=")
-        is_path = not equals and word.endswith((".yaml", ".yml"))
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        is_path = not equals and argument.endswith((".yaml", ".yml"))
         if is_path:
-            found.append(str(typed_path(word)))
+            found.append(str(typed_path(argument)))
         elif key in PATH_KEYS and _typed_in is not None and (_typed_in / value).exists():
             found.append(f"{key}={typed_path(value)}")
         else:
-            found.append(word)
+            found.append(argument)
     return found
 
 
 def _exit(message: str, code: int) -> NoReturn:
+    """Print `message` to stderr, unless it is empty, and exit with `code`."""
     sys.stdout.flush()
     if message:
         print(message, file=sys.stderr)

@@ -9,14 +9,14 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: into a file beside it, which then takes its place."""
+    """Write a whole file or nothing: write a temporary file in the same folder, then rename it."""
     part = path.with_name(path.name + f".{os.getpid()}")
     part.write_text(text)
     part.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file's mapping; return {} where there is no file, or half of one."""
+    """Return the mapping in a JSON file; {} where the file is missing or incomplete."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -25,6 +25,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def relative_to_cwd(path: Path) -> str:
-    """Return `path` as seen from the working directory where it lies below it, so that it means the same in a copy."""
-    whole = path.absolute()
-    return (whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole).as_posix()
+    """Return `path` relative to the working directory, so that it stays right in a copy of the folder.
+
+    A path that is not below the working directory stays absolute.
+    """
+    absolute = path.absolute()
+    return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()

@@ -1,4 +1,4 @@
-"""How far work has come that counts in steps: a bar on a terminal, elsewhere a line now and then."""
+"""Show the progress of work that counts in steps: a bar on a terminal, elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Steps:
-    """A context manager to call with what is being done, how much of it is done, and of how much."""
+    """Show progress within a `with` block. Call the object with the name of a part, the steps done, and their total."""
 
     def __init__(self, *, title: str) -> None:
         from rich.progress import Progress, TaskID
@@ -18,7 +18,7 @@ class Steps:
         self.title = title
         self.bar = Progress() if sys.stdout.isatty() else None
         self.rows: dict[str, TaskID] = {}
-        self.said = time.monotonic()
+        self.last_line = time.monotonic()
 
     def __enter__(self) -> Steps:
         if self.bar is not None:
@@ -31,11 +31,12 @@ class Steps:
         if self.bar is not None:
             self.bar.stop()
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, part: str, done: int, total: int) -> None:
+        """Show that `done` of `total` steps of `part` are done."""
         if self.bar is not None:
-            if what not in self.rows:
-                self.rows[what] = self.bar.add_task(f"{self.title}: {what}", total=total)
-            self.bar.update(self.rows[what], completed=done)
-        elif time.monotonic() - self.said > SECONDS_BETWEEN_LINES:
-            self.said = time.monotonic()
-            print(f"{self.title}: {what} {done:,} of {total:,}", flush=True)
+            if part not in self.rows:
+                self.rows[part] = self.bar.add_task(f"{self.title}: {part}", total=total)
+            self.bar.update(self.rows[part], completed=done)
+        elif time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
+            self.last_line = time.monotonic()
+            print(f"{self.title}: {part} {done:,} of {total:,}", flush=True)

@@ -1,4 +1,4 @@
-"""Compare evaluated runs: write a page, the same as Markdown and all numbers to `reports/`, and print a table."""
+"""Compare evaluated runs: print a table, and write a page, the same page as Markdown, and all numbers to `reports/`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from quartet_app.cli import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
     argument_parser = argparse.ArgumentParser(prog="quartet compare", description=__doc__)
     argument_parser.add_argument(
         "folders",
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> None:
+    """Run `quartet compare`."""
     args = parser().parse_args(arguments)
     from quartet_app.comparison.report import compare_folders
 

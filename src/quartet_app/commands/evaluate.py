@@ -8,6 +8,7 @@ from quartet_app.cli import typed_path
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
     argument_parser = argparse.ArgumentParser(prog="quartet evaluate", description=__doc__)
     argument_parser.add_argument("folder", type=typed_path, help="runs/… or results/<experiment>/<seed>/train")
     argument_parser.add_argument("--out", type=typed_path, help="folder for the results; by default FOLDER/evaluate")
@@ -15,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> None:
+    """Run `quartet evaluate`."""
     args = parser().parse_args(arguments)
     from quartet_app.run.evaluate import evaluate
 

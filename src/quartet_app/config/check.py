@@ -1,6 +1,6 @@
-"""Whether a resolved config can run, said before anything heavy is imported.
+"""Check that a resolved config can run, before anything heavy is imported.
 
-Constructors are read from their source, so that a new net, task or data set is checked without a word here.
+Reads constructors from their source, so that a new net, task or data set needs no code here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from quartet_app.config.resolved import Config
 from quartet_app.config.signatures import Signature, signature
 from quartet_app.near import did_you_mean
 
-# The tree's own keys, and the settings that pipelines read themselves: everything else is some target's keyword.
+# The keys that this application reads itself, by section. Every other key is a keyword of a `_target_`.
 SETTINGS = {
     "": {
         "experiment": "str",
@@ -64,10 +64,11 @@ def check(config: Config) -> None:
 
 
 def _check_chosen(config: Config) -> None:
+    """Refuse a config that lacks a group."""
     for key in PARTS[""]:
         if not isinstance(config.get(key), dict):
-            given = "not chosen" if config.get(key) is None else f"{config[key]!r} is no choice"
-            raise QuartetError(f"{key}: {given}; add {key}=<name>, one of {', '.join(options(key))}")
+            fault = "not chosen" if config.get(key) is None else f"{config[key]!r} is no choice"
+            raise QuartetError(f"{key}: {fault}; add {key}=<name>, one of {', '.join(options(key))}")
 
 
 def _check_settings(node: Config, kinds: dict[str, str], parts: Iterable[str], *, prefix: str) -> None:
@@ -83,26 +84,27 @@ def _check_settings(node: Config, kinds: dict[str, str], parts: Iterable[str], *
 
 
 def _check_target(node: Any, key: str) -> None:
-    """Refuse a mapping whose `_target_` does not exist, or does not take its keys as given."""
+    """Refuse a mapping whose `_target_` does not exist, or does not take its keys and values."""
     if not isinstance(node, dict) or "_target_" not in node:
         raise QuartetError(f"{key}: given {node!r}, needs a mapping with a _target_; see conf/{key.split('.')[0]}/")
     takes = signature(str(node["_target_"]))
     if takes is None:
         raise QuartetError(f"{key}._target_: there is no {node['_target_']}; name a class or function by its full path")
-    # A net is no keyword of its method: the model is built of it before, and handed over.
+    # A method's net is no keyword of the method: the model is built of it first, and the method gets the model.
     nets = takes.constants.get("NETS", {}) if key == "method" else {}
     keywords = [name for name in node if name not in (*RESERVED, *nets)]
     for name in keywords:
         _check_keyword(node[name], name, takes, key)
     missing = [name for name, p in takes.parameters.items() if p.required and name not in node]
     if missing and not node.get("_partial_"):
-        what = describe(takes.parameters[missing[0]].annotation, takes.parameters[missing[0]].module)
-        raise QuartetError(f"{key}.{missing[0]}: not given; {takes.name} needs {what}")
+        needed = describe(takes.parameters[missing[0]].annotation, takes.parameters[missing[0]].module)
+        raise QuartetError(f"{key}.{missing[0]}: not given; {takes.name} needs {needed}")
     for name in nets:
         _check_target(node.get(name), f"{key}.{name}")
 
 
 def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
+    """Refuse a keyword that the target does not take, and a value of a wrong type."""
     path = f"{key}.{name}"
     if name not in takes.parameters:
         if takes.open:
@@ -119,11 +121,13 @@ def _check_keyword(value: Any, name: str, takes: Signature, key: str) -> None:
 
 
 def _check_type(value: Any, annotation: ast.expr | None, module: Any, path: str) -> None:
+    """Refuse the value at `path` where it does not fit an annotation that was read from the source of `module`."""
     if not fits(value, annotation, module):
         raise QuartetError(f"{path}: given {_shown(value)}, needs {describe(annotation, module)}")
 
 
 def _select(config: Config, key: str) -> Any:
+    """Return the value at a dotted `key`; None where there is none."""
     node: Any = config
     for part in key.split("."):
         node = node.get(part) if isinstance(node, dict) else None
@@ -131,6 +135,7 @@ def _select(config: Config, key: str) -> Any:
 
 
 def _parsed(kind: str) -> ast.expr:
+    """Return a type of SETTINGS as the syntax tree of an annotation."""
     return ast.parse(kind, mode="eval").body
 
 
@@ -143,5 +148,6 @@ def _dotted(prefix: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Return a value as YAML would write it, shortened to 58 characters."""
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) < 60 else text[:57] + "…"

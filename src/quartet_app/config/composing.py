@@ -1,4 +1,4 @@
-"""Compose conf/ into a resolved configuration, by what stands on the command line."""
+"""Compose conf/ and the overrides of a command line into a resolved configuration."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ OWN_CONF = "QUARTET_CONF"  # read by hydra_plugins.quartet_search_path
 
 def compose(overrides: Iterable[str]) -> Config:
     """Return the resolved configuration of the command line `overrides`; QuartetError when they do not compose."""
-    words = list(overrides)
-    if not any(word.startswith(("experiment=", "sweep=")) for word in words):
+    overrides = list(overrides)
+    if not any(override.startswith(("experiment=", "sweep=")) for override in overrides):
         raise QuartetError(
             f"experiment: not given; add experiment=<name>, one of {', '.join(option_files('experiment'))}"
         )
     try:
         with hydra_ready():
-            return resolve(hydra.compose("config", overrides=words))
+            return resolve(hydra.compose("config", overrides=overrides))
     except Exception as error:
         raise QuartetError(explain(error)) from error
 
@@ -44,7 +44,7 @@ def compose_group(group: str, option: str) -> Config:
 
 
 def config_of(arguments: Sequence[str]) -> Config:
-    """Return the checked configuration that `key=value …` composes, or that `build/cnn.yaml key=value …` holds."""
+    """Return the checked configuration of a command line: `key=value …`, or `build/cnn.yaml key=value …`."""
     if arguments and arguments[0].endswith((".yaml", ".yml")):
         config = override_config(load_config(Path(arguments[0])), arguments[1:])
     else:
@@ -62,7 +62,7 @@ def hydra_ready() -> Iterator[None]:
 
 
 def set_search_path() -> None:
-    """Tell Hydra, here and in processes to come, where a user's own conf/ is, and which experiments lines make."""
+    """Make a user's own conf/ and the implied experiments known to Hydra, here and in later processes."""
     own = conf_folders()[:-1]
     os.environ.pop(OWN_CONF, None)
     if own:

@@ -13,7 +13,7 @@ from quartet_app.config.signatures import signature
 
 
 def option_file(group: str, option: str) -> Path | None:
-    """Return the file of an option, the user's own before the shipped one; None where there is none."""
+    """Return the file of an option, preferring the user's own; None where there is no such option."""
     found = (folder / group / f"{option}.yaml" for folder in conf_folders())
     return next((path for path in found if path.is_file()), None)
 
@@ -34,27 +34,30 @@ def groups() -> list[str]:
 
 
 def implied_experiments() -> dict[str, Config]:
-    """Return the experiments <line>_<net> without a file of their own, each with the content of such a file."""
+    """Return the experiments `<line>_<net>` that have no file, by name, each with the content that its file would have.
+
+    A line of the grid (conf/experiment/grid/) and a net (conf/net/) together imply such an experiment.
+    """
     found = {}
     for line in option_files("experiment/grid"):
         method = re.search(r"^ *- override /method: (\w+) *$", _text("experiment/grid", line), re.M)
-        roles = ["net", *(f"net@method.{name}" for name in (nets_beside(method[1]) if method else ()))]
+        roles = ["net", *(f"net@method.{name}" for name in (extra_net_keys(method[1]) if method else ()))]
         for net in option_files("net"):
             nets = [{f"override /{role}": net} for role in roles]
             found[f"{line}_{net}"] = {"defaults": [{"grid": line}, *nets], "experiment": f"{line}_{net}"}
     return {name: found[name] for name in found.keys() - option_files("experiment")}
 
 
-def nets_beside(method: str) -> list[str]:
-    """Return the keys of the nets that an option of conf/method/ needs beside `net`."""
-    made = signature(target("method", method))
-    return list(made.constants.get("NETS", {})) if made else []
+def extra_net_keys(method: str) -> list[str]:
+    """Return the keys of the nets that an option of conf/method/ needs in addition to `net`."""
+    definition = signature(target("method", method))
+    return list(definition.constants.get("NETS", {})) if definition else []
 
 
 def net_keys() -> list[str]:
-    """Return the keys under which a configuration may hold a net: `net`, and those of every method."""
-    beside = (f"method.{name}" for method in option_files("method") for name in nets_beside(method))
-    return ["net", *dict.fromkeys(beside)]
+    """Return the keys under which a configuration may hold a net: `net`, and the keys of every method's nets."""
+    extra = (f"method.{name}" for method in option_files("method") for name in extra_net_keys(method))
+    return ["net", *dict.fromkeys(extra)]
 
 
 def register_implied_experiments() -> None:
@@ -64,7 +67,7 @@ def register_implied_experiments() -> None:
 
 
 def tuning_trials(config: Config) -> int:
-    """Return the number of trials of the sweep that tuned `config`, from conf/tuned/; 0 for an untuned one."""
+    """Return the number of trials of the sweep that tuned `config`, from conf/tuned/; 0 without a sweep."""
     origin = config.get("tuned_from")
     files = (path for folder in conf_folders() for path in (folder / "tuned").glob("*.yaml"))
     for path in files if origin else ():
@@ -81,7 +84,7 @@ def target(group: str, option: str) -> str:
 
 
 def headline(group: str, option: str) -> str:
-    """Return the first comment in an option's file that is meant for people; "" where there is none."""
+    """Return the first comment in an option's file, without Hydra's `@package`; "" where there is none."""
     lines = _text(group, option).splitlines()
     comments = (line.lstrip("# ").strip() for line in lines if line.startswith("#"))
     return next((comment for comment in comments if comment and not comment.startswith("@package")), "")

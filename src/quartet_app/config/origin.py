@@ -1,4 +1,4 @@
-"""Say which file or override gave a key of the configuration its value, in the order in which they won."""
+"""Show which files and overrides give a key of the configuration its value; the last one wins."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MISSING = "???"  # OmegaConf's mark for a value that another layer must give
 
 @dataclass(frozen=True)
 class Layer:
-    """One place that gives the key a value: a file of conf/ or the command line. `value` is as written there."""
+    """Hold one place that gives a key a value: a file of conf/ or the command line. `value` is as written there."""
 
     place: str
     value: Any
 
 
 def explain_keys(arguments: Sequence[str], keys: Sequence[str]) -> str:
-    """Return a paragraph for each leaf at or below `keys`: its value, and the layers that gave it one, the winner last.
+    """Return a paragraph for each plain value at or below `keys`: the value, and its layers, the winner last.
 
     Raises QuartetError for a key that the configuration of `arguments` does not have.
     """
@@ -49,7 +49,7 @@ def explain_keys(arguments: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def files(overrides: Sequence[str]) -> Iterator[tuple[str, str, Config]]:
-    """Yield the files of conf/ that the overrides choose, in the order of composition: path, package, content."""
+    """Yield path, package and content of each file of conf/ that the overrides choose, in the order of composition."""
     with hydra_ready():
         loader = GlobalHydra.instance().config_loader()
         chosen = loader.compute_defaults_list("config", overrides=list(overrides), run_mode=RunMode.RUN).defaults
@@ -71,11 +71,11 @@ def layers(leaf: str, sources: Sequence[tuple[str, str, Config]], overrides: Seq
         value = select(content, below)
         if value is not None or holds(content, below):
             found.append(Layer(place, value))
-    for one in overrides:
-        key = str(one.key_or_group)
-        if one.is_hydra_override() or not (leaf == key or leaf.startswith(f"{key}.")):
+    for override in overrides:
+        key = str(override.key_or_group)
+        if override.is_hydra_override() or not (leaf == key or leaf.startswith(f"{key}.")):
             continue
-        value = one.value()
+        value = override.value()
         inner = select(value, leaf.removeprefix(key).lstrip(".")) if isinstance(value, dict) else value
         if leaf == key or isinstance(value, dict):
             found.append(Layer(COMMAND_LINE, inner))
@@ -97,7 +97,7 @@ def leaves_of(config: Config, key: str) -> list[str]:
 
 
 def paragraph(leaf: str, value: Any, found: Sequence[Layer]) -> str:
-    """Return the explanation of one leaf. The last layer wins, unless the value follows from other keys."""
+    """Return the text about one key: its value, and a line for each layer. A key without layers is computed."""
     wide = max((len(layer.place) for layer in found), default=0)
     lines = [f"{leaf}: {written(value)}"]
     for number, layer in enumerate(found, 1):
@@ -114,12 +114,14 @@ def select(node: Any, key: str) -> Any:
 
 
 def holds(node: Any, key: str) -> bool:
+    """Return True where nested mappings have the dotted `key`, even with the value None."""
     parent, _, name = key.rpartition(".")
     found = select(node, parent)
     return isinstance(found, dict) and name in found
 
 
 def written(value: Any) -> str:
+    """Return a value as YAML on one line."""
     if value == MISSING:
         return "to be given"
     text = yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True)
@@ -127,6 +129,6 @@ def written(value: Any) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return a path of conf/ as seen from the project, or from the shipped checkout."""
+    """Return a path of conf/ relative to the project, or to the checkout of this code."""
     root = next((root for root in (project(), CONF.parent) if path.is_relative_to(root)), None)
     return path.relative_to(root).as_posix() if root else str(path)

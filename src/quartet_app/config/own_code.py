@@ -1,4 +1,4 @@
-"""Find the code of a user's own: what `_target_`s name beside the shipped code and installed packages."""
+"""Find a user's own code: packages that a `_target_` names, neither shipped nor installed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ INSTALLED = {"site-packages", "dist-packages"}
 
 
 def named_packages() -> set[str]:
-    """Return the top packages that the `_target_`s of the files in conf/ name, the user's own and the shipped."""
+    """Return the names of all top-level packages that a `_target_` in conf/ names, a user's own and shipped ones."""
     files = (path for folder in conf_folders() for path in folder.rglob("*.yaml"))
     return {name for path in files for name in TARGET.findall(path.read_text(encoding="utf-8"))}
 
 
 def own_sources(config: Any) -> dict[str, Path]:
-    """Return the source files of the user's own packages that `config` names by `_target_`, by their place in these.
+    """Return the source files of a user's own packages that `config` names, by their path within the package.
 
-    All files of such a package count, as its modules import each other. Code that is installed, Python's own, and this
-    repository's `src/` do not: a digest of its own, or a version, stands for each.
+    All files of such a package count, since its modules import each other. Python's own modules, installed packages and
+    this repository's `src/` do not count: versions, or another digest, identify them.
     """
     tops = {target.partition(".")[0] for target in targets(config)} - set(sys.stdlib_module_names)
     found = {}
@@ -50,7 +50,7 @@ def targets(node: Any) -> Iterator[str]:
 
 
 def _files(top: str) -> list[Path]:
-    """Return the sources of a package, or the one of a module, without importing it."""
+    """Return the source files of a package, or the single file of a module, without importing it."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

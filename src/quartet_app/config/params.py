@@ -1,4 +1,4 @@
-"""Read params.yaml, in which a person describes a whole table."""
+"""Read params.yaml, which describes a whole table: experiments, seeds, profile and overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = ("experiments", "seeds", "profile", "overrides")
 
 @dataclass(frozen=True)
 class Params:
-    """Hold the content of params.yaml. `overrides`: Hydra overrides by experiment."""
+    """Hold the content of params.yaml. `overrides` are Hydra overrides by experiment."""
 
     experiments: list[str]
     seeds: list[int]
@@ -30,8 +30,8 @@ class Params:
     def overrides_for(self, experiment: str) -> list[str]:
         """Return all overrides that compose this experiment's config.
 
-        They include the values that a sweep found, where conf/tuned/ has a file of the experiment's name. An override
-        `~tuned` leaves these out.
+        Where conf/tuned/ has a file of the experiment's name, they include its values, which a sweep found. The
+        override `~tuned` leaves them out.
         """
         own = self.overrides.get(experiment, [])
         chosen = any(override.startswith(("tuned=", "~tuned")) for override in own)
@@ -102,6 +102,7 @@ def _flatten(node: Config, prefix: str = "") -> Iterator[str]:
 
 
 def _require_option(name: Any, group: str, where: str) -> None:
+    """Refuse a name that is no option of `group`; the message begins with `where`."""
     known = options(group)
     _require(name in known, f"{where}: {name}: no such {group}; {did_you_mean(str(name), known)}")
 
@@ -117,5 +118,6 @@ def _unique(values: Any, kind: type) -> bool:
 
 
 def _require(holds: bool, message: str) -> None:
+    """Raise QuartetError with `message` unless the condition holds."""
     if not holds:
         raise QuartetError(message)

@@ -1,9 +1,9 @@
-"""Find the project: the folder whose `conf/` is composed, where tables lie and MLflow's store is kept.
+"""Find the project: the folder with the `conf/` to compose, with the tables and with MLflow's store.
 
-A project is the nearest folder upwards from the working directory with a `conf/` folder. Its `conf/` stands in front of
-the shipped one, so that a user's own net needs one file in the user's own folder. Without such a folder the shipped
-`conf/` serves alone. QUARTET_SHIPPED_CONF names a folder that stands in the place of the checkout's `conf/`: tests set
-it to a copy, so that they neither read nor change what a person keeps there.
+The project is the nearest folder with a `conf/`, upwards from the working directory. Its `conf/` comes before the
+shipped one, so that a user adds a net by one file in a folder of their own. Without such a folder, only the shipped
+`conf/` counts. QUARTET_SHIPPED_CONF names a folder to use in place of the checkout's `conf/`. Tests set it to a copy,
+so that they neither read nor change a person's files.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]  # the checkout that this code lies in
-CONF = Path(os.environ.get("QUARTET_SHIPPED_CONF") or REPOSITORY / "conf").resolve()  # the shipped one
-MAIN = "config.yaml"  # in the conf/ of a clone
+CONF = Path(os.environ.get("QUARTET_SHIPPED_CONF") or REPOSITORY / "conf").resolve()  # the shipped conf/
 
 
 @cache
 def _project_above(folder: Path) -> Path | None:
-    """Return the nearest folder from `folder` upwards that has a `conf/`, None where there is none."""
+    """Return the nearest folder with a `conf/`, from `folder` upwards; None where there is none."""
     for candidate in (folder, *folder.parents):
-        conf = candidate / "conf"  # a table's is a link to its project's
+        conf = candidate / "conf"  # in a table it is a link to the project's
         if conf.is_dir() and not conf.is_symlink() and any(conf.rglob("*.yaml")):
             return candidate
     return None
@@ -35,12 +34,13 @@ def project() -> Path:
 
 def table_above(folder: Path) -> Path | None:
     """Return the table that `folder` belongs to: the nearest folder upwards with params.yaml and dvc.yaml, or None."""
-    inside = (one for one in (folder, *folder.parents) if one == project() or project() in one.parents)
-    return next((one for one in inside if (one / "params.yaml").exists() and (one / "dvc.yaml").exists()), None)
+    root = project()
+    inside = (path for path in (folder, *folder.parents) if path == root or root in path.parents)
+    return next((path for path in inside if (path / "params.yaml").exists() and (path / "dvc.yaml").exists()), None)
 
 
 def conf_folders() -> list[Path]:
-    """Return the folders that options are looked for in, the user's own first and the shipped one last."""
+    """Return the `conf/` folders with options, the user's own first and the shipped one last."""
     own = project() / "conf"
     return [CONF] if project() == REPOSITORY or own.resolve() == CONF else [own, CONF]
 
@@ -51,9 +51,9 @@ def own_conf() -> Path:
 
 
 def store_folder() -> Path:
-    """Return the folder of what all tables of a project share (MLflow's store, downloads), seen from here.
+    """Return the folder that all tables of a project share: MLflow's store and downloads lie in it.
 
-    The project's folder from any folder below it, else the working directory.
+    It is the project's folder in any folder below the project, else the working directory as the relative path ".".
     """
     here = Path.cwd()
     root = project()
@@ -61,7 +61,7 @@ def store_folder() -> Path:
 
 
 def make_importable() -> None:
-    """Let a user's own package in the project's folder be named by `_target_`, here and in processes to come."""
+    """Put the project's folder on Python's path, here and in later processes: a `_target_` may name a package in it."""
     root = project()
     if root == REPOSITORY or str(root) in sys.path:
         return

@@ -1,4 +1,4 @@
-"""Check that numbers lie in the ranges in which they make sense. A name has the same range in every group."""
+"""Check that numbers lie in their allowed ranges. A name has the same range in every group."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def check_ranges(config: dict[str, Any]) -> None:
 
 
 def _check_range(value: Any, name: str, path: str) -> None:
+    """Refuse a number, or a list with a number, outside the range of `name`. Other values pass."""
     if name not in RANGES:
         return
     allowed, holds = RANGES[name]

@@ -19,7 +19,7 @@ from quartet_app.config.errors import explain
 
 Config = dict[str, Any]
 
-# These keys say where data comes from and where results go. They change no result, so they are not hashed.
+# Keys without influence on a result, such as where data comes from and where results go. They are not hashed.
 OUTSIDE_HASH = ("out", "launcher", "tracking", "profile", "tuned_from", "trainer.progress", "data.source.mirror")
 
 

@@ -1,6 +1,6 @@
 """Resolve a table: write one checked build/<experiment>.yaml for each experiment of params.yaml.
 
-A second file, build/data/<experiment>.yaml, holds the recipe of its data. So data is prepared again only when its
+A second file, build/data/<experiment>.yaml, holds the recipe of the data, so that data is prepared again only when its
 recipe changes. Later stages depend on these files and never compose.
 """
 
@@ -16,7 +16,7 @@ from quartet_app.config.resolved import Config, save_config
 def write_table(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder` and delete stale ones; returns the paths.
 
-    Changes nothing where one experiment is refused (QuartetError).
+    Raises QuartetError where an experiment is refused; then no file changes.
     """
     table = read_params(params)
     configs = {experiment: experiment_config(table, experiment, params.name) for experiment in table.experiments}
@@ -32,7 +32,7 @@ def write_table(params: Path, folder: Path) -> list[Path]:
 
 
 def _check_names(configs: dict[str, Config], source: str) -> None:
-    """Refuse two experiments that make data of one name from different sources: the name is the folder in data/."""
+    """Refuse two experiments whose data have one name but different sources: they would share a folder in data/."""
     first: dict[str, str] = {}
     for experiment, config in configs.items():
         name = config["data"]["name"]

@@ -1,4 +1,4 @@
-"""Prepared data as the application needs them: `prepared` finds or prepares a data set, `table` those of a table.
+"""Find and prepare data sets: `prepared` does so for one set, `table` for all sets of a table.
 
-`origin` says where a missing set would come from, and `stand_in` gives blank examples of its shape and size.
+`origin` says where a missing set would come from. `stand_in` writes blank examples of its shape and number.
 """

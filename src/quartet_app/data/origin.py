@@ -1,4 +1,4 @@
-"""Describe where the data of a run would come from, where it is not prepared yet."""
+"""Describe where the data of a run would come from when it is prepared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quartet_app.data.prepared import DOWNLOADS
 def origin(data: Config) -> str:
     """Return where unprepared data would come from, as "to be fetched, 30 MB from …". Does not use the network.
 
-    QuartetError where the user's own data is not there.
+    Raises QuartetError where the user's own folder or file does not exist.
     """
     source = data["source"]
     for key in ("folder", "file"):

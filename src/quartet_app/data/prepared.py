@@ -22,8 +22,8 @@ def recipe_of(data: dict[str, Any]) -> dict[str, Any]:
 def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
     """Return the folder of the prepared data set for a config's section `data`; prepares it where it is missing.
 
-    Looks in TABLE first. With `table`, a missing data set is prepared there, else in OTHERS: so a run by hand never
-    changes an output of DVC.
+    Looks in TABLE first. A missing data set is prepared in TABLE with `table`, else in OTHERS, so that a run outside
+    the table never changes an output of DVC.
     """
     from hydra.utils import instantiate
 
@@ -47,6 +47,6 @@ def find(data: dict[str, Any]) -> Path | None:
 
 
 def candidate_folders(data: dict[str, Any]) -> tuple[Path, Path]:
-    """Return the two folders where the data set may be: in TABLE, and in OTHERS below the digest of its recipe."""
+    """Return the two folders where the data set may lie: in TABLE, and in OTHERS below the digest of its recipe."""
     digest = hashlib.sha256(json.dumps(recipe_of(data), sort_keys=True).encode()).hexdigest()[:8]
     return TABLE / data["name"], OTHERS / digest / data["name"]

@@ -1,6 +1,7 @@
-"""Write a stand-in for data that is not prepared yet: blank examples of the shape and number that its source foresees.
+"""Write a stand-in for data that is not prepared yet: blank examples.
 
-What a net costs on them is what it costs on the real ones.
+They have the shape and number that the data's source declares. So a net takes the same memory and the same FLOPs on
+them as on the real examples.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from quartet.data.loading.kinds import kind_class
 
 
 def stand_in(source: Any, folder: Path) -> bool:
-    """Write the stand-in for `source` into `folder`; False where the source foresees too little, or its kind has no
-    stand-in."""
+    """Write the stand-in for `source` into `folder`, and return True.
+
+    Returns False where the source does not declare enough, or where its kind of data has no stand-in.
+    """
     facts = source.foreseen()
     if not facts:
         return False

@@ -1,4 +1,4 @@
-"""What runs will take, before they run: `plan` is the table, a `forecast` is one of its rows.
+"""Estimate what runs will take, before they run: `plan` makes the table, `forecast` one row of it.
 
-`memory` and `activations` foresee the memory, `rehearsal` the speed, and `status` says what is there already.
+`memory` and `activations` estimate the memory, `rehearsal` the speed. `status` finds results that exist already.
 """

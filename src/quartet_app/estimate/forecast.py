@@ -1,4 +1,4 @@
-"""What one experiment will take, and whether it can run at all, found out before it runs."""
+"""Forecast what one experiment will take, and find out whether it can run at all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.budget import Budget, Spent
 from quartet.types import QuartetError
+from quartet_app.config.resolved import Config
 from quartet_app.data.origin import origin
 from quartet_app.estimate.status import RunStatus, run_status
 from quartet_app.run.run_folder import names
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from quartet.data import DataModule
     from quartet_app.estimate.memory import Memory
 
-Tree = dict[str, Any]
-
 
 @dataclass
 class Forecast:
-    """A row of the plan. What is None is not known, and `notes` say why; `impossible` is why it cannot run, None if it
-    can. Numbers are of one seed; `samples`, `steps` and `validations` are of its whole budget."""
+    """Hold one row of the plan. All numbers are of one seed with its whole budget.
+
+    None means unknown, and `notes` say why. `impossible` says why the experiment cannot run; None where it can.
+    `pace` says how the speed was measured; `seconds` adds the validations to `train_seconds`. `peak` is in bytes.
+    """
 
     experiment: str
     net: str = ""
@@ -34,7 +36,7 @@ class Forecast:
     data: str = ""
     devices: int = 1
     accelerator: str = "cpu"
-    elsewhere: bool = False  # on a cluster's machines, which are not asked
+    elsewhere: bool = False  # True for a run on a cluster, whose machines are not measured
     data_words: str = ""
     data_bytes: int | None = None
     parameters: int | None = None
@@ -53,30 +55,39 @@ class Forecast:
 
     @property
     def flops(self) -> float | None:
+        """Return the operations of one seed's whole training; None where they are unknown."""
         return None if None in (self.flops_per_sample, self.samples) else self.flops_per_sample * self.samples  # type: ignore[operator]
 
     @property
     def left(self) -> float:
-        """Of the seeds together, how many whole runs are still to be trained."""
-        return sum(one.left for one in self.seeds)
+        """Return how many whole runs are still to be trained: the sum over all seeds."""
+        return sum(seed.left for seed in self.seeds)
 
     def facts(self) -> dict[str, Any]:
+        """Return the row as plain values, for `quartet plan --json`."""
         return {**asdict(self), "flops": self.flops}
 
 
-def forecast(config: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool) -> Forecast:
-    """The row of a checked `config`, trained with each of `seeds`; refusals end in its `impossible`."""
+def forecast(config: Config, seeds: Sequence[int], *, measure: bool, prepare: bool) -> Forecast:
+    """Return the row of a checked `config` that is trained with each of `seeds`.
+
+    A refusal does not raise: its message becomes the row's `impossible`.
+
+    Args:
+        measure: train for a moment, to measure the speed.
+        prepare: prepare the data where it is missing.
+    """
     from hydra.errors import InstantiationException
 
     from quartet_app.config.errors import explain
     from quartet_app.run.workers.trainer import find_accelerator
 
-    place = names(config)
-    row = Forecast(config["experiment"], net=place["net"], task=place["task"], data=place["data"])
+    parts = names(config)
+    row = Forecast(config["experiment"], net=parts["net"], task=parts["task"], data=parts["data"])
     row.devices = config["trainer"]["devices"]
     row.elsewhere = config["launcher"].get("address") is not None
     if row.elsewhere:
-        row.notes.append("on a cluster, whose machines are taken for ones like this")
+        row.notes.append("a cluster's machines are assumed to be like this one")
     reasons = []
     try:
         with data_of(config, row, prepare=prepare) as (folder, real):
@@ -84,10 +95,10 @@ def forecast(config: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool
             row.seeds = [run_status({**config, "seed": seed}, None, solved=solved) for seed in seeds]
             try:
                 row.accelerator = find_accelerator({**config["trainer"], **({"devices": 1} if row.elsewhere else {})})
-            except QuartetError as error:  # a net can be counted without the GPUs that it is to be trained on
+            except QuartetError as error:  # counting parameters and FLOPs needs no GPU, so the row goes on
                 row.accelerator, measure = "gpu", False
                 if row.elsewhere:
-                    row.notes.append("no time is told: a cluster's GPUs are asked for, and this machine has none")
+                    row.notes.append("time unknown: the run needs a cluster's GPUs, and this machine has none")
                 else:
                     reasons.append(str(error))
             if folder is not None:
@@ -99,8 +110,12 @@ def forecast(config: Tree, seeds: Sequence[int], *, measure: bool, prepare: bool
 
 
 @contextmanager
-def data_of(config: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path | None, bool]]:
-    """The prepared data, or a stand-in for what its source foresees, or None; and whether it is the real one."""
+def data_of(config: Config, row: Forecast, *, prepare: bool) -> Iterator[tuple[Path | None, bool]]:
+    """Yield the data's folder, and True where the folder holds the real data.
+
+    Where the data is not prepared, the folder holds a stand-in of blank examples. It is None where the source cannot
+    say beforehand what shape its examples will have.
+    """
     from hydra.utils import instantiate
 
     from quartet.data.loading.module import read_manifest
@@ -117,19 +132,19 @@ def data_of(config: Tree, row: Forecast, *, prepare: bool) -> Iterator[tuple[Pat
     with tempfile.TemporaryDirectory() as scratch:
         blank = Path(scratch) / config["data"]["name"]
         known = stand_in(instantiate(config["data"]["source"]), blank)
-        foreseen = "computed from the shape that its source foresees" if known else "all else is known once it is"
-        row.notes.append(f"data {row.data_words} ({foreseen}; --prepare prepares it)")
+        basis = "computed from the shape that its source declares" if known else "the rest is unknown until then"
+        row.notes.append(f"data {row.data_words} ({basis}; --prepare prepares it)")
         yield (blank if known else None), False
 
 
-def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, real: bool, measure: bool) -> None:
-    """All that depends on the data, the cheap first: where a run is refused, what was known by then stays."""
+def fill(row: Forecast, config: Config, folder: Path, seeds: Sequence[int], *, real: bool, measure: bool) -> None:
+    """Fill in all that depends on the data, the cheapest first. Where a run is refused, earlier fields stay filled."""
     from quartet_app.estimate import memory
     from quartet_app.estimate.activations import activations
     from quartet_app.run.build import build_data
     from quartet_app.run.match import matched, operations
 
-    memory.resident()  # looked at before anything is built here
+    memory.resident()  # measures this process, so it must come before anything is built
     solved = matched(config, folder)
     row.seeds = [run_status({**solved, "seed": seed}, folder if real else None) for seed in seeds]
     weights = weights_of(solved, folder)
@@ -144,14 +159,15 @@ def fill(row: Forecast, config: Tree, folder: Path, seeds: Sequence[int], *, rea
     row.memory = row.memory.with_activations(activations(solved, folder, gpu=row.accelerator == "gpu"))
     if not fits(row):
         return
-    row.flops_per_sample = operations(solved, folder, solved["net"])  # of pairs, on a whole batch: one that fits
+    # Pairs need a whole batch for this count, so memory is checked first.
+    row.flops_per_sample = operations(solved, folder, solved["net"])
     spend(row, solved, data, None)
     if measure:
         clock(row, solved, folder, data, real=real)
 
 
-def weights_of(config: Tree, folder: Path) -> dict[str, float]:
-    """Parameters of each net of the run, by its key."""
+def weights_of(config: Config, folder: Path) -> dict[str, float]:
+    """Return the number of parameters of each net of the run, by its key."""
     from quartet_app.run.build import nets_of
     from quartet_app.run.match import parameters
 
@@ -159,21 +175,22 @@ def weights_of(config: Tree, folder: Path) -> dict[str, float]:
 
 
 def fits(row: Forecast) -> bool:
-    """Note the peak of memory. Whether this machine has as much; QuartetError where it has not and is to train."""
+    """Fill in the peak of memory, and return True where this machine has as much.
+
+    Raises QuartetError where this machine has less and the run is to train on it, not on a cluster.
+    """
     from quartet.report.drawing.numerals import compact
     from quartet_app.estimate.memory import machine_memory
 
     assert row.memory is not None
     gpu = row.accelerator == "gpu"
     row.peak = row.memory.peak(gpu=gpu, processes=1 if row.elsewhere else row.devices)
-    have = machine_memory(gpu=gpu)
-    if row.peak <= have:
+    available = machine_memory(gpu=gpu)
+    if row.peak <= available:
         return True
-    needed = (
-        f"about {compact(row.peak)}B would be needed, {'a GPU here' if gpu else 'this machine'} has {compact(have)}B"
-    )
+    needed = f"about {compact(row.peak)}B needed, {'a GPU here' if gpu else 'this machine'} has {compact(available)}B"
     if row.elsewhere:
-        row.notes.append(f"memory: {needed}; the cluster's have to have it, and no more is counted here")
+        row.notes.append(f"memory: {needed}; the cluster's machines must have it, the rest is not estimated here")
         return False
     raise QuartetError(
         f"memory: {needed}; take a smaller net.width or data.loading.batch_size, "
@@ -181,34 +198,40 @@ def fits(row: Forecast) -> bool:
     )
 
 
-def spend(row: Forecast, config: Tree, data: DataModule, speed: float | None) -> None:
-    """The budget in samples, whole batches of them, and validations; those that count seconds need the speed."""
+def spend(row: Forecast, config: Config, data: DataModule, speed: float | None) -> None:
+    """Fill in the steps, samples and validations that the budget comes to.
+
+    Budgets in seconds need `speed`, in samples a second; with None these fields stay unknown.
+    """
     per_epoch = data.batches("train", seed=config["seed"]).per_epoch
     batch = data.batch_size if data.kind.fixed else data.examples["train"] / per_epoch
-    one = Spent(1, 0, data.examples["train"], row.flops_per_sample or 0.0, 1 / speed if speed else 0.0)
-    shares = {}
+    one_sample = Spent(1, 0, data.examples["train"], row.flops_per_sample or 0.0, 1 / speed if speed else 0.0)
+    samples = {}
     for key in ("budget", "validate_every"):
         budget = Budget.parse(config[key], key=key)
-        used = batch and 1 / (budget.amount * batch) if budget.unit == "steps" else budget.used(one)
+        used = batch and 1 / (budget.amount * batch) if budget.unit == "steps" else budget.used(one_sample)
         if not used:
-            note = f"{key}={budget}: how many samples that is, this machine's speed decides"
+            note = f"{key}={budget}: this machine's speed decides how many samples that is"
             row.notes += [] if note in row.notes else [note]
             return
-        shares[key] = 1 / used
-    row.steps = ceil(shares["budget"] / batch - 1e-9)
+        samples[key] = 1 / used
+    row.steps = ceil(samples["budget"] / batch - 1e-9)
     row.samples = round(row.steps * batch)
-    row.validations = max(1, ceil(shares["budget"] / shares["validate_every"] - 1e-9))
+    row.validations = max(1, ceil(samples["budget"] / samples["validate_every"] - 1e-9))
 
 
-def clock(row: Forecast, config: Tree, folder: Path, data: DataModule, *, real: bool) -> None:
-    """The time that one seed takes: as earlier runs did, or as this machine does now; validations as it does now."""
+def clock(row: Forecast, config: Config, folder: Path, data: DataModule, *, real: bool) -> None:
+    """Fill in the time that one seed takes, by the speed of an earlier run, else by a rehearsal on this machine.
+
+    The time of validations is always measured now.
+    """
     from quartet_app.estimate import rehearsal
 
     before = rehearsal.earlier(config, data.digest) if real else None
     pace = rehearsal.rehearse(config, folder, seconds=rehearsal.BRIEF if before else rehearsal.SECONDS)
     speed, row.pace = before or (pace.samples_per_second, pace.words)
     if config["trainer"]["compile"]:
-        row.notes.append("measured without trainer.compile, which takes a minute or two and makes up for it later")
+        row.notes.append("measured without trainer.compile, which takes a minute or two and then trains faster")
     spend(row, config, data, speed)
     if row.samples is not None and row.validations is not None:
         row.train_seconds = row.samples / speed

@@ -1,7 +1,7 @@
-"""The memory that training takes at its peak, before it is taken.
+"""Estimate the peak memory of training before it starts.
 
-Weights are counted on torch's meta device; what an optimizer keeps is seen by a step on one small parameter; the rest
-is in `activations`. Not seen is what kernels use for themselves alone.
+Weights are counted on torch's meta device. One step on a small parameter shows how much state an optimizer keeps.
+`activations` estimates the rest. The estimate leaves out memory that kernels use inside themselves.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from math import inf
 from pathlib import Path
-from typing import Any
 
-Tree = dict[str, Any]
+from quartet_app.config.resolved import Config
 
-CUDA_CONTEXT = 500e6  # of a process on a GPU, beside its tensors
+CUDA_CONTEXT = 500e6  # bytes that a process takes on a GPU in addition to its tensors
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes. Of one process: `weights`, `gradients`, `optimizer`, `average`, `activations`, and `program`, its code and
-    libraries; `data`, mapped, which all processes of a machine share."""
+    """Hold the memory that training takes, in bytes.
+
+    `data` is mapped into memory, and all processes of a machine share it. All other fields are of one process;
+    `program` is its code and libraries, `average` the averaged weights.
+    """
 
     weights: float
     gradients: float
@@ -33,62 +35,72 @@ class Memory:
 
     @property
     def tensors(self) -> float:
+        """Return the bytes of all tensors of one process."""
         return self.weights + self.gradients + self.optimizer + self.average + self.activations
 
     def with_activations(self, activations: float) -> Memory:
+        """Return a copy with this number of bytes for activations."""
         return replace(self, activations=activations)
 
     def peak(self, *, gpu: bool, processes: int) -> float:
-        """Of the fullest place: a GPU, or the machine with all of its processes."""
+        """Return the peak in bytes: of one GPU, or of the whole machine with all its `processes`."""
         return self.tensors + CUDA_CONTEXT if gpu else processes * (self.tensors + self.program) + self.data
 
 
-def fixed(config: Tree, *, weights: dict[str, float], data: float) -> Memory:
-    """What does not depend on the batch. `weights`: how many each net of the run has, by its key. The method may give a
-    net an optimizer of its own, as `discriminator_optimizer`."""
+def fixed(config: Config, *, weights: dict[str, float], data: float) -> Memory:
+    """Return the memory that does not depend on the batch; its `activations` are 0.
+
+    Args:
+        weights: the number of weights of each net of the run, by its key. The method may give a net an optimizer of
+            its own, such as `discriminator_optimizer`.
+        data: bytes of the prepared files.
+    """
     method, size = config["method"], 8 if config["trainer"]["precision"] == "64-true" else 4
     count = sum(weights.values())
     optimizers = {name: method.get(f"{name}_optimizer", config["optimizer"]) for name in weights}
-    kept = sum(number * per_weight(optimizers[name]) for name, number in weights.items())
+    optimizer_numbers = sum(number * per_weight(optimizers[name]) for name, number in weights.items())
     return Memory(
         weights=size * count,
         gradients=size * count,
-        optimizer=size * kept,
+        optimizer=size * optimizer_numbers,
         average=size * count * (method.get("ema_decay") is not None),
         data=data,
         program=resident(),
     )
 
 
-def per_weight(optimizer: Tree) -> float:
-    """Numbers that an optimizer keeps for each weight: none for plain SGD, two for Adam."""
+def per_weight(optimizer: Config) -> float:
+    """Return how many numbers an optimizer keeps for each weight: none for plain SGD, two for Adam."""
     import torch
     from hydra.utils import instantiate
 
     small = torch.nn.Parameter(torch.zeros(64, 64))
-    made = instantiate(optimizer)([small])
+    instance = instantiate(optimizer)([small])
     small.grad = torch.ones_like(small)
-    made.step()
-    kept = [value for state in made.state.values() for value in state.values() if torch.is_tensor(value)]
-    return sum(value.numel() for value in kept if value.numel() > 1) / small.numel()
+    instance.step()
+    tensors = [value for state in instance.state.values() for value in state.values() if torch.is_tensor(value)]
+    return sum(tensor.numel() for tensor in tensors if tensor.numel() > 1) / small.numel()
 
 
 @cache
 def resident() -> float:
-    """Bytes of memory that this process, with all that training imports, holds the first time it is asked."""
+    """Return the bytes of this process with all modules that training imports.
+
+    The first call measures, and later calls return the same number: call it before anything large is built.
+    """
     import pytorch_lightning  # noqa: F401
 
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return float(pages * os.sysconf("SC_PAGE_SIZE"))
-    except OSError:  # not Linux: the peak so far
+    except OSError:  # other systems than Linux give only the peak so far
         import resource
 
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def machine_memory(*, gpu: bool) -> float:
-    """Bytes of a GPU, no bound where there is none, or of this machine, less where a container is allowed less."""
+    """Return the bytes of a GPU (inf without one), or those of this machine. A container's limit may be lower."""
     if gpu:
         import torch
 
@@ -96,5 +108,5 @@ def machine_memory(*, gpu: bool) -> float:
         return float(torch.cuda.get_device_properties(0).total_memory) if found else inf
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")
-    given = limit.read_text().strip() if limit.exists() else "max"
-    return float(min(total, int(given)) if given.isdigit() else total)
+    allowed = limit.read_text().strip() if limit.exists() else "max"
+    return float(min(total, int(allowed)) if allowed.isdigit() else total)

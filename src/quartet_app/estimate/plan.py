@@ -1,4 +1,4 @@
-"""The plan of a table or a run: a forecast of each, and how a person reads them."""
+"""Plan a table or a run: forecast each experiment, and print the forecasts for a person."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ SHORT = {
 }
 
 
-def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast]:
-    """A forecast of each experiment of params.yaml, or of the one run that `words` ask for.
+def plan(arguments: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast]:
+    """Return a forecast of each experiment of params.yaml, or of the one run of the command line's `arguments`.
 
-    All are composed and checked before torch is imported; what is refused in the table is a row of its own.
+    Composes and checks all experiments before torch is imported. A refused experiment of the table gets a row too.
     """
     rows: list[Forecast] = []
-    if words:
-        config = config_of(words)
+    if arguments:
+        config = config_of(arguments)
         return [forecast(config, [config["seed"]], measure=measure, prepare=prepare)]
     params = read_params(Path("params.yaml"))
     configs: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def plan(words: Sequence[str], *, measure: bool, prepare: bool) -> list[Forecast
 
 
 def shown(rows: Sequence[Forecast]) -> str:
-    """The plan as a person reads it: a table, what it adds up to, how it is known, and what cannot run."""
+    """Return the plan as text: a table, its totals, details, how each column is measured, and what cannot run."""
     parts = [align_columns([HEAD, *(cells(row) for row in rows)], right=RIGHT), totals(rows)]
     parts.append("\n".join(f"{row.experiment}: {line}" for row in rows for line in details(row)))
     parts.append(HOW)
@@ -73,13 +73,15 @@ def shown(rows: Sequence[Forecast]) -> str:
 
 
 HOW = """\
-memory: weights, gradients, what the optimizer and the average keep, and what the backward pass needs (from a few
-examples), beside the program and the mapped data; of all processes, or of one GPU. time: of a seed, training and
-validation, without evaluation, by this machine, as busy as it is now; ≥ where devices were not measured together.
-FLOPs: of a training sample, forward and backward, as runs count them; without validation."""
+memory: the peak of all processes, or of one GPU. It counts weights, gradients, the optimizer, averaged weights,
+activations (extended from a few examples), the program and the mapped data.
+time: one seed's training and validation, without evaluation, on this machine as busy as it is now; ≥ where the devices
+were not measured together.
+FLOPs: of training, forward and backward, as runs count them; without validation."""
 
 
 def cells(row: Forecast) -> tuple[str, ...]:
+    """Return the row's cells, in the order of HEAD."""
     if row.impossible and row.parameters is None:
         return (row.experiment, row.net, row.data, *[""] * 6, str(len(row.seeds) or ""), "impossible")
     bound = "≥ " if row.seconds is not None and row.pace.endswith("at best") else ""
@@ -91,7 +93,8 @@ def cells(row: Forecast) -> tuple[str, ...]:
 
 
 def cached(row: Forecast) -> str:
-    states = [one.state for one in row.seeds]
+    """Return the states of the row's seeds in short, as "2 done, 1 new"."""
+    states = [seed.state for seed in row.seeds]
     return ", ".join(
         word if len(states) == 1 else f"{states.count(state)} {word}"
         for state, word in SHORT.items()
@@ -100,11 +103,11 @@ def cached(row: Forecast) -> str:
 
 
 def totals(rows: Sequence[Forecast]) -> str:
-    """What all runs take, and what is left of it."""
+    """Return lines with the number of runs, and their FLOPs and time in all and still to do."""
     able = [row for row in rows if not row.impossible]
     if not able:
         return ""
-    runs, done = sum(len(row.seeds) for row in able), sum(one.left == 0 for row in able for one in row.seeds)
+    runs, done = sum(len(row.seeds) for row in able), sum(seed.left == 0 for row in able for seed in row.seeds)
     lines = [f"{runs} run{'s' * (runs != 1)}, {done} done"]
     for name, unit, values in (
         ("FLOPs", compact, [row.flops for row in able]),
@@ -117,14 +120,14 @@ def totals(rows: Sequence[Forecast]) -> str:
         whole = sum(value * len(row.seeds) for row, value in known)
         left = sum(value * row.left for row, value in known)
         unknown = len(able) - len(known)
-        beside = f", beside {unknown} experiment{'s' * (unknown > 1)} of which that is unknown" if unknown else ""
+        missing = f"; unknown for {unknown} more experiment{'s' * (unknown > 1)}" if unknown else ""
         how = "one after another" if name == "time" and runs > 1 else "in all"
-        lines.append(f"{name}: {unit(whole)} {how}, {unit(left) if left else 'nothing'} left to do{beside}")
+        lines.append(f"{name}: {unit(whole)} {how}, {unit(left) if left else 'nothing'} left to do{missing}")
     return "\n".join(lines)
 
 
 def details(row: Forecast) -> list[str]:
-    """A line each on the data, the speed, the seeds, and what else is to be known."""
+    """Return a line each on the data, the devices, the speed and the seeds, and the row's notes."""
     lines = []
     if row.data_bytes is not None:
         lines.append(f"data {row.data_words}, {compact(row.data_bytes)}B")
@@ -133,7 +136,7 @@ def details(row: Forecast) -> list[str]:
     if row.steps is not None:
         lines.append(f"{row.steps:,} steps, {row.validations} validations" + (f"; {row.pace}" if row.pace else ""))
     alike: dict[str, list[str]] = {}
-    for one in row.seeds:
-        alike.setdefault(one.words, []).append(str(one.seed))
+    for status in row.seeds:
+        alike.setdefault(status.words, []).append(str(status.seed))
     lines += [f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)} {words}" for words, seeds in alike.items()]
     return lines + row.notes

@@ -1,4 +1,7 @@
-"""How fast a run will be: as earlier runs were, or as a few real training steps and validation batches are now."""
+"""Estimate the speed of a run: by an earlier run like it, or by a rehearsal.
+
+A rehearsal trains for a few seconds and validates a few batches, both for real, and keeps no result.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +12,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quartet_app.config.resolved import load_config
+from quartet_app.config.resolved import Config, load_config
 from quartet_app.files import read_json
 from quartet_app.run.environment import cores, threads
 
-Tree = dict[str, Any]
-
-SECONDS = 2.0  # of training in a rehearsal; an earlier run tells more only if it was longer
-BRIEF = 0.01  # where only validation is to be timed
-FIRST = 2  # steps that are left out: they also find memory and choose kernels
+SECONDS = 2.0  # seconds of training in a rehearsal; a shorter earlier run would be a worse measure
+BRIEF = 0.01  # seconds of training where only validation is to be timed
+FIRST = 2  # steps that are left out: they also allocate memory and choose kernels
 VALIDATED = 4  # validation batches of a rehearsal
-SAME = ("net", "task", "method")  # as of an earlier run
-WAY = ("accelerator", "precision", "compile", "deterministic")
+SAME = ("net", "task", "method")  # sections in which an earlier run must equal this one
+SAME_TRAINER = ("accelerator", "precision", "compile", "deterministic")  # settings of `trainer`, likewise
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Samples trained a second and seconds of one validation, by so many devices; `words`: how that is known."""
+    """Hold the speed of a run on all its devices.
+
+    `samples_per_second` is of training, `validation` the seconds of one validation. `words` say how it was measured.
+    """
 
     samples_per_second: float
     validation: float
     words: str
 
 
-def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
-    """Train the matched `config` for a moment, in this process, as one of its devices would; validate a few batches.
+def rehearse(config: Config, folder: Path, *, seconds: float = SECONDS) -> Pace:
+    """Train for some `seconds` in this process, validate a few batches, and return the pace.
 
-    Devices share the work; that they wait for each other is not in it. Compiling is left out: it takes longer.
+    `config` is matched already, and `folder` holds its prepared data. The process does the share of one device. So the
+    pace of several devices leaves out how long they wait for each other. It also leaves out compiling, which takes
+    longer than a rehearsal.
     """
     from quartet.methods.reporting import Reporting
     from quartet_app.run.build import build_data, build_method
     from quartet_app.run.workers.trainer import build_trainer
     from quartet_app.run.workers.worker import use_machine
 
-    devices, share = config["trainer"]["devices"], together(config)
-    small = one_of(config, seconds, shared=build_data(config, folder).kind.fixed)
+    devices, at_once = config["trainer"]["devices"], devices_at_once(config)
+    small = single_device_config(config, seconds, shared=build_data(config, folder).kind.fixed)
     use_machine(small["trainer"])
     data = build_data(small, folder)
     method = build_method(small, data)
@@ -58,14 +64,14 @@ def rehearse(config: Tree, folder: Path, *, seconds: float = SECONDS) -> Pace:
     batch = (watch.validated[-1] - watch.validated[0]) / (len(watch.validated) - 1)
     at_best = ", at best" if devices > 1 else ""
     return Pace(
-        samples_per_second=share * (after - before) / (ended - began),
-        validation=batch * data.batches("val").per_epoch / share,  # type: ignore[union-attr]
+        samples_per_second=at_once * (after - before) / (ended - began),
+        validation=batch * data.batches("val").per_epoch / at_once,  # type: ignore[union-attr]
         words=f"{after - before:,} samples trained here in {ended - began:.1f} s" + at_best,
     )
 
 
 def stopwatch() -> Any:
-    """Return a callback that notes when each batch ended, and how many samples had been trained by then."""
+    """Return a callback that records when each batch ended, and how many samples were trained by then."""
     import pytorch_lightning as pl
 
     class Stopwatch(pl.Callback):
@@ -85,16 +91,18 @@ def stopwatch() -> Any:
     return Stopwatch()
 
 
-def one_of(config: Tree, seconds: float, *, shared: bool) -> Tree:
-    """The run that one of the tree's devices would have, for so many seconds, without learning anything: rates that
-    rise within seconds would diverge. `shared`: devices share `batch_size` examples; a batch of tokens stays whole, as
-    too few hold no sentence."""
+def single_device_config(config: Config, seconds: float, *, shared: bool) -> Config:
+    """Return the config of a rehearsal: one device's share of `config`, for so many `seconds`.
+
+    It has a tiny learning rate: a whole warm-up within seconds would make the weights diverge. `shared` is True where
+    devices share the `batch_size` examples. A batch of tokens stays whole, as a share may be too small for a sentence.
+    """
     trainer, loading = config["trainer"], dict(config["data"]["loading"])
     devices = trainer["devices"]
     if shared:
         loading["batch_size"] = max(1, loading["batch_size"] // devices)
-    share = threads(trainer["threads"], workers=devices)
-    alone = {"devices": 1, "compile": False, "progress": False, "threads": share, "log_every": 10**9}
+    own_threads = threads(trainer["threads"], workers=devices)
+    changes = {"devices": 1, "compile": False, "progress": False, "threads": own_threads, "log_every": 10**9}
     method = {
         key: {**value, "lr": 1e-9} if key.endswith("_optimizer") else value for key, value in config["method"].items()
     }
@@ -102,15 +110,15 @@ def one_of(config: Tree, seconds: float, *, shared: bool) -> Tree:
         **config,
         "budget": f"{seconds:f} seconds",
         "validate_every": f"{seconds:f} seconds",
-        "trainer": {**trainer, **alone},
+        "trainer": {**trainer, **changes},
         "method": method,
         "optimizer": {**config["optimizer"], "lr": 1e-9},
         "data": {**config["data"], "loading": loading},
     }
 
 
-def together(config: Tree) -> int:
-    """How many devices can work at once: processes on CPUs share the cores of this machine."""
+def devices_at_once(config: Config) -> int:
+    """Return how many of the run's devices can work at once. Processes on CPUs share the cores of this machine."""
     import torch
 
     trainer = config["trainer"]
@@ -120,27 +128,31 @@ def together(config: Tree) -> int:
     return int(trainer["devices"] if gpu else min(trainer["devices"], cores()))
 
 
-def earlier(config: Tree, digest: str) -> tuple[float, str] | None:
-    """Samples a second of the newest earlier run of the same net, task, method and data on as many devices of the
-    same kind, each with as many threads, and where it is; None where there is none that was longer than a rehearsal."""
+def earlier(config: Config, digest: str) -> tuple[float, str] | None:
+    """Return the samples a second of the newest earlier run like this one, and a text that names the run's folder.
+
+    The run must have the same net, task, method and data (`digest`), and as many devices of the same kind with as many
+    threads. It must have trained at least as long as a rehearsal. None where there is no such run.
+    """
     from quartet_app.run.workers.worker import device_name
 
     devices, trainer = config["trainer"]["devices"], config["trainer"]
-    asked = (digest, devices, device_name(), threads(trainer["threads"], workers=devices))
+    wanted = (digest, devices, device_name(), threads(trainer["threads"], workers=devices))
     for path in sorted(runs(), key=lambda path: path.stat().st_mtime, reverse=True):
         facts = read_json(path)
         used = (facts.get("trained_on") or {}).get("threads")
-        if (facts.get("data_digest"), facts.get("devices"), facts.get("device"), used) != asked:
+        if (facts.get("data_digest"), facts.get("devices"), facts.get("device"), used) != wanted:
             continue
         before = load_config(path.with_name("config.yaml"))
-        alike = all(before.get(key) == config[key] for key in SAME)
-        loaded = before["data"]["loading"] == config["data"]["loading"]
-        way = all(before["trainer"].get(key) == trainer[key] for key in WAY)
-        if alike and loaded and way and facts["train_seconds"] >= SECONDS:
+        same_parts = all(before.get(key) == config[key] for key in SAME)
+        same_loading = before["data"]["loading"] == config["data"]["loading"]
+        same_trainer = all(before["trainer"].get(key) == trainer[key] for key in SAME_TRAINER)
+        if same_parts and same_loading and same_trainer and facts["train_seconds"] >= SECONDS:
             return facts["samples_seen"] / facts["train_seconds"], f"as in {path.parent}"
     return None
 
 
 def runs() -> Iterator[Path]:
+    """Yield the run.json of each run in runs/ and of each result in results/."""
     yield from Path("runs").glob("*/run.json")
     yield from Path("results").glob("*/*/train/run.json")

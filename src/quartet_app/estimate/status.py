@@ -1,4 +1,4 @@
-"""What is there before a run starts: its data, and what was trained of it already."""
+"""Find out what of a run exists before it starts: a result, a finished run, or a checkpoint to go on from."""
 
 from __future__ import annotations
 
@@ -19,42 +19,53 @@ LOCK = Path("dvc.lock")
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far one experiment and seed is. `left`: the share of its budget that is still to be trained."""
+    """Describe how far the training of one seed has come.
+
+    `words` describes `state` for a person. `left` is the share of the budget, from 0 to 1, that is still to be trained.
+    """
 
     seed: int
-    state: str  # done, resumes, trained (by hand), changed, unknown, new
+    state: str  # done, resumes, trained (outside the table), changed, unknown, new
     words: str
     left: float
 
 
 def run_status(config: Config, data: Path | None, *, solved: bool = True) -> RunStatus:
-    """What is left to train of `config` on the data prepared in `data`; `solved`, if it is matched already.
+    """Return how far `config` is trained.
 
-    A result counts as done by the fingerprint of what would run now: DVC's own status knows the configuration as it was
-    composed last, and takes seconds. Where the code alone differs, DVC decides which of it matters.
+    A result is done where its fingerprint is that of the run that would start now. DVC's own status is not enough: it
+    knows only the configuration that was composed last, and takes seconds. Where only the code differs, DVC decides
+    whether the difference matters.
+
+    Args:
+        data: the folder of the prepared data; None where it is not prepared.
+        solved: False where `match` is set and the width of the net is not solved yet.
     """
     seed, name = config["seed"], f"{config['experiment']}-{config['seed']}"
     result = RESULTS / str(config["experiment"]) / str(seed) / "train"
     facts = read_json(result / "run.json")
     run = Run(config, data) if data is not None else None
     if facts and not solved:
-        return RunStatus(seed, "unknown", f"{result} is there; whether it is this run, its data will tell", 1.0)
+        return RunStatus(seed, "unknown", f"{result} exists; only its data show whether it is this run", 1.0)
     if facts and same(facts, run, config):
         return RunStatus(seed, "done", f"done: {result}", 0.0)
     if run is not None and run.done:
-        return RunStatus(seed, "trained", f"trained: {run.folder}, by hand", 1.0)
+        return RunStatus(seed, "trained", f"trained by hand: {run.folder}", 1.0)
     if run is not None and (run.folder / "checkpoints" / "last.ckpt").exists():
         used = progress(run)
         return RunStatus(seed, "resumes", f"goes on from {used:.0%}: {run.folder}", max(0.0, 1.0 - used))
     if facts:
-        return RunStatus(seed, "changed", f"to train anew: {difference(facts, run, config)} than in {result}", 1.0)
+        return RunStatus(seed, "changed", f"to train again: {difference(facts, run, config)} than in {result}", 1.0)
     if f"train@{name}:" in (LOCK.read_text() if LOCK.exists() else ""):
         return RunStatus(seed, "new", f"not here, but {LOCK} knows {name}: dvc pull may bring it", 1.0)
     return RunStatus(seed, "new", "to train", 1.0)
 
 
 def same(facts: dict[str, Any], run: Run | None, config: Config) -> bool:
-    """Whether a result is what would be trained now; without its data, as far as its configuration tells."""
+    """Return True where a result, by the `facts` of its run.json, is that of the run that would start now.
+
+    `run` is None where the data is not prepared; then the configuration alone decides.
+    """
     if run is None or facts.get("config_hash") != config_hash(config) or facts.get("data_digest") != run.data_digest:
         return run is None and facts.get("config_hash") == config_hash(config)
     stage = f"train@{config['experiment']}-{config['seed']}"
@@ -62,6 +73,7 @@ def same(facts: dict[str, Any], run: Run | None, config: Config) -> bool:
 
 
 def difference(facts: dict[str, Any], run: Run | None, config: Config) -> str:
+    """Return what differs between a result and the run that would start now: configuration, data or code."""
     if facts.get("config_hash") != config_hash(config):
         return "another configuration"
     return "other data" if run is not None and facts.get("data_digest") != run.data_digest else "other code"
@@ -69,27 +81,30 @@ def difference(facts: dict[str, Any], run: Run | None, config: Config) -> str:
 
 @cache
 def unchanged() -> set[str]:
-    """The stages of dvc.lock that `dvc repro` would not run, as far as DVC can tell from what is composed."""
+    """Return the train stages of dvc.lock that `dvc repro` would not run again.
+
+    DVC compares with the configuration in build/, which may be older than conf/ and params.yaml.
+    """
     if not LOCK.exists():
         return set()
     try:
-        asked = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
+        status = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
     except OSError:  # DVC is not installed here
         return set()
-    if asked.returncode != 0:
+    if status.returncode != 0:
         return set()
     locked = {line.strip().rstrip(":") for line in LOCK.read_text().splitlines() if line.startswith("  train@")}
-    return locked - set(json.loads(asked.stdout))
+    return locked - set(json.loads(status.stdout))
 
 
 def progress(run: Run) -> float:
-    """The share of its budget that an interrupted run has used, by its last checkpoint."""
+    """Return the share of its budget, from 0 to 1, that an interrupted run has used by its last checkpoint."""
     from quartet.budget import Budget, Spent
     from quartet_app.run.workers.checkpoints import load_checkpoint
 
     budget = Budget.parse(run.config["budget"])
-    kept = load_checkpoint(run.folder / "checkpoints" / "last.ckpt")["quartet"]
-    if kept["finished"]:
+    saved = load_checkpoint(run.folder / "checkpoints" / "last.ckpt")["quartet"]
+    if saved["finished"]:
         return 1.0
     from quartet_app.run.build import build_data, build_method
 
@@ -97,4 +112,4 @@ def progress(run: Run) -> float:
     flops = 0.0
     if budget.unit == "flops":
         flops = build_method(run.config, data).count_flops(data.typical_batch())
-    return budget.used(Spent(kept["samples"], kept["steps"], data.examples["train"], flops, kept["seconds"]))
+    return budget.used(Spent(saved["samples"], saved["steps"], data.examples["train"], flops, saved["seconds"]))

@@ -1,1 +1,1 @@
-"""Predict with a trained model: `predictor` loads it, `inputs` reads a person's files, `answers` prints the answers."""
+"""Predict with a trained model: `predictor` loads the model, `answers` prints what it predicts."""

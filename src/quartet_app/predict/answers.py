@@ -1,4 +1,4 @@
-"""Answer what `quartet predict` asks, by the role of the model."""
+"""Print the predictions that `quartet predict` asks for. The model's role reads the input and prints."""
 
 from __future__ import annotations
 
@@ -14,26 +14,30 @@ from quartet import roles
 from quartet.types import QuartetError
 
 
-def load(chosen: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+def load(args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Load the model that the command line names; return its predictor and its facts, and print them to stderr."""
     from quartet_app.predict import predictor
 
-    if chosen.source is not None and chosen.data is not None:
+    if args.source is not None and args.data is not None:
         raise QuartetError("--from and --data: give one of them; --data chooses among champions")
-    loaded, known = predictor.load(chosen.role, source=chosen.source, data=chosen.data)
-    facts = [f"{key} {known[key]}" for key in ("version", "net", "data", "seed") if key in known]
-    print(f"{known['model']}{': ' if facts else ''}{', '.join(facts)}", file=sys.stderr)
-    return loaded, known
+    loaded, facts = predictor.load(args.role, source=args.source, data=args.data)
+    shown = [f"{key} {facts[key]}" for key in ("version", "net", "data", "seed") if key in facts]
+    print(f"{facts['model']}{': ' if shown else ''}{', '.join(shown)}", file=sys.stderr)
+    return loaded, facts
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What a served model would answer with a 400 is a refusal here; whoever reads the answers may stop reading."""
+    """Turn the errors of predicting into QuartetErrors, and end in silence where nobody reads the output any more.
+
+    A served model answers the same errors, MlflowExceptions, with HTTP status 400.
+    """
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout once more at its end
     except ModuleNotFoundError as error:
-        raise QuartetError(f"{error}: predicting takes the extra pipeline: pip install -e '.[pipeline]'") from error
+        raise QuartetError(f"{error}: predicting needs the extra pipeline: pip install -e '.[pipeline]'") from error
     except Exception as error:
         exceptions = sys.modules.get("mlflow.exceptions")
         if exceptions is not None and isinstance(error, exceptions.MlflowException):
@@ -41,7 +45,7 @@ def refusals() -> Iterator[None]:
         raise
 
 
-def answer(chosen: argparse.Namespace) -> None:
-    """Print the answers of the model of `chosen.role`; what a served model would refuse is a QuartetError."""
+def answer(args: argparse.Namespace) -> None:
+    """Print the predictions of the model with the role `args.role`; QuartetError for input that it refuses."""
     with refusals():
-        roles.find(chosen.role).answer(chosen, partial(load, chosen))
+        roles.find(args.role).answer(args, partial(load, args))

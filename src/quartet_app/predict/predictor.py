@@ -1,6 +1,6 @@
-"""A trained model ready to predict: the champion of its task, a run's, or any that MLflow holds.
+"""Load a trained model that is ready to predict: a task's champion, the model of a run, or any model in MLflow.
 
-Made of `model.json` and `model.safetensors` alone, by this code: nothing that lies beside them is run.
+Reads only `model.json` and `model.safetensors`, and runs no code that is stored with them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ URIS = ("models:/", "runs:/")
 
 
 def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[str, Any]]:
-    """What predicts in `role` (a class of the role's script), and what is known of its model.
+    """Return the predictor of a model, an object of a class in the role's script, and the model's facts by name.
 
     Args:
-        source: a run's folder, or an MLflow uri; None for the champion.
-        data: the champion on this data set.
+        role: what the model does, as "classify".
+        source: a run's folder, or an MLflow URI; None for the champion.
+        data: chooses the champion on this data set; None for the champion of the task.
 
-    Raises QuartetError where there is no such model, and for one of another role.
+    Raises QuartetError where there is no such model, or where the model has another role.
     """
     if source is not None and not source.startswith(URIS):
         folder = Path(source)
@@ -34,61 +35,66 @@ def load(role: str, *, source: str | None, data: str | None) -> tuple[Any, dict[
     from quartet.tracking.model_store import ModelStore
 
     store = ModelStore()
-    uri, known = (source, {}) if source is not None else champion(store, role, data)
-    with tempfile.TemporaryDirectory() as place:
-        predictor, facts = from_folder(store.fetch(uri, Path(place)), role, name=uri)
-    return predictor, {**facts, **known}
+    uri, tags = (source, {}) if source is not None else champion(store, role, data)
+    with tempfile.TemporaryDirectory() as scratch:
+        predictor, facts = from_folder(store.fetch(uri, Path(scratch)), role, name=uri)
+    return predictor, {**facts, **tags}
 
 
 def champion(store: Any, role: str, data: str | None) -> tuple[str, dict[str, str]]:
-    """The uri of the best model of a task, on `data` if given, and its version's tags."""
-    name, called = f"quartet-{role.rpartition('.')[2].lower()}", version_alias("champion", data) if data else "champion"
-    known = store.version(name, called)
-    if known is None:
+    """Return the URI of the champion of a task, or of a task and `data`, and the tags of its version."""
+    name, label = f"quartet-{role.rpartition('.')[2].lower()}", version_alias("champion", data) if data else "champion"
+    tags = store.version(name, label)
+    if tags is None:
         raise QuartetError(
-            f"{name}@{called}: no such model in {store.uri} yet\n"
-            "quartet compare RUN … --register, as in dvc repro, makes one of evaluated runs; --from RUN takes any run"
+            f"{name}@{label}: no such model in {store.uri} yet\n"
+            "register evaluated runs (quartet compare RUN … --register, or dvc repro), or take any run by --from RUN"
         )
-    return f"models:/{name}@{called}", known
+    return f"models:/{name}@{label}", tags
 
 
 def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, Any]]:
-    """The same of a folder with model.json and model.safetensors. `name` is what a person calls it."""
+    """Return the predictor and facts of the model in `folder`; see `load`. Messages call the model `name`."""
     if not folder.is_dir():
-        raise QuartetError(f"{name}: no such folder; give a run's, as runs/cnn-0-…, or {' or '.join(URIS)}…")
+        raise QuartetError(f"{name}: no such folder; give a run's folder, as runs/cnn-0-…, or {' or '.join(URIS)}…")
     described = description.read(folder)
     if described["role"] != role:
         other = described["role"]
         raise QuartetError(f"{name}: this model is for {other}, not for {role}: quartet predict {other} …")
-    asked = roles.find(role)  # as a person typed it: no file names what is imported
+    found = roles.find(role)  # the name that a person typed: a file must not decide what is imported
     try:
-        made = asked.predictor(described, asked.programs(rebuild(asked, described, folder / "model.safetensors")))
+        predictor = found.predictor(described, found.programs(rebuild(found, described, folder / "model.safetensors")))
     except QuartetError:
         raise
     except Exception as error:  # tokenizers raises nothing narrower
         raise QuartetError(f"{folder / description.FILE}: not a description of a model: {error!r}") from error
     facts = read_json(folder / "run.json")
     known: dict[str, Any] = {key: facts[key] for key in ("experiment", "net", "data", "seed") if key in facts}
-    return made, {"model": name, "described": described, **known}
+    return predictor, {"model": name, "described": described, **known}
 
 
 def rebuild(role: roles.Role, described: dict[str, Any], weights: Path) -> Any:
-    """The model that is `described`, with its weights, ready to predict on the CPU. Raises whatever a description that
-    is none leads to."""
+    """Return the model of a description with its weights, ready to predict on the CPU.
+
+    A faulty description may raise any error.
+    """
     from torch import nn
 
     from quartet_app.run.workers.checkpoints import load_weights
 
     model = role.rebuild(net_of(described["net"]), described)
-    if role.PART is not None:  # a run keeps the other nets too
-        load_weights(nn.ModuleDict({role.PART: model}), weights, beside=role.BESIDE)
+    if role.PART is not None:  # a run's file also holds the weights of its other nets
+        load_weights(nn.ModuleDict({role.PART: model}), weights, extra_prefix=role.BESIDE)
     else:
         load_weights(model, weights)
     return model.eval().requires_grad_(False)
 
 
 def net_of(recipe: dict[str, Any]) -> Any:
-    """The recipe's net. A file may name a net of quartet.nets, or of a package that the user's own `conf/` names."""
+    """Return the net of a recipe: a family of quartet.nets, or of a package that a `_target_` in conf/ names.
+
+    Raises QuartetError for any other class, since the recipe comes from a file that need not be trusted.
+    """
     from importlib import import_module
 
     from quartet.nets import Net
@@ -101,13 +107,13 @@ def net_of(recipe: dict[str, Any]) -> Any:
         family = None
     if not (isinstance(family, type) and issubclass(family, Net)):
         raise QuartetError(
-            f"net: {recipe['_target_']}: no such net; a model names a family of quartet.nets, "
-            "or of a package that a _target_ of conf/ names"
+            f"net: {recipe['_target_']}: no such net; a model may name a net of quartet.nets, "
+            "or of a package that a _target_ in conf/ names"
         )
     return family(**{key: value for key, value in recipe.items() if key != "_target_"})
 
 
 def is_own_net(target: str) -> bool:
-    """Whether a file may have this imported: its package is named in conf/, and its source says that it is a net."""
-    made = signature(target) if target.partition(".")[0] in named_packages() else None
-    return made is not None and "ROLES" in made.constants
+    """Return True where a file may have `target` imported: conf/ names its package, and its source defines ROLES."""
+    definition = signature(target) if target.partition(".")[0] in named_packages() else None
+    return definition is not None and "ROLES" in definition.constants

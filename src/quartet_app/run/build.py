@@ -1,4 +1,4 @@
-"""From a resolved config to objects: the only place that instantiates."""
+"""Build data, task, model and method from a resolved config. Only this module instantiates the parts of a run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 
 def build_data(config: dict[str, Any], folder: Path) -> DataModule:
+    """Return the data module of the run, which reads the prepared data in `folder`."""
     return instantiate(config["data"]["loading"])(folder=folder, seed=config["seed"])
 
 
 def build_task(config: dict[str, Any]) -> Task:
+    """Return the task of the run: its loss and its metrics."""
     return instantiate(config["task"])
 
 
@@ -32,18 +34,18 @@ def method_class(config: dict[str, Any]) -> type[Method]:
 
 
 def nets_of(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the nets of a run by their keys, as they stand in its configuration: `net`, and what its method adds."""
+    """Return the settings of each net of a run by its key: `net`, and the nets that the method adds."""
     return {"net": config["net"], **{name: config["method"][name] for name in method_class(config).NETS}}
 
 
 def build_model(config: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
-    """Return the model that the method trains: its net, or several as one, asked the task's question about the data."""
+    """Return the model that the method trains. It is built for the task and the data, of one net or of several."""
     nets = {name: instantiate(net) for name, net in nets_of(config).items()}
     return method_class(config).build_model(task, nets, data)
 
 
 def build_method(config: dict[str, Any], data: DataModule) -> Method:
-    """Return the LightningModule, its weights drawn by the tree's seed; its clock is the data's too."""
+    """Return the method, a LightningModule, with weights drawn by the config's seed. Gives `data` the same clock."""
     import torch
 
     from quartet.methods.clock import TrainingClock
@@ -69,25 +71,28 @@ def build_method(config: dict[str, Any], data: DataModule) -> Method:
 
 
 def unchecked(deferred: partial[float]) -> partial[float]:
-    """The same partial without Hydra's check of each call, which in a training step would cost a third of a
-    millisecond; what is called was checked when it was instantiated."""
+    """Return the same partial without Hydra's check at each call.
+
+    Hydra checked the target when it instantiated it. A check in every training step would cost a third of a
+    millisecond.
+    """
     return partial(deferred.func, *deferred.args, **deferred.keywords)
 
 
 def describe_model(config: dict[str, Any], task: Task, data: DataModule) -> dict[str, Any]:
-    """Return what is written beside the weights, so that predicting needs neither the data nor the configuration."""
+    """Return the content of model.json. With it, predicting needs neither the data nor the configuration."""
     from quartet.description import describe
 
     return describe(role=task.ROLE, net=config["net"], **task.facts(data))
 
 
 def load_model(folder: Path, config: dict[str, Any], task: Task, data: DataModule) -> nn.Module:
-    """The chosen weights of the run in `folder`, ready to predict."""
+    """Return the model of the run in `folder` with its best weights, ready to predict."""
     import torch
 
     from quartet_app.run.workers.checkpoints import load_weights
 
-    torch.manual_seed(config["seed"])  # the untrained model that some metrics compare with is the one that was trained
+    torch.manual_seed(config["seed"])  # some metrics compare with the untrained model, so the seed must be the same
     model = build_model(config, task, data)
     load_weights(model, folder / "model.safetensors")
     return model.eval()

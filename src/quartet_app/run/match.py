@@ -1,7 +1,8 @@
-"""Nets of one size: the width at which a net has as many parameters, or takes as many operations, as another family's.
+"""Match the size of nets: find the width at which a net has a given number of parameters or of operations.
 
-`match.parameters=2e5`, or `match.flops=5e7` for those of a training sample, forward and backward, set `net.width`, and
-where no width comes close enough the family's fine setting too. Where a method trains several, each has an equal share.
+`match.parameters=2e5` and `match.flops=5e7` set `net.width`; FLOPs are of one training sample, forward and backward.
+Where no width comes close enough, the family's fine setting (`FINE`, such as `net.growth`) changes too. Where a method
+trains several nets, each gets an equal share of the parameters.
 """
 
 from __future__ import annotations
@@ -11,60 +12,63 @@ import json
 from collections.abc import Callable
 from functools import cache, partial
 from math import exp, log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from quartet.types import QuartetError
+from quartet_app.config.resolved import Config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Tree = dict[str, Any]
 
 TOLERANCE = 0.02  # the relative difference that still counts as equal
-CLOSE = 0.005  # nearer than this by its width alone, a net keeps its fine setting
+CLOSE = 0.005  # a net that comes nearer than this by its width alone keeps its fine setting
 WIDEST = 1 << 13
-FEW = 8  # examples for which operations are counted where all are of one length
-SPACING = 256  # how far apart the widths that a family can have may lie
+FEW = 8  # examples for which operations are counted where all have the same length
+SPACING = 256  # the largest gap between two possible widths of a family
 SIZED_BY = ("match", "net", "task", "method", "data")  # the parts of a config that the solution depends on
-TRIED = 3  # widths on either side for which the fine setting is looked for
+TRIED = 3  # widths on either side of the target for which a fine setting is tried
 FINE_RANGE = 2.5  # the factor by which the fine setting may change
 
 
-def matched(config: Tree, folder: Path) -> Tree:
-    """`config` with nets of the size that `match` asks for, on the data prepared in `folder`; itself where nothing is
-    asked. QuartetError where no width gives that size."""
+def matched(config: Config, folder: Path) -> Config:
+    """Return a copy of `config` whose nets have the size that `match` sets; `config` itself where `match` is empty.
+
+    The size depends on the data prepared in `folder`. QuartetError where no width gives that size.
+    """
     if all(value is None for value in config["match"].values()):
         return config
     sized_by = [str(folder.resolve()), (folder / "manifest.json").read_text(), *(config[part] for part in SIZED_BY)]
-    if (known := json.dumps(sized_by)) not in _solutions:  # a hundred nets are built, and a sweep's trials are alike
-        _solutions[known] = _matched(config, folder)
-    return {**config, **copy.deepcopy(_solutions[known])}
+    # A solution takes a hundred nets, and the trials of a sweep ask for the same one again.
+    if (key := json.dumps(sized_by)) not in _solutions:
+        _solutions[key] = _matched(config, folder)
+    return {**config, **copy.deepcopy(_solutions[key])}
 
 
-_solutions: dict[str, Tree] = {}
+_solutions: dict[str, Config] = {}
 
 
-def _matched(config: Tree, folder: Path) -> Tree:
-    """The parts of `config` that matching changes."""
+def _matched(config: Config, folder: Path) -> Config:
+    """Return the sections of `config` that matching changes: `net`, and `method` where it has nets of its own."""
     from quartet_app.run.build import nets_of
 
     key, target = next((key, float(value)) for key, value in config["match"].items() if value is not None)
     nets = nets_of(config)
     if key == "flops":
         if len(nets) > 1:
-            raise QuartetError("match.flops: two players have no one width; give match.parameters, which they share")
+            raise QuartetError("match.flops: not for several nets, as in a GAN; give match.parameters instead")
         return {"net": solve(config["net"], partial(operations, config, folder), target, "match.flops")}
     share = target / len(nets)
     solved = {
         name: solve(net, partial(parameters, config, folder, name), share, "match.parameters")
         for name, net in nets.items()
     }
-    beside = {name: net for name, net in solved.items() if name != "net"}
-    return {"net": solved["net"], **({"method": {**config["method"], **beside}} if beside else {})}
+    others = {name: net for name, net in solved.items() if name != "net"}
+    return {"net": solved["net"], **({"method": {**config["method"], **others}} if others else {})}
 
 
-def sizes(config: Tree) -> str:
-    """What matching has set, as a person would type it."""
+def sizes(config: Config) -> str:
+    """Return the settings that matching chose, as overrides: "net.width=48 net.growth=1.5"."""
     from quartet_app.run.build import nets_of
 
     nets = {name if name == "net" else f"method.{name}": net for name, net in nets_of(config).items()}
@@ -72,9 +76,12 @@ def sizes(config: Tree) -> str:
     return " ".join(f"{name}.{key}={net[key]}" for name, net in nets.items() for key in keys if key in net)
 
 
-def parameters(config: Tree, folder: Path, name: str, net: Tree) -> float:
-    """Parameters of the model that the task makes of `net`, which is `net` or what the method calls `name`; without
-    memory, on torch's meta device."""
+def parameters(config: Config, folder: Path, name: str, net: Config) -> float:
+    """Return the number of parameters of the model that the task builds from `net`.
+
+    `name` is the net's key in the run: "net", or a key of the method such as "discriminator". The model is built on
+    torch's meta device and takes no memory.
+    """
     import torch
     from hydra.utils import instantiate
 
@@ -88,46 +95,47 @@ def parameters(config: Tree, folder: Path, name: str, net: Tree) -> float:
     return float(sum(parameter.numel() for parameter in model.parameters()))
 
 
-def operations(config: Tree, folder: Path, net: Tree) -> float:
-    """Operations of training `net` on one sample, as the run itself will count them."""
+def operations(config: Config, folder: Path, net: Config) -> float:
+    """Return the operations of training `net` on one sample, by the same count as in a run."""
     from quartet_app.run.build import build_data, build_method
 
     config = {**config, "net": net}
     data = build_data(config, folder)
-    if data.kind.fixed:  # else lengths, and padding, differ
+    if data.kind.fixed:  # with other data, lengths and so padding differ from batch to batch
         loading = {**config["data"]["loading"], "batch_size": FEW}
         data = build_data({**config, "data": {**config["data"], "loading": loading}}, folder)
     method = build_method(config, data)
     return method.count_flops(data.typical_batch())
 
 
-def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> Tree:
-    """`net` at the width at which its `size` comes nearest to `target`; QuartetError if that is not within TOLERANCE.
+def solve(net: Config, size: Callable[[Config], float], target: float, key: str) -> Config:
+    """Return `net` with the width at which its `size` comes nearest to `target`.
 
-    One that is near enough stays as it is, so that a run that is repeated is not sized anew.
+    A net that is within TOLERANCE already stays as it is, so that a repeated run keeps its width. Raises QuartetError,
+    which names the setting `key`, where no width comes within TOLERANCE.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import get_class
 
     name = str(net["_target_"]).rpartition(".")[2]
-    knob: str = getattr(get_class(net["_target_"]), "FINE", None) or ""
+    fine_key: str = getattr(get_class(net["_target_"]), "FINE", None) or ""
 
     @cache
     def log_error(width: int, fine: float | None = None) -> float | None:
-        """How far from the target, as a logarithm; None where the family cannot have that width."""
+        """Return log(size / target) at this width; None where the family cannot have this width."""
         try:
-            return log(size({**net, "width": width, **({} if fine is None else {knob: fine})}) / target)
+            return log(size({**net, "width": width, **({} if fine is None else {fine_key: fine})}) / target)
         except (QuartetError, InstantiationException):
             return None
 
-    there = log_error(net["width"])
-    if there is not None and abs(there) <= TOLERANCE:
+    present = log_error(net["width"])
+    if present is not None and abs(present) <= TOLERANCE:
         return net
     widths = candidate_widths(log_error)
     if not widths:
-        size(net)  # refuses, if it is not the width that is impossible
-        raise QuartetError(f"{key}: given {target:g}, which no width of {name} comes near")
-    found = closest(widths, log_error, usual=float(net[knob]) if knob else None)
+        size(net)  # raises the net's own error, where another setting than the width is wrong
+        raise QuartetError(f"{key}: given {target:g}, but no width of {name} comes near it")
+    found = closest(widths, log_error, usual=float(net[fine_key]) if fine_key else None)
     if abs(log_error(*found) or 0.0) > TOLERANCE:
         able = " or ".join(f"{exp(log_error(width) or 0.0) * target:.6g}" for width in widths)
         raise QuartetError(
@@ -135,7 +143,7 @@ def solve(net: Tree, size: Callable[[Tree], float], target: float, key: str) -> 
             "give one of these, or change another of its settings, as net.layers"
         )
     width, fine = found
-    return {**net, "width": width, **({} if fine is None else {knob: fine})}
+    return {**net, "width": width, **({} if fine is None else {fine_key: fine})}
 
 
 def closest(
@@ -143,8 +151,8 @@ def closest(
 ) -> tuple[int, float | None]:
     """Return the width, and the fine setting if it must change, that come closest to the target.
 
-    `usual`: the fine setting as the configuration has it, None for a net without one. It changes only where no width
-    by itself is closer than CLOSE, and then as little as a size within TOLERANCE needs.
+    `usual` is the configured value of the fine setting; None for a net that has no fine setting. It changes only where
+    no width alone comes closer than CLOSE, and then no more than a size within TOLERANCE needs.
     """
     sizes: list[tuple[int, float | None]] = [(width, None) for width in widths]
     found = min(sizes, key=lambda size: abs(log_error(*size) or 0.0))
@@ -156,14 +164,15 @@ def closest(
 
 
 def candidate_widths(log_error: Callable[[int], float | None]) -> list[int]:
-    """The TRIED possible widths on either side of where `log_error` changes its sign."""
+    """Return the TRIED nearest possible widths below and above the target, where `log_error` changes its sign."""
 
     def possible(start: int, step: int) -> int | None:
-        """The first possible width from `start` on, upwards or downwards."""
+        """Return the first possible width from `start` on, upwards (step 1) or downwards (-1)."""
         widths = range(max(start, 0), start + step * SPACING, step)
         return next((width for width in widths if width > 0 and log_error(width) is not None), None)
 
     def enough(width: int) -> bool:
+        """Return True where this width, or the next possible one above it, reaches the target."""
         reached = possible(width, 1)
         return reached is None or (log_error(reached) or 0.0) >= 0
 
@@ -185,9 +194,9 @@ def candidate_widths(log_error: Callable[[int], float | None]) -> list[int]:
 
 
 def refine(log_error: Callable[[float], float | None], usual: float) -> list[float]:
-    """Return values of the fine setting, to four digits, just below and above where `log_error` changes its sign.
+    """Return the two values of the fine setting, to four digits, just below and above the target.
 
-    Sizes are whole numbers of features, so that it jumps there.
+    `log_error` jumps between them, since layers have whole numbers of features.
     """
     low, high = usual / FINE_RANGE, usual * FINE_RANGE
     if log_error(low) is None or log_error(high) is None or (log_error(low) or 0.0) * (log_error(high) or 0.0) > 0:

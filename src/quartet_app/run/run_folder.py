@@ -1,5 +1,7 @@
-"""A run's folder and its fingerprint: configuration, data and code together name it, so that an interrupted run finds
-its own checkpoint and goes on."""
+"""Keep a run's folder, which is named by the run's fingerprint: configuration, data and code together.
+
+So an interrupted run finds its own checkpoint and goes on.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +28,16 @@ from quartet_app.run import work_tree
 RUNS = Path("runs")
 
 DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
-# What a finished run hands on, and evaluation and prediction read.
+# The results of a finished run, which evaluation, comparison and prediction read.
 EXPORTED = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: one resolved configuration with its prepared data.
+    """Hold a run: one resolved configuration with its prepared data.
 
-    `place` is its folder where that is not to be named by its fingerprint: a sweep's trial has one of its own, whatever
-    another trial was given.
+    `place` is the folder of a run that is not named by its fingerprint. Each trial of a sweep has such a folder, so
+    that two trials with equal settings stay apart.
     """
 
     config: dict[str, Any]
@@ -44,43 +46,50 @@ class Run:
 
     @cached_property
     def config_hash(self) -> str:
+        """Return the SHA-256 (hex) of the configuration."""
         return resolved.config_hash(self.config)
 
     @cached_property
     def data_digest(self) -> str:
+        """Return the digest (hex) of the prepared data, from its manifest."""
         return json.loads((self.data / "manifest.json").read_text())["digest"]
 
     @cached_property
     def fingerprint(self) -> str:
+        """Return the SHA-256 (hex) of configuration, data and code together."""
         return fingerprint(self.config_hash, self.data_digest, code_digest(), own_code_digest(self.config))
 
     @property
     def name(self) -> str:
+        """Return "<experiment>-<seed>"."""
         return f"{self.config['experiment']}-{self.config['seed']}"
 
     @property
     def folder(self) -> Path:
+        """Return the run's folder, which need not exist yet."""
         return self.place or RUNS / f"{self.name}-{self.fingerprint[:12]}"
 
     @property
     def state(self) -> dict[str, Any]:
-        """What is remembered between two attempts at this run; empty before the first."""
+        """Return the content of state.json, which holds facts between two attempts at this run; {} before the first."""
         path = self.folder / "state.json"
         return json.loads(path.read_text()) if path.exists() else {}
 
     def remember(self, **facts: Any) -> None:
+        """Add `facts` to state.json."""
         write_text(self.folder / "state.json", json.dumps({**self.state, **facts}, indent=1))
 
     @property
     def done(self) -> bool:
-        """Whether this very run, of this configuration, data and code, has ended well."""
+        """Return True where this run, with the same configuration, data and code, has ended without an error."""
         return self.state.get("status") == "FINISHED" and self.state.get("fingerprint") == self.fingerprint
 
     def open(self, *, changed: bool = False) -> None:
-        """Make the folder for a fresh start, or leave an interrupted run's as it is.
+        """Make the folder for a new start; keep the checkpoints of an interrupted run in it.
 
-        What a finished run left is set aside until the new one has finished too: `close` deletes it. In a `place`, what
-        an interrupted run of another fingerprint left is deleted, unless a sweep has `changed` the run under way.
+        The files of a finished run are set aside until the new run has finished too; then `close` deletes them. In a
+        `place`, checkpoints of another fingerprint are deleted. They stay where `changed` is True: a sweep has changed
+        the settings of a trial under way, as population based training does.
         """
         if (
             self.place is not None
@@ -88,8 +97,8 @@ class Run:
             and self.state.get("fingerprint", self.fingerprint) != self.fingerprint
         ):
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-            kept = {"mlflow_run_id": self.state.get("mlflow_run_id")}  # it stays one trial, and one run
-            write_text(self.folder / "state.json", json.dumps(kept))
+            state = {"mlflow_run_id": self.state.get("mlflow_run_id")}  # the trial stays one run in MLflow
+            write_text(self.folder / "state.json", json.dumps(state))
         if self.state.get("status") == "FINISHED":
             self.close()
             children = [child for child in self.folder.iterdir() if child.name != "lock"]
@@ -98,7 +107,7 @@ class Run:
                 child.rename(self.before / child.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_config(self.config, self.folder / "config.yaml")
-        sources = work_tree.read_work_tree(REPOSITORY)  # now, since a person may edit or commit while it trains
+        sources = work_tree.read_work_tree(REPOSITORY)  # read now, since a person may edit or commit during training
         work_tree.write_diff(self.folder / "work_tree.diff", sources.diff)
         own = own_code_digest(self.config)
         digests = {"code_digest": code_digest(), **({"own_code_digest": own} if own else {})}
@@ -106,17 +115,19 @@ class Run:
 
     @property
     def before(self) -> Path:
-        """Where a finished run's files are while it is trained again."""
+        """Return the folder that holds a finished run's files while the run is trained again."""
         return self.folder / "before"
 
     def close(self) -> None:
-        """Delete what an earlier run of the same fingerprint left."""
+        """Delete the files of an earlier run of the same fingerprint."""
         shutil.rmtree(self.before, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self, *, patience: float = 0.0) -> Iterator[None]:
-        """Hold the folder: the same run twice at once would write over itself. `patience`: seconds for another process
-        to let go of it."""
+        """Lock the folder, since two processes with the same run would overwrite each other's files.
+
+        Waits `patience` seconds for a process that holds the lock. Raises QuartetError after that.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
         try:
@@ -132,14 +143,14 @@ class Run:
             lock.release()
 
     def export_results(self, target: Path) -> None:
-        """Copy what a finished run is, without its checkpoints for resuming, to `target`."""
+        """Copy the results of a finished run to `target`, without checkpoints."""
         target.mkdir(parents=True, exist_ok=True)
         for name in EXPORTED:
             shutil.copyfile(self.folder / name, target / name)
 
 
 def fingerprint(config_hash: str, data_digest: str, code: str, own_code: str | None = None) -> str:
-    """What a run's configuration, data and code come to together, each by its digest; `own_code` is the user's own."""
+    """Return one SHA-256 (hex) over the digests of configuration, data, code and, if any, a user's own code."""
     parts = [config_hash, data_digest, code, *([own_code] if own_code else [])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -147,7 +158,7 @@ def fingerprint(config_hash: str, data_digest: str, code: str, own_code: str | N
 def code_digest() -> str:
     """Return the SHA-256 over the sources that decide a run's outcome.
 
-    Unlike a commit, it sees what is not committed yet, and does not change with the README or the look of the report.
+    Unlike a commit's hash, it covers uncommitted changes, and does not change with the README or the report.
     """
     return _digest({path.relative_to(REPOSITORY).as_posix(): path for path in deciding_sources()})
 
@@ -159,6 +170,7 @@ def own_code_digest(config: Config) -> str | None:
 
 
 def _digest(files: dict[str, Path]) -> str:
+    """Return the SHA-256 (hex) over names and contents of files, in the order of the mapping."""
     digest = hashlib.sha256()
     for name, path in files.items():
         digest.update(name.encode() + b"\0" + path.read_bytes())
@@ -180,11 +192,11 @@ def deciding_sources() -> list[Path]:
 
 
 def git_commit() -> str:
-    """The commit of the sources, `-dirty` where the work config differs from it, `unknown` outside a repository."""
+    """Return the commit of the sources, with `-dirty` for uncommitted changes; `unknown` outside a repository."""
     return work_tree.read_work_tree(REPOSITORY).commit
 
 
 def names(config: Config) -> dict[str, Any]:
-    """A run's place in the table: net × task × method × data, and its seed."""
-    classes = {word: config[word]["_target_"].rsplit(".", 1)[1].lower() for word in ("net", "task", "method")}
+    """Return the names that place a run in the table: experiment, net, task, method, data and seed."""
+    classes = {part: config[part]["_target_"].rsplit(".", 1)[1].lower() for part in ("net", "task", "method")}
     return {"experiment": config["experiment"], **classes, "data": config["data"]["name"], "seed": config["seed"]}

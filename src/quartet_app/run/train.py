@@ -154,7 +154,7 @@ def store_model(run: Run, tracker: Tracker, run_id: str) -> None:
 
 @contextlib.contextmanager
 def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
-    """Open the tracked run, or resume it, and close it with the status FINISHED, FAILED or KILLED.
+    """Open the tracked run or resume it; at the end, close it with the status FINISHED, FAILED or KILLED.
 
     A trial's run is a child of its sweep's. A trial that was stopped early ends as KILLED and has the tag
     `stopped_early`.

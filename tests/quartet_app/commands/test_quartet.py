@@ -89,7 +89,7 @@ def test_another_clones_code_is_refused(tmp_path: Path) -> None:
     (tmp_path / "conf" / "config.yaml").write_text("net: null\n")
     done = quartet("train", "experiment=cnn", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{tmp_path}: this clone's code is not what runs")
+    assert done.stderr.startswith(f"{tmp_path}: this is a clone, but the command runs the code of another")
     assert "make install" in done.stderr
 
 

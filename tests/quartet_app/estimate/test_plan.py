@@ -195,13 +195,13 @@ def test_what_a_cluster_can_hold_is_not_this_machines_to_refuse(
     fitting = planned(words, measure=accelerator == "gpu")
     assert fitting.impossible is None
     assert fitting.flops_per_sample is not None
-    assert any("no time is told" in note for note in fitting.notes) == (accelerator == "gpu")
+    assert any("time unknown" in note for note in fitting.notes) == (accelerator == "gpu")
     monkeypatch.setattr(memory, "machine_memory", lambda *, gpu: 1e6)
     row = planned(words)
     assert row.impossible is None
     assert row.peak is not None
     assert any(note.startswith("memory: about ") for note in row.notes)
-    assert "taken for ones like this" in shown([row])
+    assert "assumed to be like this one" in shown([row])
 
 
 def test_what_is_unknown_is_not_added_up() -> None:
@@ -213,7 +213,7 @@ def test_what_is_unknown_is_not_added_up() -> None:
     timed = Forecast("rnn", seconds=30.0, seeds=seeds[1:])
     assert totals([timed]).splitlines()[::2] == ["1 run, 1 done", "time: 30\u202fs in all, nothing left to do"]
     both = totals([row, timed]).splitlines()[2]
-    assert both.endswith("nothing left to do, beside 1 experiment of which that is unknown")
+    assert both.endswith("nothing left to do; unknown for 1 more experiment")
 
 
 def test_a_mistake_is_said_before_torch_is_there(tmp_path: Path) -> None:

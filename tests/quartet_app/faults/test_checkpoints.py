@@ -56,7 +56,7 @@ def test_a_damaged_checkpoint_costs_no_more_than_the_newest(
         shutil.copyfile(checkpoints / LAST, checkpoints / BEFORE)
     damage(checkpoints / LAST)
     done = command("train", *words, cwd=tmp_path / "run")
-    assert f"going on from {os.path.relpath(checkpoints, tmp_path / 'run')}/{BEFORE}" in done.stderr
+    assert f"resuming from {os.path.relpath(checkpoints, tmp_path / 'run')}/{BEFORE}" in done.stderr
     assert (only_run(tmp_path / "run") / "model.safetensors").read_bytes() == expected
 
 

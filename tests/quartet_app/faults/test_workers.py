@@ -111,5 +111,5 @@ def test_a_refusal_of_a_worker_ends_the_others(small: Small, tmp_path: Path) -> 
     done = command("train", *words, "method.grad_clip_norm=null", cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "refused the run: its message is above" in done.stderr.strip().splitlines()[-1]
+    assert "refused the run: see its message above" in done.stderr.strip().splitlines()[-1]
     assert "optimizer.lr" in done.stderr

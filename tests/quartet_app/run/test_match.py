@@ -61,7 +61,7 @@ def test_both_players_share_the_parameters(small: Callable[..., list[str]], here
     assert parameters(found) == pytest.approx(60_000, rel=TOLERANCE)
     assert found["net"]["width"] != tree["net"]["width"]
     assert found["method"]["discriminator"]["width"] != tree["method"]["discriminator"]["width"]
-    with pytest.raises(QuartetError, match="flops: two players"):
+    with pytest.raises(QuartetError, match="flops: not for several nets"):
         matched(compose([*small("gan"), "match.flops=1e6"]), ensure(tree["data"]))
 
 

@@ -1,6 +1,6 @@
 """Start a run's workers and train in them.
 
-`launch` chooses who starts them: this process, `local_workers` on this machine, or `ray_train` on a Ray cluster, whose
-reports come by `ray_reports`. Each is a `worker`, which fits by a `trainer` and keeps `checkpoint_files`; `checkpoints`
-reads weights that nobody need trust.
+`launch` chooses how: in this process, as `local_workers` on this machine, or by `ray_train` on a Ray cluster, where
+`ray_reports` carries the validations to the driver. Each `worker` fits by a `trainer` and writes `checkpoint_files`.
+`checkpoints` loads weights from files that need not be trusted.
 """

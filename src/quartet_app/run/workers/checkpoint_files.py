@@ -1,4 +1,4 @@
-"""Write checkpoints such that a kill, a full disk or another file system never costs more than the newest one."""
+"""Write checkpoints so that a kill, a full disk or another file system never loses more than the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ LAST, BEFORE, BEST = "last.ckpt", "last.before.ckpt", "best.ckpt"
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Write a checkpoint beside its place, flush it to the disk, then put it there; keep the last one but one.
+    """Write a checkpoint to a temporary file in its folder, flush it to the disk, and rename it; keep the one before.
 
-    Lightning writes into the system's temporary folder and moves the file: from another file system that is a copy,
-    and a kill in the middle of it leaves half a file.
+    Lightning writes into the system's temporary folder and moves the file. Between two file systems a move is a copy,
+    and a kill in the middle leaves half a file.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write `checkpoint` to `path`. QuartetError where the disk refuses; what was there before stays."""
-        place = Path(path)
-        part = place.with_name(f".{place.name}.part")
+        """Write `checkpoint` to `path`; QuartetError where the disk refuses, and then the older file stays."""
+        target = Path(path)
+        part = target.with_name(f".{target.name}.part")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            if place.name == LAST and place.exists():
-                keep_before(place)
-            part.replace(place)
-        except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
+            if target.name == LAST and target.exists():
+                keep_before(target)
+            part.replace(target)
+        except (OSError, RuntimeError) as error:  # torch's writer raises a RuntimeError for a full disk
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise QuartetError(
-                f"{place}: cannot be written ({reason})\nfree some room there; the same command then goes on"
+                f"{target}: cannot be written ({reason})\nfree some space there; the same command then resumes the run"
             ) from error
 
 
 def keep_before(last: Path) -> None:
-    """Keep the file under a second name, where the file system knows such links."""
+    """Keep the file `last` under a second name, BEFORE, by a hard link. Does nothing where the file system has none."""
     before = last.with_name(BEFORE)
     with suppress(OSError):
         before.unlink(missing_ok=True)
@@ -55,9 +55,9 @@ def keep_before(last: Path) -> None:
 
 
 def newest_readable(folder: Path) -> Path | None:
-    """Return the checkpoint in `folder` to go on from: the last, or where it is damaged the one before; None for none.
+    """Return the checkpoint in `folder` to resume from: the last, or the one before where the last is damaged.
 
-    Raises QuartetError where there are checkpoints and none can be read.
+    Returns None where there is no checkpoint. Raises QuartetError where there are some but none can be read.
     """
     refusal: QuartetError | None = None
     for name in (LAST, BEFORE):
@@ -67,12 +67,12 @@ def newest_readable(folder: Path) -> Path | None:
         try:
             content = load_checkpoint(path)
             if not isinstance(content, dict) or "quartet" not in content:
-                raise QuartetError(f"{path}: no checkpoint of ours\ndelete it, and the run starts afresh")
+                raise QuartetError(f"{path}: not a checkpoint of Quartet\ndelete it, and the run starts afresh")
         except QuartetError as error:
             refusal = refusal or error
             continue
         if refusal is not None:
-            print(f"{str(refusal).partition(chr(10))[0]}; going on from {path}, the one before", file=sys.stderr)
+            print(f"{str(refusal).partition(chr(10))[0]}; resuming from {path}, the one before", file=sys.stderr)
         return path
     if refusal is not None:
         raise refusal
@@ -80,7 +80,7 @@ def newest_readable(folder: Path) -> Path | None:
 
 
 def load_best(folder: Path) -> dict[str, Any]:
-    """Return the chosen checkpoint of a finished training in `folder`; QuartetError that names the way out."""
+    """Return the best checkpoint of a finished training, from `folder`; QuartetError where it cannot be read."""
     try:
         return load_checkpoint(folder / BEST)
     except QuartetError as error:

@@ -1,4 +1,4 @@
-"""Load weights safely: a file that could carry code is refused and never run."""
+"""Load checkpoints and weights safely: refuse a file that could carry code, and never run such code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint of Lightning with tensors and plain values only; QuartetError for any other content."""
+    """Load a checkpoint of Lightning that holds only tensors and plain values; QuartetError for any other content."""
     import torch
 
     try:
@@ -23,8 +23,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # torch warns of an odd pickle, which is refused below anyway
             return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it carries code{f' ({named.group(1)})' if named else ''}, or is damaged"
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it carries code{f' ({found.group(1)})' if found else ''}, or is damaged"
         raise QuartetError(f"{path}: refused: {reason}\ndelete it, and the run starts afresh") from error
     except (RuntimeError, EOFError, ValueError, OSError) as error:
         raise QuartetError(
@@ -32,26 +32,26 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def load_weights(model: nn.Module, path: Path, *, beside: str | None = None) -> None:
+def load_weights(model: nn.Module, path: Path, *, extra_prefix: str | None = None) -> None:
     """Load the weights of a safetensors file into `model`, which keeps its dtype.
 
-    The file may have further weights whose names begin with `beside`. QuartetError for a file of another kind or of
-    another model.
+    The file may hold further weights whose names begin with `extra_prefix`. Raises QuartetError for a file that is not
+    safetensors, and for the weights of another model.
     """
     import safetensors
     from safetensors.torch import load_model
 
     try:
         missing, unexpected = load_model(model, str(path), strict=False)
-    except RuntimeError as error:  # sizes differ; after its first line, the message has a line for each weight
+    except RuntimeError as error:  # sizes differ; the message has a line for each such weight
         reason = str(error).strip().splitlines()[-1].strip()
         raise QuartetError(f"{path}: refused: these are another model's weights: {reason}") from error
     except (safetensors.SafetensorError, OSError) as error:
         raise QuartetError(f"{path}: refused: this is no safetensors file ({_first_line(error)})") from error
-    foreign = [name for name in unexpected if beside is None or not name.startswith(beside)]
+    foreign = [name for name in unexpected if extra_prefix is None or not name.startswith(extra_prefix)]
     if missing or foreign:
-        name, what = (sorted(missing)[0], "lacks") if missing else (sorted(foreign)[0], "has too many")
-        raise QuartetError(f"{path}: refused: these are another model's weights: it {what} {name}")
+        fault = f"it lacks {sorted(missing)[0]}" if missing else f"it also has {sorted(foreign)[0]}"
+        raise QuartetError(f"{path}: refused: these are another model's weights: {fault}")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Start the workers of a run: this process, several processes of this machine, or workers on a Ray cluster.
 
-Each worker gets the run's folder and the hash of its configuration. Local workers and Ray Train's start `worker.fit`,
-never the user's command line, so a configuration is composed only once.
+Each worker gets the run's folder and the hash of its configuration, and runs `worker.fit`. No worker runs the user's
+command line again, so a configuration is composed only once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ class Launcher(Protocol):
     """An object that an option of conf/launcher/ makes."""
 
     def launch(self, run: Run) -> None:
-        """Fit `run` on `trainer.devices` workers; returns when all have ended without an error.
+        """Fit `run` on `trainer.devices` workers; return when all have ended without an error.
 
-        Raises QuartetError where a worker refuses the run, and RuntimeError where one fails; its traceback is printed.
+        Raises QuartetError where a worker refuses the run, and RuntimeError where a worker fails and has printed its
+        traceback.
         """
 
 
 def launch(run: Run, trial: Trial | None) -> None:
-    """Start the workers by the run's launcher. Those of a sweep's trial start by Ray Train: the sweep runs on Ray."""
+    """Start the workers by the run's launcher. A sweep runs on Ray, so the workers of its trials start by Ray Train."""
     from hydra.utils import instantiate
 
     start = trial.checkpoint if trial is not None else None
@@ -44,14 +45,17 @@ def launch(run: Run, trial: Trial | None) -> None:
 
 
 def fit_here(run: Run, *, start: Path | None = None) -> None:
-    """Fit `run` in this process, from the checkpoint `start` if one is named."""
+    """Fit `run` in this process, from the checkpoint `start` if there is one."""
     from quartet_app.run.workers.worker import fit
 
     fit(run.folder, run.data, run.config_hash, start=start)
 
 
 def free_memory(*, compiled: bool) -> None:
-    """Free compiled code and GPU memory for the next trial in this process: torch stops after 8 recompilations."""
+    """Free GPU memory and compiled code for the next trial in this process.
+
+    Without this, torch would stop to compile after 8 recompilations.
+    """
     import gc
 
     import torch
@@ -64,7 +68,7 @@ def free_memory(*, compiled: bool) -> None:
 
 
 class Local:
-    """`launcher=local`: this process for one device, else a process for each device of this machine."""
+    """Launch by `launcher=local`: in this process for one device, else in one process for each device."""
 
     def launch(self, run: Run) -> None:
         """Fit `run`; see `Launcher`."""

@@ -1,6 +1,7 @@
-"""Start several workers of a run on this machine, and see to it that they end together, with their driver.
+"""Start several workers of a run on this machine, and end them together, also where their driver dies.
 
-The workers meet in a file (torch's FileStore) and talk over the loopback: no port of this machine is opened to others.
+The workers meet through a file (torch's FileStore) and talk over the loopback interface, so that no port of this
+machine is open to others.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
     from quartet_app.run.run_folder import Run
 
 REFUSED, INTERRUPTED = 2, 130  # exit codes of a worker
-STORE, DRIVER = "QUARTET_STORE", "QUARTET_DRIVER"  # variables of a worker: where the workers meet, who started it
-BETWEEN_LOOKS, GRACE = 0.05, 30.0  # seconds; the second for workers that are to end
-LOOPBACK = ("lo", "lo0")  # its names on Linux and macOS
+STORE, DRIVER = "QUARTET_STORE", "QUARTET_DRIVER"  # variables of a worker: the meeting file, its driver's process id
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 30.0  # until workers that do not end are killed
+LOOPBACK = ("lo", "lo0")  # the interface's names on Linux and macOS
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def fit_locally(run: Run, *, devices: int) -> None:
-    """Fit `run` on `devices` workers of this machine; return when all have ended well.
+    """Fit `run` on `devices` workers of this machine; return when all have ended without an error.
 
-    Raises QuartetError where a worker refuses, RuntimeError where one fails, KeyboardInterrupt on an interrupt; the
-    others are ended first.
+    Raises QuartetError where a worker refuses the run, RuntimeError where a worker fails, and KeyboardInterrupt on an
+    interrupt. It ends the other workers first.
     """
     with tempfile.TemporaryDirectory(prefix="quartet-workers-") as scratch:
         workers = [start(run, rank, devices, Path(scratch) / "store") for rank in range(devices)]
@@ -45,9 +47,9 @@ def fit_locally(run: Run, *, devices: int) -> None:
 
 
 def start(run: Run, rank: int, devices: int, store: Path) -> subprocess.Popen[bytes]:
-    """Start one worker, in a process group of its own, so that a terminal's Ctrl-C reaches the driver alone."""
+    """Start one worker, in a process group of its own, so that a terminal's Ctrl-C reaches only the driver."""
     worker = ("-m", "quartet_app.run.workers.worker", str(run.folder), str(run.data), run.config_hash)
-    place: dict[str, object] = {
+    variables: dict[str, object] = {
         "RANK": rank,
         "LOCAL_RANK": rank,
         "NODE_RANK": 0,
@@ -56,7 +58,7 @@ def start(run: Run, rank: int, devices: int, store: Path) -> subprocess.Popen[by
         STORE: store,
         DRIVER: os.getpid(),
     }
-    env = {**os.environ, **{name: str(value) for name, value in place.items()}}
+    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     names = {name for _, name in socket.if_nameindex()}
     loopback = next((name for name in LOOPBACK if name in names), None)
     if loopback is not None:
@@ -65,28 +67,28 @@ def start(run: Run, rank: int, devices: int, store: Path) -> subprocess.Popen[by
 
 
 def wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait until all workers have ended well; raise for the first that has not."""
+    """Wait until all workers have ended without an error; raise for the first that failed, as in `fit_locally`."""
     while True:
         codes = [worker.poll() for worker in workers]
         failed = {rank: code for rank, code in enumerate(codes) if code}
         if failed:
             rank = next((rank for rank, code in failed.items() if code == REFUSED), min(failed))
             if failed[rank] == REFUSED:
-                raise QuartetError(f"worker {rank} refused the run: its message is above")
+                raise QuartetError(f"worker {rank} refused the run: see its message above")
             if failed[rank] == INTERRUPTED:
                 raise KeyboardInterrupt
-            raise RuntimeError(f"worker {rank} ended with exit code {failed[rank]}: its message is above")
+            raise RuntimeError(f"worker {rank} ended with exit code {failed[rank]}: see its message above")
         if all(code == 0 for code in codes):
             return
-        time.sleep(BETWEEN_LOOKS)
+        time.sleep(POLL_SECONDS)
 
 
 def end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End the workers that still run: ask first, kill after a while, or at once on a second interrupt."""
+    """End the workers that still run by SIGTERM; kill them after GRACE_SECONDS, or at once on a second interrupt."""
     running = [worker for worker in workers if worker.poll() is None]
     for worker in running:
         worker.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + GRACE_SECONDS
     try:
         for worker in running:
             worker.wait(max(0.0, deadline - time.monotonic()))
@@ -97,7 +99,7 @@ def end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def end_with_driver() -> None:
-    """Have this worker killed when its driver dies, however that happens. Does nothing in other processes."""
+    """Let the system kill this worker when its driver dies, even by SIGKILL. Does nothing in other processes."""
     driver = int(os.environ.get(DRIVER, "0"))
     if not driver:
         return
@@ -105,18 +107,22 @@ def end_with_driver() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
         threading.Thread(target=_watch, args=(driver,), daemon=True).start()
-    if os.getppid() != driver:  # it died before
+    if os.getppid() != driver:  # the driver died before this function ran
         os._exit(1)
 
 
 def _watch(driver: int) -> None:
+    """End this process once its parent is no longer `driver`."""
     while os.getppid() == driver:
         time.sleep(1.0)
     os._exit(1)
 
 
 def join_workers(*, gpu: bool) -> None:
-    """Make this process one of its run's workers. Does nothing where it is alone, or where others have seen to it."""
+    """Join the process group of the run's workers. Does nothing for a single process, and where Ray Train has done it.
+
+    `gpu` is True for NCCL on GPUs, False for gloo on CPUs.
+    """
     import torch.distributed as dist
 
     store = os.environ.get(STORE)

@@ -15,7 +15,7 @@ OnReport = Callable[[Mapping[str, float], Path | None], bool]  # gets metrics an
 
 
 class ReportClient:
-    """Report from a worker to the driver, through the actor."""
+    """Send reports from a worker to the driver, through the actor."""
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor

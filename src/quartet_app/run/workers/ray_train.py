@@ -1,7 +1,7 @@
 """Start workers on a Ray cluster by Ray Train: for a sweep's trial, or for a run with `launcher=ray`.
 
-All machines must see the project's folder at the same path. A run's checkpoints lie in its folder, so that lost workers
-can be started again from the last one.
+All machines must see the project's folder at the same path. A run's checkpoints lie in its folder, so that after the
+loss of a worker the run resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ DISCONNECT_MESSAGES = (
 
 
 class Cluster:
-    """`launcher=ray`: a running cluster's machines, or a Ray of this machine alone.
+    """Launch by `launcher=ray`: on the machines of a running Ray cluster, or on a Ray that it starts here.
 
     Args:
         address: the cluster's address; "auto" for the cluster of this machine; None starts Ray here.
-        cpus, gpus: for each worker (there are `trainer.devices`); None takes a GPU each where there are GPUs.
+        cpus, gpus: for each of the `trainer.devices` workers; `gpus=None` takes a GPU each where there are GPUs.
         retries: how often the run resumes from its last checkpoint after the loss of a worker or a machine.
     """
 
@@ -117,7 +117,7 @@ def fit_in_trial(run: Run, trial: Trial) -> None:
 
 
 def print_validation(run: Run, metrics: Mapping[str, float], checkpoint: Path | None) -> bool:
-    """Print a line for a validation, since the workers' own output goes to Ray's logs; returns False: do not stop."""
+    """Print a line for a validation, since the workers' own output goes to Ray's logs. Returns False: do not stop."""
     shown = " · ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("val/"))
     print(f"{run.name}: {metrics['samples']:,.0f} samples · {shown}", flush=True)
     return False

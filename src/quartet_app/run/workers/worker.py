@@ -2,7 +2,8 @@
 
     python -m quartet_app.run.workers.worker RUN_FOLDER DATA_FOLDER CONFIG_HASH
 
-For one device, the driver calls `fit` in its own process; for several, it starts processes, or Ray Train does.
+For one device, the driver calls `fit` in its own process. For several devices it starts a process each, or Ray Train
+does.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     try:
         if begun is None or not restore_finished(begun, method):
             trainer.fit(method, datamodule=data, ckpt_path=None if begun is None else str(begun), weights_only=True)
-    except SystemExit as stop:  # Lightning turns an interrupt into an exit
+    except SystemExit as stop:  # Lightning turns an interrupt into a SystemExit
         raise KeyboardInterrupt from stop
     finally:
         if metrics is not None:
@@ -94,9 +95,9 @@ def hardware(trainer: pl.Trainer) -> dict[str, Any]:
 
 
 def restore_finished(last: Path, method: Method) -> bool:
-    """Return True where training had ended before an interruption; restores `method` from the checkpoint then.
+    """Return True, and restore `method`, where the checkpoint `last` says that training had ended already.
 
-    The first rank looks and tells the others, who could see another file while one is being written.
+    Only rank 0 reads the file and sends the answer to the others: they could see another file during a write.
     """
     checkpoint = load_checkpoint(last) if os.environ.get("RANK", "0") == "0" else None
     ended: bool = broadcast(checkpoint is not None and checkpoint["quartet"]["finished"])
@@ -202,5 +203,5 @@ if __name__ == "__main__":
     except QuartetError as error:
         print(error, file=sys.stderr)
         sys.exit(REFUSED)
-    except KeyboardInterrupt:  # the driver says so
+    except KeyboardInterrupt:  # no message here: the driver prints it
         sys.exit(INTERRUPTED)
