@@ -14,7 +14,8 @@ from quartet.methods.method import MakeOptimizer, Method, Pass
 
 
 class Supervised(Method):
-    """Minimise the task's loss; `optimizer` makes an optimizer of parameters. The rest as in `Method`."""
+    """Minimise the task's loss; `optimizer` makes an optimizer of parameters. The other arguments are those of
+    `Method`."""
 
     UNUSED_PARAMETERS = False
 
@@ -41,8 +42,8 @@ class Supervised(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         optimizer = self.optimizers()
         self.begin_step([optimizer])  # type: ignore[list-item]
-        told = self.backward_and_step(optimizer, batch, partial(self.task.loss, self.model))
-        self.end_step(batch, {"loss": told})
+        loss = self.backward_and_step(optimizer, batch, partial(self.task.loss, self.model))
+        self.end_step(batch, {"loss": loss})
 
     def losses(self, batch: Batch) -> list[Tensor]:
         return [self.task.loss(self.model, batch)]
