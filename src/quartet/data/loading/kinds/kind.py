@@ -15,14 +15,14 @@ class Kind(ABC):
     The constants are literals, because the check of a configuration reads them from the source without importing it.
     """
 
-    # Keys of data.loading that must be given, each with the reason and a value that would do.
+    # Required keys of data.loading, each with the reason and a possible value.
     NEEDS: ClassVar[dict[str, tuple[str, Any]]] = {}
-    # Kinds in whose place a task takes this one: its batches hold all that theirs hold.
+    # Kinds that this one can replace in a task, as its batches have all of their entries.
     LIKE: ClassVar[tuple[str, ...]] = ()
-    # Whether `data.loading.augment` can change training batches, whose `x` are images of bytes then.
+    # Whether `data.loading.augment` applies to training batches; their `x` must be images of bytes.
     AUGMENTED: ClassVar[bool] = False
-    # None: a batch holds `batch_size` examples. A number: it holds as many examples as fit into `batch_size` of the
-    # kind's unit (see `size`), in groups of this many, which devices and micro-batches share.
+    # None: a batch holds `batch_size` examples. A number: it holds as many groups of this many examples as fit into
+    # `batch_size` of the kind's unit (see `size`). Devices and micro-batches share a group.
     GROUP: ClassVar[int | None] = None
     # The file in the prepared folder that holds the tokenizer.
     TOKENIZER: ClassVar[str | None] = None
