@@ -32,6 +32,7 @@ class Pixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of one example."""
         return self.height, self.width, self.channels
 
 
@@ -47,6 +48,7 @@ class Series:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of one example."""
         return self.length, self.channels
 
 
@@ -66,6 +68,7 @@ class Classes:
 
     @property
     def count(self) -> int:
+        """Return the number of classes."""
         return len(self.names)
 
 

@@ -32,6 +32,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    """Import a name of this package on its first use."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -106,6 +106,7 @@ class Adversarial(Method):
         return [self.prepare_optimizer(make, net.parameters()) for make, net in pairs]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """Train the discriminator; every `n_critic`-th step after the warm-up, train the generator too."""
         for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr, attr-defined]
         self.begin_step([for_generator, for_discriminator])
         loss = self.backward_and_step(for_discriminator, self.with_noise(batch, draw=0), self.discriminator_part)
@@ -171,6 +172,7 @@ class Adversarial(Method):
         return generator_loss(self.model.discriminator(self.model.generator(batch["noise"])), kind=self.kind)
 
     def losses(self, batch: Batch) -> list[Tensor]:
+        """Return the losses of discriminator and generator."""
         noisy = self.with_noise(batch, draw=0)
         return [self.discriminator_part(noisy), self.generator_part(noisy)]
 
@@ -182,6 +184,7 @@ class Adversarial(Method):
         ]
 
     def on_validation_epoch_end(self) -> None:
+        """End training if the stopping rule is met."""
         super().on_validation_epoch_end()
         accuracies = [row["discriminator_accuracy"] for row in self.history["val"]]
         if self.stop.met(accuracies):

@@ -12,5 +12,6 @@ class Interruptible(pl.Callback):
     one received it; through gloo, that takes one to two milliseconds."""
 
     def on_train_start(self, trainer: pl.Trainer, method: pl.LightningModule) -> None:
+        """Replace Lightning's exchange among workers by Python's handler of Ctrl-C."""
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         signal.signal(signal.SIGTERM, signal.default_int_handler)

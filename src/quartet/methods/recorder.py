@@ -36,6 +36,7 @@ class Recorder(pl.Callback):
         self.last = (0.0, 0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Start the clock, as a pause ends."""
         method.clock.start()
         self.last = (time.perf_counter(), method.clock.samples)
 
@@ -44,6 +45,7 @@ class Recorder(pl.Callback):
             self.record_training(trainer, method)
 
     def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Record the last training losses, and stop the clock."""
         if method.loss:
             self.record_training(trainer, method)
         method.clock.stop()
@@ -66,6 +68,7 @@ class Recorder(pl.Callback):
             self.emit("train", row, method)
 
     def on_validation_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Send the validation metrics to the sink and the display."""
         if trainer.is_global_zero:
             row = method.history["val"][-1]
             self.emit("val", {name: value for name, value in row.items() if name not in ("samples", "seconds")}, method)
@@ -106,6 +109,7 @@ class Display:
             self.bar.start()
 
     def show(self, split: str, row: Row, method: Method) -> None:
+        """Show a row: on the bar, or as a line for validation and every `SECONDS_BETWEEN_LINES` seconds."""
         used = method.clock.fraction
         self.parts[split] = describe(split, row, monitor=method.task.MONITOR)
         text = " · ".join(part for part in self.parts.values() if part)
@@ -116,6 +120,7 @@ class Display:
             print(f"{self.title}: {used:4.0%} · {method.clock.samples:,} samples · {text}", flush=True)
 
     def close(self) -> None:
+        """Stop the bar."""
         if self.bar is not None:
             self.bar.stop()
 

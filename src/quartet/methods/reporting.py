@@ -28,6 +28,7 @@ class Reporting(Checkpoint):
         self.stopped = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Report on the first rank, and stop all ranks if the answer is True."""
         stop = self.report(standing(method), self.checkpoint) if trainer.is_global_zero else False
         stop = trainer.strategy.broadcast(stop)
         if stop and not trainer.should_stop:

@@ -116,6 +116,7 @@ class ShareMemory(pl.Callback):
     """Let the workers of one machine add gradients and batch norm's sums in shared memory."""
 
     def on_fit_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Set shared memory as the way of all sums, if all workers can use it."""
         if not available(method.device):
             return
         try:

@@ -84,4 +84,5 @@ class CrossAttention(nn.Module):
         return scores_BHTS.masked_fill(~mask_BS[:, None, None], -math.inf).softmax(-1)
 
     def _queries(self, x_BTD: Tensor) -> Tensor:
+        """Return q_BHTd."""
         return self.q(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)

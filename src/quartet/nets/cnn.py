@@ -43,7 +43,7 @@ class CNN(Net):
     norm: Literal["batch", "group", "layer", "none"]  # on images and series
     discriminator_norm: Literal["batch", "group", "layer", "none"]  # the same in a discriminator
     spectral: bool  # whether a discriminator's layers are bounded by spectral norm
-    layers: int  # residual blocks in text, of the encoder and of the decoder each in translation
+    layers: int  # residual blocks in text; in translation, encoder and decoder have this many each
     cycle: int  # dilations in text before they begin again at 1
     gated: bool  # whether blocks in text have gated linear units instead of rectified ones
     heads: int  # of the attention to the source in translation

@@ -51,6 +51,7 @@ class BatchNorm(_BatchNorm):
             raise QuartetError(f"BatchNorm: needs (batch, channels, …), not {tuple(x.shape)}")
 
     def _synchronised(self, x: Tensor) -> Tensor:
+        """Normalise by the statistics of all processes, and update the running statistics."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
@@ -100,6 +101,7 @@ class Synchronised(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x, weight and bias; the sums over processes enter the gradient of x."""
         x, weight_C, mean_C, var_C, total = context.saved_tensors
         given = (gradient, x, weight_C, mean_C, var_C, None, None, False, context.eps, [False, True, True])
         nothing = (torch.zeros_like(weight_C), torch.zeros_like(weight_C))

@@ -82,6 +82,7 @@ class Position(nn.Module):
         return x_BLD + torch.cat((wave_LF.sin(), wave_LF.cos()), -1).to(x_BLD.dtype), None
 
     def _places(self, x_BLD: Tensor, offset: int) -> Tensor:
+        """Return each position's coordinates place_LA."""
         exact = torch.float64 if x_BLD.dtype == torch.float64 else torch.float32
         if self.place_LA is not None:
             return self.place_LA.to(exact)

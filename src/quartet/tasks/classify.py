@@ -24,7 +24,7 @@ class Classify(Task):
 
     Args:
         label_smoothing: the share of each training target that is spread over all classes (Szegedy et al. 2016).
-        mistakes: how many wrong answers an evaluation keeps: those with the highest confidence.
+        mistakes: how many wrong answers an evaluation keeps: the most confident.
     """
 
     ACCEPTS = ("images", "series")

@@ -50,7 +50,7 @@ class Generate(Task):
             )
         self.latent_dim, self.samples, self.test_samples = latent_dim, samples, test_samples
         self.judge = Judge(model=judge)
-        self.share = 1.0  # of the images that a validation judges
+        self.share = 1.0  # share of the validation images to judge
         self.untrained: Callable[[], nn.Module] | None = None
 
     def build(self, net: Any, data: Any) -> nn.Module:

@@ -128,15 +128,18 @@ class DataModule(pl.LightningDataModule):
         return self.batches("train", seed=self.seed).per_epoch
 
     def train_dataloader(self) -> TrainSegment:
+        """Return the training batches up to the next pause."""
         training = self.batches("train", **self._place(), seed=self.seed)
         assert isinstance(training, Training)
         assert self.clock is not None, "training needs a clock"
         return TrainSegment(training, self.clock)
 
     def val_dataloader(self) -> Training | Evaluation:
+        """Return this rank's share of the validation split."""
         return self.batches("val", **self._place())
 
     def test_dataloader(self) -> Training | Evaluation:
+        """Return this rank's share of the test split."""
         return self.batches("test", **self._place())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -153,6 +156,7 @@ class DataModule(pl.LightningDataModule):
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
 
     def _open(self, split: str, seed: int) -> Reader:
+        """Return the reader of a split; each is opened once."""
         if split not in SPLITS:
             raise QuartetError(f"split: {split!r} given; one of {', '.join(SPLITS)} would do")
         limit = self.limit_train if split == "train" else None

@@ -62,6 +62,7 @@ class EndlessPlan:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _epoch(self, epoch: int) -> np.ndarray:
+        """Return an epoch's order; only the newest is kept."""
         if epoch not in self._kept:
             self._kept = {epoch: self._order(epoch)}
         return self._kept[epoch]

@@ -56,6 +56,7 @@ class FashionMNIST(Source):
         return {"shape": [28, 28, 1], "classes": list(CLASSES), "examples": examples}
 
     def _fetch(self, file: str, downloads: Path) -> Path:
+        """Fetch an unpacked IDX file."""
         places: list[Place] = [Folder(folder) for folder in mirrors(self.mirror, "fashion_mnist")]
         places.append(Address(f"{UPSTREAM}/{file}.gz"))
         places.append(DebianPackage("dataset-fashion-mnist", f"usr/share/datasets/fashion-mnist/{file}.gz"))

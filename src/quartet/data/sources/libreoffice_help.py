@@ -62,6 +62,7 @@ class LibreOfficeHelp(Source):
         return {**fields, "pages": {language: digest_of(pages) for language, pages in read.items()}}
 
     def _fetch(self, language: str, downloads: Path) -> Path:
+        """Fetch the help package of a language."""
         package = f"libreoffice-help-{language}"
         places: list[Place] = [Folder(f, f"{package}_*.deb") for f in mirrors(self.mirror, "libreoffice_help")]
         places.append(DebianPackage(package))
