@@ -119,8 +119,7 @@ class Adversarial(Method):
 
     @contextmanager
     def discriminator_frozen(self) -> Iterator[None]:
-        """Freeze the discriminator's weights: the generator's step needs gradients through it, but not of its
-        weights."""
+        """Freeze the discriminator: the generator needs gradients through it, but none of its weights."""
         for parameter in self.discriminator_parameters:
             parameter.requires_grad = False
         yield
@@ -129,8 +128,7 @@ class Adversarial(Method):
 
     @cached_property
     def discriminator_parameters(self) -> list[nn.Parameter]:
-        """Return the discriminator's parameters, listed once: a walk over the modules at every step would take
-        longer."""
+        """Return the discriminator's parameters, listed once: a walk over the modules is slow."""
         return list(self.model.discriminator.parameters())
 
     def with_noise(self, batch: Batch, *, draw: int) -> Batch:

@@ -25,8 +25,7 @@ def micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
 
 
 def step_seed(*, seed: int, step: int, stream: int) -> int:
-    """Return a seed for each step and stream. It depends on the step's number alone, so that a resumed run repeats
-    it."""
+    """Return a seed that depends on the step's number and the stream alone, so that a resumed run repeats it."""
     mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB) % 2**64
     mixed = (mixed ^ (mixed >> 31)) * 0x94D049BB133111EB % 2**64
     return (mixed ^ (mixed >> 29)) % 2**63

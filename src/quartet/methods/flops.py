@@ -47,8 +47,7 @@ def count_flops(run: Callable[[], object]) -> float:
 
 
 def count_training_flops(model: nn.Module, losses: Callable[[], Sequence[Tensor]]) -> float:
-    """Return the operations of `losses` and their gradients; leave the model unchanged. Raises QuartetError if it
-    finds none."""
+    """Return the operations of `losses` and their gradients; the model stays unchanged. Raises QuartetError for 0."""
     weights = {name: value.clone() for name, value in model.state_dict().items()}
 
     def run() -> None:

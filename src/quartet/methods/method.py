@@ -140,8 +140,7 @@ class Method(pl.LightningModule):
                 group["lr"] = group["initial_lr"] * factor
 
     def end_step(self, batch: Batch, losses: dict[str, Tensor]) -> None:
-        """Count the step's samples and keep its `losses`: this rank's means over the global batch, times the world
-        size."""
+        """Count the samples and keep the `losses`: this rank's means over the global batch, times the world size."""
         if self.averaging is not None:
             self.averaging.update(step=self.clock.steps)
         self.clock.count(int(batch["samples"]))
@@ -159,15 +158,14 @@ class Method(pl.LightningModule):
         return optimizer
 
     def on_train_start(self) -> None:
-        """Restore this run's optimizer settings: a checkpoint brings its own, from another configuration if a sweep
-        continues from another run's weights."""
+        """Restore this run's optimizer settings, which a checkpoint has overwritten with its own. They differ if a
+        sweep continues from another run's weights."""
         for optimizer, settings in zip(self.trainer.optimizers, self.settings, strict=True):
             for group, kept in zip(optimizer.param_groups, settings, strict=True):
                 group.update(kept)
 
     def loss_scale(self, batch: Batch) -> float:
-        """Return the factor from a micro-batch's sum to this rank's part of the global mean; DDP averages over
-        ranks."""
+        """Return the factor from a micro-batch's sum to this rank's part of the global mean, as DDP averages ranks."""
         return self.trainer.world_size / batch["count"]
 
     def synchronised(self, *, last: bool) -> AbstractContextManager[Any]:

@@ -13,8 +13,7 @@ def several() -> bool:
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Give all ranks the buffers of rank 0, which are saved. Unsynchronised batch norm has other statistics on each
-    rank."""
+    """Give all ranks the buffers of rank 0, which a run saves. Without synchronised batch norm they differ."""
     if several():
         for buffer in module.buffers():
             dist.broadcast(buffer, src=0)

@@ -126,8 +126,7 @@ class Display:
 
 
 def describe(split: str, row: Row, *, monitor: str) -> str:
-    """Return a row in a few words: losses and speed of training, or the validation metric that chooses the
-    checkpoint."""
+    """Return a row in a few words: losses and speed in training, the metric that chooses weights in validation."""
     if split == "val":
         return f"val {monitor.replace('_', ' ')} {row.get(monitor, float('nan')):.4g}"
     losses = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name.endswith("loss")]

@@ -35,7 +35,6 @@ def cosine(fraction: float, *, warmup: float, min_lr_ratio: float) -> float:
 
 
 def trapezoid(fraction: float, *, warmup: float, cooldown: float, min_lr_ratio: float) -> float:
-    """Return the factor of a linear warm-up, a plateau, and a linear cool-down over the last `cooldown` (Zhai et al.
-    2022)."""
+    """Return the factor of a linear warm-up, a plateau, and a linear cool-down at the end (Zhai et al. 2022)."""
     left = min(1.0, max(0.0, (1.0 - fraction) / cooldown)) if cooldown > 0 else 1.0
     return _warmed(fraction, warmup) * (min_lr_ratio + (1.0 - min_lr_ratio) * left)

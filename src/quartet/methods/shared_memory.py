@@ -132,8 +132,7 @@ class ShareMemory(pl.Callback):
 
 
 def average(add_up: SharedMemory, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """Return the mean of a bucket's gradients over all processes: DDP's hook, which needs real annotations, not
-    strings."""
+    """Return the mean gradients of a bucket over all processes, for DDP, which needs real annotations, not strings."""
     gradients = bucket.buffer()
     add_up(gradients)
     done: torch.futures.Future[Tensor] = torch.futures.Future()

@@ -14,8 +14,7 @@ from quartet.methods.method import MakeOptimizer, Method, Pass
 
 
 class Supervised(Method):
-    """Minimise the task's loss; `optimizer` makes an optimizer of parameters. The other arguments are those of
-    `Method`."""
+    """Minimise the task's loss; `optimizer` makes an optimizer of parameters. See `Method` for the other arguments."""
 
     UNUSED_PARAMETERS = False
 
@@ -40,6 +39,7 @@ class Supervised(Method):
         return self.prepare_optimizer(self.make_optimizer, self.model.parameters())
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """Take one optimizer step on the task's loss."""
         optimizer = self.optimizers()
         self.begin_step([optimizer])  # type: ignore[list-item]
         loss = self.backward_and_step(optimizer, batch, partial(self.task.loss, self.model))

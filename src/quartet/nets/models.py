@@ -50,8 +50,7 @@ class Classifier(nn.Module):
 
 
 class Vocabulary(nn.Module):
-    """Turn token ids into features and features into logits; one matrix for both if `tie_embeddings` (Press & Wolf
-    2017)."""
+    """Turn token ids into features and features into logits, by one matrix if `tie_embeddings` (Press & Wolf 2017)."""
 
     def __init__(self, *, tokens: Tokens, width: int, tie_embeddings: bool, dropout: float) -> None:
         super().__init__()

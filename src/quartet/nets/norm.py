@@ -151,8 +151,7 @@ def synchronise_batch_norm(module: Module) -> Module:
 
 
 def spectrally_normalise(module: Module) -> Module:
-    """Divide every convolution and linear map by its largest singular value (Miyato et al. 2018); return the same
-    module."""
+    """Divide each convolution and linear map by its largest singular value (Miyato et al. 2018); return the module."""
     for child in list(module.modules()):
         if isinstance(child, nn.Conv1d | nn.Conv2d | nn.Linear):
             spectral_norm(child)

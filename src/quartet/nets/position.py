@@ -27,8 +27,7 @@ def angles(place_LA: Tensor, features: int) -> Tensor:
 
 
 def rotate(qk_BLE: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
-    """Return queries and keys (2, B, H, L, d), each pair of features rotated by the angle of its place (Su et al.
-    2021).
+    """Return queries and keys (2, B, H, L, d), each feature pair rotated by its place's angle (Su et al. 2021).
 
     In E = 2 D, all first halves of pairs come before all second halves: long rows make the arithmetic fast.
     """

@@ -131,8 +131,7 @@ def stack(net: RNN, width: int) -> Any:  # a ModuleList, whose members no type c
 
 
 def make(cell: str, inputs: int, width: int) -> nn.RNNBase:
-    """Return one layer: Glorot input weights, orthogonal recurrent weights, LSTM forget bias 1 (Jozefowicz et al.
-    2015)."""
+    """Return a layer: Glorot input weights, orthogonal recurrence, LSTM forget bias 1 (Jozefowicz et al. 2015)."""
     layer = CELLS[cell](inputs, width, batch_first=True)
     for name, weight in layer.named_parameters():
         if "bias" in name:
@@ -146,8 +145,7 @@ def make(cell: str, inputs: int, width: int) -> nn.RNNBase:
 
 
 def step(layer: nn.RNNBase, x_BTD: Tensor, before: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run a layer from its state; return its outputs and new state. Our states are tuples of state_BD; torch adds a
-    dim."""
+    """Run a layer from its state, a tuple of state_BD (torch adds a dim); return its outputs and new state."""
     lstm = isinstance(layer, nn.LSTM)
     hidden = None if before is None else tuple(part_BD.unsqueeze(0) for part_BD in before)
     with open_length():

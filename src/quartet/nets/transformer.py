@@ -68,7 +68,7 @@ class Transformer(Net):
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention if there is a memory, and a perceptron; each adds to x and reads the normalised
+    """Self-attention, cross-attention to a memory if any, and a perceptron. Each reads the normalised x and adds to
     x."""
 
     def __init__(self, *, net: Transformer, memory: bool) -> None:

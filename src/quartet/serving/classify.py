@@ -79,8 +79,7 @@ def refuse(message: str) -> None:
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
-    """Return MLflow's signature. It leaves the type and shape of images open: MLflow would cut 0.5 down to 0.
-    `Classifier` checks both."""
+    """Return MLflow's signature. Images have no type in it, as MLflow would cut 0.5 down to 0; `Classifier` checks."""
     *shape, channels = described["shape"]
     each = shape if channels == 1 else (*shape, channels)
     images = described["dtype"] == "uint8"

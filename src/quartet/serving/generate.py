@@ -55,8 +55,7 @@ def refuse(message: str) -> None:
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
-    """Return MLflow's signature. It leaves the number's type open: MLflow would cut 2.7 down to 2. `Generator`
-    checks it."""
+    """Return MLflow's signature. The number has no type in it, as MLflow would cut 2.7 to 2; `Generator` checks."""
     images = TensorSpec(np.dtype("uint8"), (-1, *described["shape"]))
     params = ParamSchema([ParamSpec("seed", "long", 0)])
     return ModelSignature(Schema([TensorSpec(np.dtype("O"), (-1,))]), Schema([images]), params)

@@ -151,8 +151,7 @@ def checked(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
-    """Return MLflow's signature. It leaves the sentence's type open: MLflow would turn null into "None".
-    `sentences_of` checks it."""
+    """Return MLflow's signature. A sentence has any type in it, as MLflow would turn null into "None"."""
     chosen = DEFAULTS | described["params"]
     params = [
         ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))

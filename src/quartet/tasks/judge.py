@@ -49,8 +49,8 @@ class Judge:
             return features_BD, self.model(x_BHWC) if head is None else head(features_BD)
 
     def sums(self, x_BHWC: Tensor, *, counts_B: Tensor, y_B: Tensor | None = None) -> Sums:
-        """Return number, features, their products, classes, and right answers if `y_B` is given. Only images whose
-        `counts_B` is 1 count."""
+        """Return sums over the images whose `counts_B` is 1: number, features, products, classes; `right` if given
+        `y_B`."""
         features_BD, logits_BK = self.features_and_logits(x_BHWC)
         counts_B = counts_B.to(features_BD.device, torch.float64)
         predicted_B = logits_BK.argmax(1)

@@ -40,8 +40,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Return the training loss, summed over the scored targets of a (micro-)batch: a scalar. The method divides
-        it."""
+        """Return the training loss, a scalar summed over a (micro-)batch's scored targets. The method divides it."""
 
     @abstractmethod
     def measure(self, model: nn.Module, batch: Batch) -> Sums:
@@ -101,5 +100,5 @@ def add(sums: Sums, more: Sums) -> Sums:
 
 
 def at_least_float(x: Tensor) -> Tensor:
-    """Return x in single precision, or double if it is: half precision is too coarse for a loss."""
+    """Return half precision as single, as it is too coarse for a loss; other types stay the same."""
     return x if x.dtype == torch.float64 else x.float()

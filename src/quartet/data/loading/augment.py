@@ -23,8 +23,8 @@ class Augment:
         self.erase = erase
 
     def __call__(self, x_BHWC: Tensor, draws_BD: Tensor) -> Tensor:
-        """Return changed images of the same shape and type; `draws_BD` holds five uniform numbers in [0, 1) per
-        image."""
+        """Return changed images of the same shape and type; `draws_BD` holds five uniform numbers in [0, 1) for
+        each."""
         if self.flip:
             x_BHWC = flip(x_BHWC, draws_BD[:, 0] < 0.5)
         if self.shift:

@@ -15,8 +15,10 @@ from quartet.data.loading.streams import ORDER, Batch, EndlessPlan, Plan, Sequen
 
 
 class Examples:
-    """Batches with `x` uint8 (B, H, W, C) or float32 (B, L, C) and `y` int64 (B,); in evaluation also `index`, the
-    places in the split."""
+    """Batches with `x` uint8 (B, H, W, C) or float32 (B, L, C), and `y` int64 (B,).
+
+    In evaluation `index` (B,) holds the examples' places in the split.
+    """
 
     def __init__(self, folder: Path, split: str, *, limit: int | None = None, seed: int = 0) -> None:
         x = torch.from_numpy(read_array(folder / f"x_{split}.npy"))

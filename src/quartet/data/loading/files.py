@@ -42,8 +42,7 @@ def write_blank(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Return an array: in memory if small, else memory-mapped, which loads pages on use and shares them among
-    processes."""
+    """Return an array: in memory if small, else memory-mapped. Processes share a map, and it loads pages on use."""
     return np.load(path, mmap_mode=None if path.stat().st_size <= SMALL else "c")
 
 

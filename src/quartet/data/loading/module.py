@@ -91,8 +91,7 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def characters(self) -> dict[str, int]:
-        """Return the number of characters in each split of text; the scored tokens of val and test are exactly
-        these."""
+        """Return the characters of each split of text: exactly those of the scored tokens in val and test."""
         return dict(self.manifest["characters"])
 
     def references(self, split: str) -> list[tuple[str, str]]:

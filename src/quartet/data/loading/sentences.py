@@ -15,15 +15,15 @@ from quartet.data.loading.streams import ORDER, Batch, Plan, check_shareable, su
 from quartet.types import PAD, QuartetError
 
 MULTIPLE = 8  # a training batch has a multiple of 8 pairs: 1, 2, 4 or 8 devices or micro-batches share a plan
-JITTER = 3.0  # random tokens added to source lengths, so that neighbours change from epoch to epoch
+JITTER = 3.0  # largest random addition to a source length, in tokens: it changes the neighbours in each epoch
 STEP = 10  # target lengths are grouped in steps of a tenth; wider or narrower steps pad more
 
 
 class Sentences:
-    """Batches with `source` int64 (B, S) and `target` int64 (B, T), padded; in evaluation also `index`, places in the
-    split.
+    """Batches with `source` int64 (B, S) and `target` int64 (B, T), padded with PAD.
 
-    `batch_size` counts target tokens to predict, padding included.
+    In evaluation `index` (B,) holds the pairs' places in the split. `batch_size` counts target tokens to predict,
+    padding included.
     """
 
     def __init__(self, folder: Path, split: str, *, limit: int | None = None, seed: int = 0) -> None:

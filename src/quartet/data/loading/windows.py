@@ -49,7 +49,7 @@ class Windows:
         return SequentialPlan(examples=len(self._starts), batch_size=batch_size, world=world)
 
     def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
-        """Return a batch. `chosen` holds starts of windows in training, numbers of the overlapping windows in
+        """Return a batch; `chosen` holds starts of windows in training, numbers of overlapping windows in
         evaluation."""
         starts = chosen[share] if training else self._starts[chosen[share]]
         tokens = self._tokens[starts[:, None] + self._reach].astype(np.int64)

@@ -227,8 +227,7 @@ def _apt() -> list[str]:
 
 
 def _run(command: list[str], *, cwd: Path) -> None:
-    """Run a command. Raises OSError on a full disk, and Unavailable, with the command's last error, on another
-    failure."""
+    """Run a command. Raises OSError on a full disk; else Unavailable with the command's last error."""
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode == 0:
         return

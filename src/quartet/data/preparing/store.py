@@ -138,8 +138,7 @@ def _flush(path: Path) -> None:
 
 
 def _comparable(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return the recipe as JSON reads it back, without the mirror: that changes where data comes from, not its
-    content."""
+    """Return the recipe as JSON reads it back, without the mirror, which does not change the content."""
     try:
         return json.loads(json.dumps({key: value for key, value in recipe.items() if key != "mirror"}))
     except TypeError as error:

@@ -72,8 +72,7 @@ class SeriesArrays(Source):
         return {**facts, "mean": mean.tolist(), "std": std.tolist(), "own": listing(self.file)}
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        """Return `x` as (N, L, C). Raises QuartetError for another shape or type, and for values that are not
-        finite."""
+        """Return `x` as (N, L, C). Raises QuartetError for another shape or type, and for values not finite."""
         if x.ndim not in (2, 3) or x.dtype.kind not in "iuf":
             raise QuartetError(f"{self.file}: x is {x.dtype} {x.shape}; series are numbers (N, L) or (N, L, C)")
         with np.errstate(over="ignore"):
@@ -98,8 +97,7 @@ class SeriesArrays(Source):
 
 
 def read_npz(file: Path, *, validation: float, test: float, seed: int) -> tuple[Splits, list[str]]:
-    """Return splits of (x, labels from 0), and the classes' names. Raises QuartetError that names the missing or
-    wrong part."""
+    """Return splits of (x, labels from 0), and the classes' names. Raises QuartetError for missing or wrong parts."""
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             held = {name: archive[name] for name in archive.files}

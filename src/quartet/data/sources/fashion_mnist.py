@@ -64,8 +64,7 @@ class FashionMNIST(Source):
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the bytes of an IDX file in its header's shape: two zeros, type, number of dimensions, big-endian
-    sizes."""
+    """Return an IDX file's bytes in the shape of its header: two zeros, type, dimensions, then big-endian sizes."""
     content = path.read_bytes()
     dimensions = content[3]
     shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)

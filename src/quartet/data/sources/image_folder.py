@@ -105,8 +105,7 @@ def class_names(folder: Path) -> list[str]:
 
 
 def list_images(folder: Path, classes: list[str]) -> list[Item]:
-    """Return each class's images in order of name. Raises QuartetError for a class without images, or an unknown
-    class."""
+    """Return each class's images in order of name. Raises QuartetError for an empty or unknown class."""
     unknown = sorted({path.name for path in folder.iterdir() if path.is_dir()} - set(classes))
     unknown = [name for name in unknown if not name.startswith(".")]
     if unknown:
