@@ -22,7 +22,7 @@ NEVER = float("-inf")
 
 
 def top_p_filter(probability_BV: Tensor, top_p: float) -> Tensor:
-    """Keep the smallest set of likeliest tokens whose probabilities sum to `top_p` (nucleus; Holtzman et al. 2020)."""
+    """Keep the smallest set of likeliest tokens with probability `top_p` or more (nucleus; Holtzman et al. 2020)."""
     sorted_BV, order_BV = probability_BV.sort(dim=-1, descending=True, stable=True)
     before_BV = sorted_BV.cumsum(-1) - sorted_BV
     kept_BV = sorted_BV.masked_fill(before_BV >= top_p, 0.0)

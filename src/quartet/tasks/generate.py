@@ -104,8 +104,8 @@ class Generate(Task):
     ) -> Sums:
         """Return sums over real images: the judge's, and the discriminator's if one is given."""
         judged = self.judge.sums(x_BHWC, counts_B=counts_B, y_B=y_B)
-        told = told_apart(discriminator, to_unit(x_BHWC), counts_B=counts_B, real=True) if discriminator else {}
-        return {f"real_{name}": value for name, value in (judged | told).items()}
+        answers = told_apart(discriminator, to_unit(x_BHWC), counts_B=counts_B, real=True) if discriminator else {}
+        return {f"real_{name}": value for name, value in (judged | answers).items()}
 
     def of_fake(
         self,
@@ -119,20 +119,20 @@ class Generate(Task):
         """Return the same sums over the samples that belong to the keys."""
         fake_BHWC = draw(generator, keys_B, latent_dim=self.latent_dim, device=device)
         judged = self.judge.sums(to_bytes(fake_BHWC), counts_B=counts_B)
-        told = told_apart(discriminator, fake_BHWC, counts_B=counts_B, real=False) if discriminator else {}
-        return {f"fake_{name}": value for name, value in (judged | told).items()}
+        answers = told_apart(discriminator, fake_BHWC, counts_B=counts_B, real=False) if discriminator else {}
+        return {f"fake_{name}": value for name, value in (judged | answers).items()}
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         """Return `fid`; `class_total_variation` of the generated classes from uniform; `discriminator_accuracy`, the
         mean of its accuracies on real and generated images; the mean logits `discriminator_score_…`."""
-        told = {which: (sums[f"{which}_told"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
+        accuracy = {which: (sums[f"{which}_told"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
         score = {which: (sums[f"{which}_score"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
         return {
             "fid": fid(features_of(sums, "real"), features_of(sums, "fake")),
             "class_total_variation": total_variation_from_uniform(sums["fake_classes"]),
-            "discriminator_accuracy": (told["real"] + told["fake"]) / 2,
-            "discriminator_accuracy_real": told["real"],
-            "discriminator_accuracy_fake": told["fake"],
+            "discriminator_accuracy": (accuracy["real"] + accuracy["fake"]) / 2,
+            "discriminator_accuracy_real": accuracy["real"],
+            "discriminator_accuracy_fake": accuracy["fake"],
             "discriminator_score_real": score["real"],
             "discriminator_score_fake": score["fake"],
         }

@@ -25,7 +25,7 @@ class DataModule(pl.LightningDataModule):
             target tokens for pairs.
         context: tokens of a window of text.
         limit_train: use only this many training examples, chosen by `seed`; for text the first windows.
-    The method sets `clock`, which counts training and says when to pause for validation.
+    Training code sets `clock`, which counts training and says when to pause for validation.
     """
 
     clock: Clock | None = None
