@@ -1,6 +1,6 @@
 """Quartet: which architecture is right for my data? A run is net × task × method × data.
 
-The folders are the four words, then `report`, `tracking` and `serving`: what is made of runs, where they are kept, how
-their models predict. `budget` says how long to train, `types` what goes in and out of a net, `description` and `export`
-what a trained model takes with it, `renamed` which keys had other names.
+Four folders have these names. `report` makes tables and pages of runs, `tracking` stores runs in MLflow, `roles` and
+`serving` predict with their models. `budget` defines how long to train, `types` the inputs and outputs of a net.
+`description` and `export` save a trained model, `renamed` reads old configuration keys.
 """

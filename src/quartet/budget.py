@@ -1,7 +1,7 @@
-"""How long to train: an amount with a unit, the same clock for every method.
+"""A training budget: an amount with a unit, which means the same for every method.
 
-Lightning's `global_step` counts each optimizer's step, a GAN's twice, and an epoch means nothing for an endless
-stream; samples, and what follows from them, mean the same for all.
+Lightning's `global_step` counts every optimizer's steps, so a GAN's twice, and an endless stream has no epochs.
+Samples, and units that follow from them, mean the same for all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GRAMMAR = re.compile(r"^\s*(\d[\d_]*(?:\.\d*)?(?:e[+-]?\d+)?)\s*([a-z]+)\s*$", r
 
 @dataclass(frozen=True)
 class Spent:
-    """What training has used so far. `samples_per_epoch` and `flops_per_sample` convert one unit into another."""
+    """The amounts that training has used. `samples_per_epoch` and `flops_per_sample` convert one unit into another."""
 
     samples: int
     steps: int
@@ -28,15 +28,18 @@ class Spent:
 
 @dataclass(frozen=True)
 class Budget:
-    """An amount of one of `UNITS`. Seconds are of training alone, without validation; how far they go depends on the
-    machine, so that a run measured in them cannot be repeated to the bit."""
+    """An amount of one of `UNITS`. Seconds count training only, not validation. Their worth depends on the machine,
+    so that a run with a budget in seconds cannot be repeated to the bit."""
 
     amount: float
     unit: str
 
     @classmethod
     def parse(cls, text: str, *, key: str = "budget") -> Budget:
-        """`"600_000 samples"`, `"3 epochs"`, `"500 steps"`, `"1e15 flops"`, `"60 seconds"`; else QuartetError."""
+        """Return the budget of a text: "600_000 samples", "3 epochs", "500 steps", "1e15 flops", "60 seconds".
+
+        Raises QuartetError, which names `key`, for other texts.
+        """
         match = GRAMMAR.match(str(text))
         unit = match.group(2).lower() if match else ""
         unit = unit if unit.endswith("s") else unit + "s"
@@ -47,7 +50,7 @@ class Budget:
         return cls(amount=float(match.group(1)), unit=unit)
 
     def used(self, spent: Spent) -> float:
-        """The fraction of this budget that has been used, 1.0 and above when it is spent."""
+        """Return the used fraction of this budget, 1.0 or more when it is used up."""
         in_units = {
             "samples": spent.samples,
             "steps": spent.steps,

@@ -1,8 +1,8 @@
-"""A trained model as programs of torch.export: graphs and weights that load without our classes.
+"""Export a trained model as programs of torch.export: graphs and weights that load without our classes.
 
-Each role leaves in a folder its programs (`*.pt2`) and its description, `model.json`, for the script in
-`quartet.serving` that predicts with them. Batch and lengths are left open, however long the example was.
-Shapes: B batch, D width.
+Each role writes its programs (`*.pt2`) and its description, `model.json`, into a folder. The role's script in
+`quartet.serving` predicts with them. Batch size and lengths stay open, whatever the example's length. Shapes: B batch,
+D width.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from quartet import roles
 from quartet.description import FILE
 from quartet.types import QuartetError
 
-# Batch and length of the traced example (a batch of one would be taken for a constant), and of two that check it.
+# Batch and length of the traced example, then of two that check it. (Tracing takes a batch of one for a constant.)
 SIZES = ((3, 6), (1, 2), (2, 9))
 
 
 def export(model: nn.Module, described: Mapping[str, Any], folder: Path) -> Path:
-    """Write the programs of `model`, of a copy of it, and its description in `folder`; returns the folder.
+    """Write the programs of a copy of `model`, and its description, into `folder`; return the folder.
 
     Raises QuartetError if torch.export cannot follow the model.
     """
@@ -47,7 +47,7 @@ def export(model: nn.Module, described: Mapping[str, Any], folder: Path) -> Path
 
 
 def _save(module: nn.Module, examples: list[tuple[Any, ...]], path: Path) -> None:
-    """Export `module` as it is called with the first of `examples`, open where they differ, and try all of them."""
+    """Export `module` from the first of `examples`, with open sizes where these differ, and check all of them."""
     logging.getLogger("torch.export").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad(), _recurrence_whole():
@@ -57,7 +57,7 @@ def _save(module: nn.Module, examples: list[tuple[Any, ...]], path: Path) -> Non
             exported = program.module()
             for example in examples:
                 torch.testing.assert_close(exported(*example), module(*example), rtol=1e-3, atol=1e-4)
-    except Exception as error:  # torch.export raises what the code that it follows raises
+    except Exception as error:  # torch.export passes on any error of the traced code
         reason = str(error).strip().partition("\n")[0]
         raise QuartetError(
             f"export: torch.export cannot follow {type(module).__name__} ({path.name}): {reason}"
@@ -66,11 +66,10 @@ def _save(module: nn.Module, examples: list[tuple[Any, ...]], path: Path) -> Non
 
 @contextmanager
 def _recurrence_whole() -> Iterator[None]:
-    """While tracing, tell only the shapes of recurrent layers.
+    """While tracing, compute only the shapes of recurrent layers.
 
-    A program keeps such a layer as one operation, yet torch finds the shapes that it returns by running it step by
-    step, which takes seconds and ties the program to the example's length. (torch.export._patches does the same, in
-    the same way, with loops.)
+    A program keeps such a layer as one operation. To find its output shapes, torch would run it step by step: that
+    takes seconds and fixes the example's length. (torch.export._patches does the same for its loops.)
     """
     key = torch._C.DispatchKey.CompositeImplicitAutograd
     kernels = [
@@ -93,12 +92,12 @@ def _recurrence_whole() -> Iterator[None]:
 
 
 def _output(x: Tensor, hidden: Tensor, params: Any, biases: bool, layers: int, *rest: Any) -> Tensor:
-    """What a recurrent layer returns for each step; `hidden` is (layers x directions, B, D)."""
+    """Return an empty output of a recurrent layer for all steps; `hidden` is (layers x directions, B, D)."""
     return x.new_empty(*x.shape[:2], hidden.shape[0] // layers * hidden.shape[2])
 
 
 def _open(examples: list[tuple[Any, ...]]) -> tuple[Any, ...]:
-    """For each tensor of the arguments, the dimensions in which the examples differ: found out, not declared."""
+    """Return, for each tensor of the arguments, the dimensions whose sizes differ among the examples."""
 
     def differ(*tensors: Any) -> Any:
         if not isinstance(tensors[0], Tensor):

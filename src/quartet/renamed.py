@@ -1,6 +1,6 @@
-"""Names that configuration keys had before, and have now: old files are read, and a person who types one is told.
+"""Old and new names of configuration keys: old files still load, and a typed old key gets its new name.
 
-Keys are seen from the root of a configuration; those of `net` hold for every net in it.
+Keys begin at the root of a configuration. The keys of `net` apply to every net in it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ TARGETS = {"pipelines.launch.Local": "quartet_app.run.workers.launch.Local",
 
 
 def new_name(key: str) -> str | None:
-    """Return the full name that `key` has now, as net.tie_embeddings for net.tied; None where it never changed."""
+    """Return the full new name of `key`, such as net.tie_embeddings for net.tied; None if its name never changed."""
     section, _, name = key.rpartition(".")
     found = SECTIONS.get(section, {}).get(name)
     return None if found is None else f"{section}.{found}"
 
 
 def upgraded(config: Mapping[str, Any], section: str = "") -> dict[str, Any]:
-    """Return a copy of `config`, or of a `section` of it, with all keys and targets by the names that they have now."""
+    """Return a copy of `config`, or of a `section` of it, with the new names of all keys and targets."""
     names = SECTIONS.get(section, {})
     found = {}
     for key, value in config.items():

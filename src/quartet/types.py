@@ -1,6 +1,6 @@
-"""The words that every room shares: what goes into a net, what comes out, and how a refusal is said.
+"""Types that all folders share: inputs and outputs of nets, evidence of an evaluation, and the error for a person.
 
-Light on purpose: no torch, so that a listing or a configuration error costs nothing.
+Without torch on purpose, so that a listing or a configuration error is fast.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 
 
 class QuartetError(Exception):
-    """A refusal meant for a person: one or two lines that name the key, what was given and what would do."""
+    """An error for a person: one or two lines that name the key, the given value and a remedy."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Pixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of one example."""
         return self.height, self.width, self.channels
 
 
@@ -47,12 +48,13 @@ class Series:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of one example."""
         return self.length, self.channels
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids below `vocabulary`, at most `context` of them at once in training."""
+    """Token ids below `vocabulary`; training sees at most `context` of them at once."""
 
     vocabulary: int
     context: int
@@ -66,12 +68,13 @@ class Classes:
 
     @property
     def count(self) -> int:
+        """Return the number of classes."""
         return len(self.names)
 
 
 @dataclass
 class Evidence:
-    """What an evaluation leaves for the report: metrics (names without the split), arrays and JSON-able texts."""
+    """The results of an evaluation for the report: metrics (names without the split), arrays and JSON-able texts."""
 
     metrics: dict[str, float]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)

@@ -91,7 +91,7 @@ def test_a_broken_download_is_fetched_anew(server: str, target: Path) -> None:
     [("/other", "wrong content, SHA-256 d9298"), ("/short", "truncated: 100 of 19000"), ("/no", "Not Found")],
 )
 def test_a_wrong_file_is_named_and_not_kept(server: str, path: str, reason: str, target: Path) -> None:
-    with pytest.raises(QuartetError, match=f"file cannot be had.*{path}: {reason}"):
+    with pytest.raises(QuartetError, match=f"file cannot be fetched.*{path}: {reason}"):
         fetch(target, digests=[DIGEST], places=[Address(server + path)])
     assert left(target) == []
 

@@ -160,7 +160,7 @@ def test_pairs_that_do_not_align_are_refused(tmp_path: Path, small: ModuleType) 
     (folder / "corpus.de").write_text("\n" + german.partition("\n")[2])
     refused(tmp_path, small.sentence_pairs(folder), r"corpus\.de, line 1: one of the two is empty")
     (tmp_path / "bad.tsv").write_text("one\ttwo\nonly one\n")
-    refused(tmp_path, small.sentence_pairs(tmp_path / "bad.tsv"), r"bad\.tsv, line 2: a source, one tab and a target")
+    refused(tmp_path, small.sentence_pairs(tmp_path / "bad.tsv"), r"bad\.tsv, line 2: expected a source, one tab")
     (tmp_path / "empty.tsv").write_text("")
     refused(tmp_path, small.sentence_pairs(tmp_path / "empty.tsv"), r"empty\.tsv: the text is empty")
 

@@ -1,7 +1,7 @@
 """Data: `sources` say where examples come from, `preparing` writes them once, `loading` makes batches of them.
 
-Preparing needs numpy only, so that nothing here is imported before it is asked for (PEP 562): torch and Lightning come
-with `DataModule`. A source of your own is one file; name its class by the file, `quartet.data.sources.<file>.<Class>`.
+Names load on first use (PEP 562): preparing needs only numpy, while `DataModule` needs torch and Lightning. A source of
+your own is one file; a config names its class as `quartet.data.sources.<file>.<Class>`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    """Import a name of this package on its first use."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -1,7 +1,8 @@
-"""How a net is trained: `Supervised` or `Adversarial`, the only two LightningModules.
+"""Training methods: `Supervised` and `Adversarial`, the only two LightningModules.
 
-`method` is what both share: `schedule`, `average`, `batches` and `flops` serve its steps. `recorder` and `reporting`
-say how training goes; `interruption` ends it, and `shared_memory` adds sums over processes.
+`method` is the abstract method. `schedule`, `average`, `batches`, `clock` and `flops` serve its steps. `recorder` and
+`reporting` report its progress. `interruption` ends a worker on SIGTERM. `ranks` and `shared_memory` add sums over
+processes.
 """
 
 from quartet.methods.adversarial import Adversarial, StoppingRule

@@ -21,22 +21,22 @@ from quartet.tasks.adversarial import discriminator_loss, generator_loss, gradie
 
 @dataclass(frozen=True, kw_only=True)
 class StoppingRule:
-    """When to stop before the budget is spent: `half_fooled` stops once the discriminator's held-out accuracy has been
-    within `tolerance` of one half at `patience` validations in a row."""
+    """When to stop before the budget is used up. `half_fooled` stops after `patience` validations in a row whose
+    discriminator accuracy lies within `tolerance` of one half."""
 
     rule: Literal["none", "half_fooled"]
     tolerance: float
     patience: int
 
     def met(self, accuracies: list[float]) -> bool:
-        """Of the held-out accuracies so far, the newest last."""
+        """Return whether to stop, given the validation accuracies so far, the newest last."""
         recent = accuracies[-self.patience :]
         close = [abs(accuracy - 0.5) <= self.tolerance for accuracy in recent]
         return self.rule == "half_fooled" and len(recent) == self.patience and all(close)
 
 
 class GAN(nn.Module):
-    """The two of them, as one module."""
+    """Generator and discriminator as one module."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__()
@@ -44,22 +44,21 @@ class GAN(nn.Module):
 
 
 class Adversarial(Method):
-    """Train the discriminator to tell real from generated, then the generator to be taken for real.
+    """Train the discriminator to tell real from generated images, then the generator to make images that pass as real.
 
     Args:
         optimizer, discriminator_optimizer: make an optimizer of parameters.
         loss: which losses (see `quartet.tasks.adversarial`).
         r1: weight of the gradient penalty on real images (Mescheder et al. 2018), 0 for none.
-        r1_every: apply the penalty each so many steps, as many times stronger (Karras et al. 2020).
-        n_critic: discriminator steps to one of the generator's.
-        discriminator_warmup_steps: steps in the beginning that train the discriminator alone.
-    The rest as in `Method`; `model` is `GAN`.
+        r1_every: apply the penalty every so many steps, and that many times stronger (Karras et al. 2020).
+        n_critic: discriminator steps for each generator step.
+        discriminator_warmup_steps: steps at the start that train the discriminator alone.
+    The other arguments are those of `Method`; `model` is a `GAN`.
     """
 
     UNUSED_PARAMETERS = True
     NETS: ClassVar[dict[str, str]] = {"discriminator": "discriminate"}
-    # Settings that take the gradient of a gradient, each with the net whose it is. It does not pass a batch norm that
-    # devices share.
+    # Settings that need second-order gradients, each with its net: a batch norm synchronised over devices has none.
     SECOND_ORDER: ClassVar[dict[str, str]] = {"r1": "discriminator"}
     task: Generate
     model: GAN
@@ -104,9 +103,10 @@ class Adversarial(Method):
 
     def configure_optimizers(self) -> list[Optimizer]:
         pairs = zip(self.make_optimizers, self.networks(), strict=True)
-        return [self.prepare_optimizer(make, player.parameters()) for make, player in pairs]
+        return [self.prepare_optimizer(make, net.parameters()) for make, net in pairs]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """Train the discriminator; every `n_critic`-th step after the warm-up, train the generator too."""
         for_generator, for_discriminator = self.optimizers()  # type: ignore[misc, union-attr, attr-defined]
         self.begin_step([for_generator, for_discriminator])
         loss = self.backward_and_step(for_discriminator, self.with_noise(batch, draw=0), self.discriminator_part)
@@ -119,7 +119,7 @@ class Adversarial(Method):
 
     @contextmanager
     def discriminator_frozen(self) -> Iterator[None]:
-        """The generator learns from the discriminator's answers, which need no gradient of its own weights."""
+        """Freeze the discriminator: the generator needs gradients through it, but none of its weights."""
         for parameter in self.discriminator_parameters:
             parameter.requires_grad = False
         yield
@@ -128,11 +128,11 @@ class Adversarial(Method):
 
     @cached_property
     def discriminator_parameters(self) -> list[nn.Parameter]:
-        """Listed once: a walk over the modules, twice a step, takes longer than what is done to them."""
+        """Return the discriminator's parameters, listed once: a walk over the modules is slow."""
         return list(self.model.discriminator.parameters())
 
     def with_noise(self, batch: Batch, *, draw: int) -> Batch:
-        """The batch with what the generator makes its images of; each of a step's draws is another."""
+        """Return the batch with noise for the generator; each `draw` of a step gets its own noise."""
         seed = step_seed(seed=self.seed, step=2 * self.clock.steps + draw, stream=NOISE)
         rank, world = (self.global_rank, self.trainer.world_size) if self._trainer is not None else (0, 1)
         noise = shared_noise(
@@ -146,17 +146,17 @@ class Adversarial(Method):
         return {**batch, "noise": noise.to(self.dtype)}
 
     def discriminator_part(self, batch: Batch) -> Tensor:
-        """The discriminator's loss, summed over the examples of a micro-batch."""
+        """Return the discriminator's loss, summed over the examples of a micro-batch."""
         with torch.no_grad():
             fake = self.model.generator(batch["noise"])
         real = self.task.to_unit(batch["x"]).to(fake.dtype)
         penalised = self.r1 > 0 and self.clock.steps % self.r1_every == 0
         real.requires_grad_(penalised)
-        # Each in a pass of its own: batch norm, if there is any, must not mix their statistics (Radford et al. 2016).
-        # A copy of the real ones, as torch's counter of operations cannot follow a gradient that ends at a leaf.
+        # Real and generated images get separate passes, so that batch norm does not mix them (Radford et al. 2016).
+        # Real images are cloned, as torch's FLOP counter cannot follow a gradient that ends at a leaf.
         discriminator = self.model.discriminator
-        # Both with the weights as one power iteration bounds them: spectral norm would take another for each pass. A
-        # compiled discriminator does so, as torch.compile cannot follow the cache.
+        # The cache makes both passes share one power iteration of spectral norm. torch.compile cannot follow the cache,
+        # so that a compiled discriminator does an iteration for each pass.
         compiled = discriminator._compiled_call_impl is not None
         with nullcontext() if compiled else parametrize.cached():
             real_score, fake_score = discriminator(real.clone()), discriminator(fake)
@@ -166,10 +166,11 @@ class Adversarial(Method):
         return loss
 
     def generator_part(self, batch: Batch) -> Tensor:
-        """The generator's loss, summed over the examples of a micro-batch."""
+        """Return the generator's loss, summed over the examples of a micro-batch."""
         return generator_loss(self.model.discriminator(self.model.generator(batch["noise"])), kind=self.kind)
 
     def losses(self, batch: Batch) -> list[Tensor]:
+        """Return the losses of discriminator and generator."""
         noisy = self.with_noise(batch, draw=0)
         return [self.discriminator_part(noisy), self.generator_part(noisy)]
 
@@ -181,6 +182,7 @@ class Adversarial(Method):
         ]
 
     def on_validation_epoch_end(self) -> None:
+        """End training if the stopping rule is met."""
         super().on_validation_epoch_end()
         accuracies = [row["discriminator_accuracy"] for row in self.history["val"]]
         if self.stop.met(accuracies):

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 def averaged_copy(model: nn.Module) -> nn.Module:
-    """A copy to hold the average: no gradients, so that DDP and the optimizers leave it alone."""
+    """Return a copy that holds the average. It needs no gradients, so that DDP and the optimizers ignore it."""
     return copy.deepcopy(model).requires_grad_(False).eval()
 
 
 class Average:
-    """Moves `average` towards `model`; the first steps move faster, so that the random start is soon forgotten.
+    """Move `average` towards `model`. The first steps move faster, so that the random start soon has no weight.
 
     Parameters are averaged, buffers (batch norm's statistics) copied. The tensors are listed once, when both modules
-    are where they will be trained: walking the modules takes longer than moving their weights.
+    are on their device: a walk over the modules takes longer than the update.
     """
 
     def __init__(self, average: nn.Module, model: nn.Module, *, decay: float) -> None:
@@ -27,7 +27,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, *, step: int) -> None:
-        """`step` counts from 0."""
+        """Move the average by one step; `step` counts from 0."""
         kept, newest = self.parameters
         torch._foreach_lerp_(kept, newest, 1.0 - min(self.decay, (1.0 + step) / (10.0 + step)))
         for mine, theirs in zip(*self.buffers, strict=True):

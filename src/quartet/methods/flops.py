@@ -1,4 +1,4 @@
-"""Floating-point operations of training, counted by torch's own counter over the operators that really ran."""
+"""Floating-point operations of training: torch's counter counts the operators that really run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ Shape = Sequence[int]
 
 
 def attention(q: Shape, k: Shape, v: Shape, *_: Any, **__: Any) -> int:
+    """Return the operations of attention, forward."""
     return int(sdpa_flop_count(q, k, v))  # type: ignore[no-untyped-call]
 
 
 def attention_backward(grad: Shape, q: Shape, k: Shape, v: Shape, *_: Any, **__: Any) -> int:
+    """Return the operations of attention, backward."""
     return int(sdpa_backward_flop_count(grad, q, k, v))  # type: ignore[no-untyped-call]
 
 
-# Torch knows the products inside its fused attention on GPUs, but not on CPUs, where runs are counted. Backward they
-# are five to the forward pass's two: the scores are computed again. What a causal mask spares is not taken off.
+# Torch counts the products inside fused attention on GPUs, but not on CPUs, where we count. The backward pass has five
+# products for the forward pass's two, as it computes the scores again. Work that a causal mask saves still counts.
 ON_CPU = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
@@ -32,20 +34,20 @@ ON_CPU = {
 
 
 def count_flops(run: Callable[[], object]) -> float:
-    """The operations that `run` executes: matrix products and convolutions, a multiply-add as two.
+    """Return the operations that `run` executes: matrix products and convolutions; a multiply-add counts as two.
 
     Fused recurrent kernels hide their products from the counter, so that they are switched off meanwhile.
     """
     counter = FlopCounterMode(display=False, custom_mapping=ON_CPU)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="TF32 acceleration")  # of Intel GPUs, said by entering the flags
+        warnings.filterwarnings("ignore", message="TF32 acceleration")  # setting the flags warns about Intel GPUs
         with torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False), counter:
             run()
     return float(counter.get_total_flops())
 
 
 def count_training_flops(model: nn.Module, losses: Callable[[], Sequence[Tensor]]) -> float:
-    """The operations of `losses` and of their gradients; the model is as before. QuartetError where none are found."""
+    """Return the operations of `losses` and their gradients; the model stays unchanged. Raises QuartetError for 0."""
     weights = {name: value.clone() for name, value in model.state_dict().items()}
 
     def run() -> None:
@@ -54,7 +56,7 @@ def count_training_flops(model: nn.Module, losses: Callable[[], Sequence[Tensor]
 
     total = count_flops(run)
     model.zero_grad(set_to_none=True)
-    model.load_state_dict(weights)  # batch norm's statistics moved
+    model.load_state_dict(weights)  # batch norm's statistics have changed
     if total <= 0:
         raise QuartetError("counted no operations in a training step: flops cannot be reported or budgeted")
     return total

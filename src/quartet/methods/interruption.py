@@ -1,4 +1,4 @@
-"""What ends the workers of a run before its end: SIGTERM, which their driver sends to each of them."""
+"""Interruption of a run's workers: their driver ends them by SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytorch_lightning as pl
 
 
 class Interruptible(pl.Callback):
-    """SIGTERM ends a worker as Ctrl-C does. Lightning has the workers ask each other before every step whether one of
-    them has received it: through gloo, one to two milliseconds a step."""
+    """End a worker on SIGTERM as on Ctrl-C. By default, Lightning's workers ask each other before every step whether
+    one received it; through gloo, that takes one to two milliseconds."""
 
     def on_train_start(self, trainer: pl.Trainer, method: pl.LightningModule) -> None:
+        """Replace Lightning's exchange among workers by Python's handler of Ctrl-C."""
         trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,7 +1,7 @@
-"""What both methods share: the optimizer step, the average, validation by sums, and a history.
+"""The abstract method: optimizer step, averaged weights, validation by sums, and history.
 
-Manual optimization throughout, so that clipping, accumulation and mixed precision are the same code for a net with
-one optimizer and for a GAN with two (Lightning refuses clipping and accumulation under manual optimization).
+It uses manual optimization, so that clipping, accumulation and mixed precision are the same code for one optimizer and
+for a GAN's two (Lightning refuses clipping and accumulation under manual optimization).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from quartet.tasks.task import add, to_device
 MakeOptimizer = Callable[[Iterator[nn.Parameter]], Optimizer]
 Schedule = Callable[[float], float]
 Row = dict[str, float]
-# What computes a loss, and the context in which it and its backward pass are run.
+# A function that computes a loss, and a context for it and its backward pass.
 Pass = tuple[Callable[[], Tensor], Callable[[], AbstractContextManager[Any]]]
 DROPOUT, NOISE = 0, 1  # streams of draws within a step
 
 
 class Method(pl.LightningModule):
-    """The abstract method: a subclass says what its players are and how one step trains them.
+    """The abstract method: a subclass defines its nets and how one step trains them.
 
     Args:
         task: owns the loss and the metrics.
-        clock: counts what is trained, and is the data's clock too; the schedule runs on the fraction of its budget.
+        clock: counts what is trained, for the data too; the schedule runs on the fraction of its budget.
         schedule: fraction of the budget used → factor of the learning rate.
         grad_clip_norm: the largest norm of a step's gradient, None for no limit.
         accumulate_grad_batches: the number of micro-batches that a device cuts its share of a batch into.
-        ema_decay: of the averaged weights, by which the model is judged and kept; None to judge the weights themselves.
+        ema_decay: of the averaged weights, which are then validated and saved; None uses the weights themselves.
         seed: of the draws made while training (dropout, noise).
     """
 
@@ -71,7 +71,7 @@ class Method(pl.LightningModule):
         self.sums: dict[str, Tensor] = {}
         self.loss: dict[str, list[Tensor]] = {}
         self.finished = False
-        self.settings: list[list[dict[str, Any]]] = []  # of each optimizer's groups, as they were made
+        self.settings: list[list[dict[str, Any]]] = []  # each optimizer's settings at the start, by group
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning sets this 60 times a step; torch would look for a parameter of that name.
@@ -83,18 +83,18 @@ class Method(pl.LightningModule):
     # The subclass's part.
 
     UNUSED_PARAMETERS: bool  # whether a backward pass leaves some parameters without a gradient, as DDP must know
-    # The nets that it needs beside `net`: the key of each under `method`, and the role that it must have. The task
-    # makes a model of it by its method `build_<key>`; `<key>_optimizer` under `method`, if given, is its optimizer.
+    # Nets in addition to `net`: the key of each under `method`, and the role that it needs. The task's `build_<key>`
+    # builds its model; `<key>_optimizer` under `method`, if given, makes its optimizer.
     NETS: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def build_model(cls, task: Task, nets: Mapping[str, Any], data: Any) -> nn.Module:
-        """The model of `nets`, which are `net` and those of `NETS` by their keys."""
+        """Return the model of `nets`: `net` and the nets of `NETS`, by their keys."""
         return task.build(nets["net"], data)
 
     @staticmethod
     def predictor(model: Any) -> nn.Module:
-        """The part of the model that predicts once it is trained."""
+        """Return the part of the model that predicts once it is trained."""
         return model  # type: ignore[no-any-return]
 
     @abstractmethod
@@ -103,30 +103,30 @@ class Method(pl.LightningModule):
 
     @abstractmethod
     def losses(self, batch: Batch) -> list[Tensor]:
-        """The losses whose gradients one step takes, for counting operations."""
+        """Return the losses whose gradients one step takes, for counting operations."""
 
     @abstractmethod
     def passes(self, batch: Batch) -> list[Pass]:
-        """The passes of one step on a micro-batch, one after another, for measuring the memory of each."""
+        """Return the passes of one step on a micro-batch, in order, for measuring the memory of each."""
 
     def networks(self) -> list[nn.Module]:
-        """The modules that a training step calls, each to be compiled by itself."""
+        """Return the modules that a training step calls; each is compiled by itself."""
         return [self.model]
 
     @property
     def eval_model(self) -> nn.Module:
-        """The weights that are validated, tested and handed on: the averaged ones where there are."""
+        """Return the model to validate, test and export: the averaged weights if there are any."""
         return self.model if self.average is None else self.average
 
     @cached_property
     def averaging(self) -> Average | None:
-        """What moves the average; made at the first step, when the weights are on their device."""
+        """Return the object that moves the average; made at the first step, when the weights are on their device."""
         if self.average is None or self.ema_decay is None:
             return None
         return Average(self.average, self.model, decay=self.ema_decay)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Without Lightning's search through nested collections."""
+        """Move a batch to `device`, without Lightning's search through nested collections."""
         return to_device(batch, device)
 
     def begin_step(self, optimizers: list[LightningOptimizer]) -> None:
@@ -140,7 +140,7 @@ class Method(pl.LightningModule):
                 group["lr"] = group["initial_lr"] * factor
 
     def end_step(self, batch: Batch, losses: dict[str, Tensor]) -> None:
-        """Count what was trained on. `losses` are this rank's means over the global batch, times the world's size."""
+        """Count the samples and keep the `losses`: this rank's means over the global batch, times the world size."""
         if self.averaging is not None:
             self.averaging.update(step=self.clock.steps)
         self.clock.count(int(batch["samples"]))
@@ -150,6 +150,7 @@ class Method(pl.LightningModule):
     # The optimizer step.
 
     def prepare_optimizer(self, make: MakeOptimizer, parameters: Iterator[nn.Parameter]) -> Optimizer:
+        """Make an optimizer, and keep its initial learning rates and settings."""
         optimizer = make(parameter for parameter in parameters if parameter.requires_grad)
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
@@ -157,23 +158,23 @@ class Method(pl.LightningModule):
         return optimizer
 
     def on_train_start(self) -> None:
-        """A checkpoint brings its optimizers' settings with it: those of another configuration, where a sweep has a run
-        go on from another's weights. This run's hold."""
+        """Restore this run's optimizer settings, which a checkpoint has overwritten with its own. They differ if a
+        sweep continues from another run's weights."""
         for optimizer, settings in zip(self.trainer.optimizers, self.settings, strict=True):
             for group, kept in zip(optimizer.param_groups, settings, strict=True):
                 group.update(kept)
 
     def loss_scale(self, batch: Batch) -> float:
-        """The factor that makes a sum over a micro-batch this rank's part of the global mean: DDP averages ranks."""
+        """Return the factor from a micro-batch's sum to this rank's part of the global mean, as DDP averages ranks."""
         return self.trainer.world_size / batch["count"]
 
     def synchronised(self, *, last: bool) -> AbstractContextManager[Any]:
-        """DDP exchanges gradients with the last micro-batch only."""
+        """Return a context in which DDP exchanges gradients for the last micro-batch only."""
         wrapped = self.trainer.strategy.model
         return wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext()
 
     def backward_and_step(self, optimizer: Any, batch: Batch, loss_of: Callable[[Batch], Tensor]) -> Tensor:
-        """One optimizer step on what `loss_of` sums over each micro-batch; returns this rank's mean."""
+        """Take one optimizer step on the sums `loss_of` of the micro-batches; return this rank's mean loss."""
         mean = torch.zeros((), device=self.device)
         for i, part in enumerate(micro_batches(batch, self.accumulate_grad_batches)):
             with self.synchronised(last=i == self.accumulate_grad_batches - 1):
@@ -185,8 +186,8 @@ class Method(pl.LightningModule):
         return mean
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip here: under 16-bit precision the gradients have just been unscaled. Lightning leaves that to an
-        optimizer whose fused kernel can do it, which would be too late."""
+        """Clip the gradients, unscaled under 16-bit precision. Lightning would leave the unscaling to an optimizer
+        whose fused kernel can do it, which is too late."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)
@@ -213,16 +214,16 @@ class Method(pl.LightningModule):
             self.end()
 
     def end(self) -> None:
-        """Training has had enough, by its own rules: a sweep that ends it early is another matter."""
+        """Finish training by its own rules; a sweep that stops a run early does not call this."""
         self.finished = self.trainer.should_stop = True
 
     def take_losses(self) -> dict[str, float]:
-        """The mean training losses over all ranks since the last call. Every rank must call it."""
+        """Return the mean training losses over all ranks since the last call. Every rank must call it."""
         taken, self.loss = self.loss, {}
         means = total({name: torch.stack(losses).double().mean() for name, losses in taken.items()})
         return {name: value.item() / self.trainer.world_size for name, value in means.items()}
 
-    # What a checkpoint holds beside the weights: plain numbers, so that it loads with weights_only.
+    # A checkpoint's other contents are plain numbers, so that it loads with weights_only.
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["quartet"] = {
@@ -239,8 +240,8 @@ class Method(pl.LightningModule):
     # Operations.
 
     def count_flops(self, batch: Batch) -> float:
-        """Count and remember the operations of training on one sample, forward and backward."""
+        """Count and store the operations of training on one sample, forward and backward."""
         operations = count_training_flops(self.model, partial(self.losses, batch))
-        # A loss in a rank's share of the batch: the batch given here is a whole one.
+        # The given batch is a global batch, not one rank's share.
         self.clock.flops_per_sample = operations / int(batch["samples"])
         return self.clock.flops_per_sample

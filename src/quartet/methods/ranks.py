@@ -1,4 +1,4 @@
-"""What the ranks of a run put together."""
+"""Operations over all ranks of a run."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from torch import Tensor, nn
 
 
 def several() -> bool:
-    """Whether this process is one of several ranks."""
+    """Return whether this process is one of several ranks."""
     return dist.is_initialized() and dist.get_world_size() > 1
 
 
 def share_buffers(module: nn.Module) -> None:
-    """Give all ranks the buffers of rank 0. Unsynchronised batch norm leaves other statistics on each; rank 0's are the
-    ones that are kept."""
+    """Give all ranks the buffers of rank 0, which a run saves. Without synchronised batch norm they differ."""
     if several():
         for buffer in module.buffers():
             dist.broadcast(buffer, src=0)
 
 
 def total(sums: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Add the sums of all ranks. Ranks may hold different keys: one without a batch has none."""
+    """Return the sums over all ranks. Ranks may hold different keys: a rank without a batch has none."""
     if not several():
         return sums
     gathered: list[dict[str, Tensor]] = [{} for _ in range(dist.get_world_size())]

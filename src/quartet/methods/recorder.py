@@ -1,4 +1,4 @@
-"""What a person and a tracker see of a training under way: a history of rows, a progress bar, lines in a log."""
+"""Record training in progress: rows of a history, a tracker's metrics, a progress bar or lines in a log."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class Sink(Protocol):
-    """Where metrics go beside the history: a tracker's."""
+    """A receiver of metrics in addition to the history, such as a tracker."""
 
     def log(self, values: Mapping[str, float], *, step: int) -> None:
-        """Take metrics named split/name, at `step` samples seen."""
+        """Store metrics named split/name, at `step` samples seen."""
 
 
 class Recorder(pl.Callback):
-    """Writes a row of training metrics each `every` steps and one of validation metrics each validation, to the
-    method's history (which the checkpoint keeps) and, on the first rank, to `sink`; shows them by `display`."""
+    """Record training metrics every `every` steps, and validation metrics after each validation.
+
+    Rows go to the method's history (kept in checkpoints); on the first rank also to `sink` and `display`.
+    """
 
     def __init__(self, *, every: int, sink: Sink | None, display: Display | None) -> None:
         self.every, self.sink, self.display = every, sink, display
         self.last = (0.0, 0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Start the clock, as a pause ends."""
         method.clock.start()
         self.last = (time.perf_counter(), method.clock.samples)
 
@@ -42,11 +45,13 @@ class Recorder(pl.Callback):
             self.record_training(trainer, method)
 
     def on_validation_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Record the last training losses, and stop the clock."""
         if method.loss:
             self.record_training(trainer, method)
         method.clock.stop()
 
     def record_training(self, trainer: pl.Trainer, method: Method) -> None:
+        """Add a row of training metrics. Raises QuartetError if a loss is not finite."""
         losses = method.take_losses()
         (before, samples), now = self.last, time.perf_counter()
         self.last = (now, method.clock.samples)
@@ -57,17 +62,19 @@ class Recorder(pl.Callback):
         if broken:
             raise QuartetError(
                 f"training diverged: {broken[0]} is {losses[broken[0]]} after {method.clock.samples:,} samples\n"
-                "a smaller optimizer.lr, method.grad_clip_norm=1.0 or trainer.precision=32-true would help"
+                "try a smaller optimizer.lr, method.grad_clip_norm=1.0 or trainer.precision=32-true"
             )
         if trainer.is_global_zero:
             self.emit("train", row, method)
 
     def on_validation_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Send the validation metrics to the sink and the display."""
         if trainer.is_global_zero:
             row = method.history["val"][-1]
             self.emit("val", {name: value for name, value in row.items() if name not in ("samples", "seconds")}, method)
 
     def emit(self, split: str, row: Row, method: Method) -> None:
+        """Send a row to the sink and the display."""
         if self.sink is not None:
             self.sink.log({f"{split}/{name}": value for name, value in row.items()}, step=method.clock.samples)
         if self.display is not None:
@@ -78,13 +85,13 @@ class Recorder(pl.Callback):
             self.display.close()
 
     def on_exception(self, trainer: pl.Trainer, method: Method, exception: BaseException) -> None:  # type: ignore[override]
-        """Lightning calls no `teardown` then."""
+        """Close the display: after an exception Lightning does not call `teardown`."""
         if self.display is not None:
             self.display.close()
 
 
 class Display:
-    """A progress bar on a terminal; elsewhere a line now and then, so that a log stays readable."""
+    """A progress bar on a terminal; elsewhere one line every few seconds, so that a log stays readable."""
 
     def __init__(self, *, title: str) -> None:
         self.title, self.parts = title, {"train": "", "val": ""}
@@ -102,6 +109,7 @@ class Display:
             self.bar.start()
 
     def show(self, split: str, row: Row, method: Method) -> None:
+        """Show a row: on the bar, or as a line for validation and every `SECONDS_BETWEEN_LINES` seconds."""
         used = method.clock.fraction
         self.parts[split] = describe(split, row, monitor=method.task.MONITOR)
         text = " · ".join(part for part in self.parts.values() if part)
@@ -112,12 +120,13 @@ class Display:
             print(f"{self.title}: {used:4.0%} · {method.clock.samples:,} samples · {text}", flush=True)
 
     def close(self) -> None:
+        """Stop the bar."""
         if self.bar is not None:
             self.bar.stop()
 
 
 def describe(split: str, row: Row, *, monitor: str) -> str:
-    """A row in a few words: losses and speed of training, the metric that chooses the checkpoint of validation."""
+    """Return a row in a few words: losses and speed in training, the metric that chooses weights in validation."""
     if split == "val":
         return f"val {monitor.replace('_', ' ')} {row.get(monitor, float('nan')):.4g}"
     losses = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in row.items() if name.endswith("loss")]

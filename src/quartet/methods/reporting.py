@@ -1,4 +1,4 @@
-"""What a sweep hears of a training under way, and how it ends one early."""
+"""Report a run's progress to a sweep, and stop the run early if the sweep says so."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Report = Callable[[dict[str, float], Path], bool]
 
 
 class Reporting(Checkpoint):
-    """Reports after each validation, once the checkpoint is written, and ends training where the answer is True.
+    """Report after each validation, when the checkpoint is written; stop training if the answer is True.
 
-    A `Checkpoint` to Lightning, which calls these last and in order: after `ModelCheckpoint`.
+    It is a `Checkpoint` because Lightning calls these last and in order: after `ModelCheckpoint`.
 
     Args:
         report: takes the metrics and the newest checkpoint, on the first rank.
@@ -28,6 +28,7 @@ class Reporting(Checkpoint):
         self.stopped = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Report on the first rank, and stop all ranks if the answer is True."""
         stop = self.report(standing(method), self.checkpoint) if trainer.is_global_zero else False
         stop = trainer.strategy.broadcast(stop)
         if stop and not trainer.should_stop:
@@ -35,8 +36,9 @@ class Reporting(Checkpoint):
 
 
 def standing(method: Method) -> dict[str, float]:
-    """The last validation's metrics; the `samples` seen, the `flops` and the `seconds` of training that took; and the
-    `objective`: the best so far of the metric that chooses the checkpoint, since the best is what a run hands on."""
+    """Return the last validation's metrics, the `samples`, `flops` and `seconds` of training so far, and the
+    `objective`. The objective is the best value so far of the metric that chooses the checkpoint, as a run exports
+    its best."""
     monitor, mode = method.task.MONITOR, method.task.MODE
     rows = method.history["val"]
     known = [row[monitor] for row in rows if isfinite(row.get(monitor, float("nan")))]

@@ -1,7 +1,7 @@
-"""Sums over the processes of one machine, in memory that they share.
+"""Sums over the processes of one machine, in shared memory.
 
-gloo sends a sum through sockets and wakes several threads for it: one to three milliseconds between two busy cores,
-which a net with nine batch norms pays eighteen times a step. Here a process that waits watches a number in memory.
+gloo sends a sum through sockets and wakes several threads: one to three milliseconds on two busy cores. A net with nine
+batch norms needs eighteen such sums per step. Here a waiting process watches a number in memory instead.
 """
 
 import mmap
@@ -22,25 +22,25 @@ from quartet.methods.method import Method
 from quartet.nets import BatchNorm
 from quartet.types import QuartetError
 
-FOLDER = Path("/dev/shm")  # files that live in memory, on Linux
-PLACE = 256 * 1024  # bytes that a process hands over at a time
-LINE = 64  # bytes of a cache line: each process counts its turns on one of its own
-WATCHED = 2000  # looks at a number before other processes may have the core
-PATIENCE = 1800.0  # seconds, as gloo's
+FOLDER = Path("/dev/shm")  # a file system in memory, on Linux
+PLACE = 256 * 1024  # bytes that a process shares at a time
+LINE = 64  # bytes of a cache line: each process counts its turns on its own line
+WATCHED = 2000  # reads of a number before the process yields its core
+PATIENCE = 1800.0  # seconds, the same as gloo's
 
 
 def available(device: torch.device) -> bool:
-    """Whether all processes train on the CPU of this machine, and it shows stores in the order in which they were made,
-    as x86 does (Intel's manual, volume 3A, section 8.2.2)."""
+    """Return whether all processes train on this machine's CPU, and the CPU keeps the order of stores. x86 does so
+    (Intel's manual, volume 3A, section 8.2.2)."""
     local = os.environ.get("LOCAL_WORLD_SIZE") == str(dist.get_world_size())
     return device.type == "cpu" and local and FOLDER.is_dir() and platform.machine() == "x86_64"
 
 
 class SharedMemory:
-    """Adds up tensors of all processes in the order of their ranks. A collective: each process makes one, and calls it
-    as often as the others, with tensors of the same shape and type.
+    """Add tensors of all processes, in the order of their ranks.
 
-    Raises OSError on every process where the memory is not to be had on the first.
+    This is a collective: each process makes one object and calls it equally often, with tensors of the same shape and
+    type. Raises OSError on every process if the first cannot allocate the memory.
     """
 
     def __init__(self) -> None:
@@ -48,17 +48,17 @@ class SharedMemory:
         counters, places = self.world * LINE, 2 * self.world * PLACE
         memory = meet(counters + places)
         self.turns = memoryview(memory).cast("q")
-        # Two places for each, used in turns: nobody is two turns ahead, so what is being read is not written to.
+        # Each process has two places, in turns. No process is two turns ahead, so that nobody writes to a place in use.
         self.places = torch.frombuffer(memory, dtype=torch.uint8, offset=counters).view(2, self.world, PLACE)
         self.views = lru_cache(maxsize=256)(self.make_views)
 
     def __call__(self, x: Tensor) -> None:
-        """Replace `x`, contiguous and on the CPU, by the sum of everyone's."""
+        """Replace `x`, contiguous and on the CPU, by the sum over all processes."""
         for part in x.detach().view(-1).split(PLACE // x.element_size()):
             torch.sum(self.gather(part), 0, out=part)
 
     def gather(self, x_N: Tensor) -> Tensor:
-        """As `quartet.nets.norm.gather`. The result is there until the next call."""
+        """Return all processes' `x_N`, as `quartet.nets.norm.gather` does; the result is valid until the next call."""
         if x_N.numel() * x_N.element_size() > PLACE:
             raise QuartetError(f"{x_N.numel()} numbers to gather are more than {PLACE} bytes")
         self.turn += 1
@@ -70,12 +70,12 @@ class SharedMemory:
         return everyone
 
     def make_views(self, count: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-        """Of either place, what all hand over as `count` numbers, and this process's part of it."""
+        """Return, for either place, all processes' parts as `count` numbers, and this process's part."""
         both = self.places[:, :, : count * dtype.itemsize].view(dtype)
         return [(place, place[self.rank]) for place in both]
 
     def wait(self, rank: int) -> None:
-        """Until `rank` has handed over as many tensors as this process."""
+        """Wait until `rank` has shared as many tensors as this process."""
         turns, i, turn = self.turns, rank * LINE // 8, self.turn
         for _ in range(WATCHED):
             if turns[i] >= turn:
@@ -84,11 +84,11 @@ class SharedMemory:
         while turns[i] < turn:
             os.sched_yield()
             if time.monotonic() > deadline:
-                raise RuntimeError(f"worker {rank} has not been heard of for {PATIENCE:.0f} s")
+                raise RuntimeError(f"worker {rank} has not answered for {PATIENCE:.0f} s")
 
 
 def meet(size: int) -> mmap.mmap:
-    """`size` bytes, zero at first, that all processes see. The file behind them is gone once all have opened it."""
+    """Return `size` bytes, all zero, that all processes share. Their file is deleted once all have opened it."""
     first = dist.get_rank() == 0
     path: list[str | OSError] = [make_file(size) if first else ""]
     dist.broadcast_object_list(path, src=0)
@@ -103,7 +103,7 @@ def meet(size: int) -> mmap.mmap:
 
 
 def make_file(size: int) -> str | OSError:
-    """Where it is, or why it could not be made: a container's shared memory may be small."""
+    """Return the new file's path, or the error: a container's shared memory may be small."""
     try:
         with tempfile.NamedTemporaryFile(prefix="quartet-", dir=FOLDER, delete=False) as file:
             os.posix_fallocate(file.fileno(), 0, size)
@@ -113,14 +113,15 @@ def make_file(size: int) -> str | OSError:
 
 
 class ShareMemory(pl.Callback):
-    """Has the workers of one machine add up their gradients and the sums of their batch norms in shared memory."""
+    """Let the workers of one machine add gradients and batch norm's sums in shared memory."""
 
     def on_fit_start(self, trainer: pl.Trainer, method: Method) -> None:  # type: ignore[override]
+        """Set shared memory as the way of all sums, if all workers can use it."""
         if not available(method.device):
             return
         try:
             add_up = SharedMemory()
-        except OSError:  # gloo does it too
+        except OSError:  # gloo adds them instead
             return
         for module in method.modules():
             if isinstance(module, BatchNorm):
@@ -131,7 +132,7 @@ class ShareMemory(pl.Callback):
 
 
 def average(add_up: SharedMemory, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """DDP's hook: the mean of everyone's gradients in a bucket. DDP wants the annotations, and not as strings."""
+    """Return the mean gradients of a bucket over all processes, for DDP, which needs real annotations, not strings."""
     gradients = bucket.buffer()
     add_up(gradients)
     done: torch.futures.Future[Tensor] = torch.futures.Future()

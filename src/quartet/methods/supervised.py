@@ -14,7 +14,7 @@ from quartet.methods.method import MakeOptimizer, Method, Pass
 
 
 class Supervised(Method):
-    """Minimise the task's loss; `optimizer` makes an optimizer of parameters. The rest as in `Method`."""
+    """Minimise the task's loss; `optimizer` makes an optimizer of parameters. See `Method` for the other arguments."""
 
     UNUSED_PARAMETERS = False
 
@@ -39,10 +39,11 @@ class Supervised(Method):
         return self.prepare_optimizer(self.make_optimizer, self.model.parameters())
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """Take one optimizer step on the task's loss."""
         optimizer = self.optimizers()
         self.begin_step([optimizer])  # type: ignore[list-item]
-        told = self.backward_and_step(optimizer, batch, partial(self.task.loss, self.model))
-        self.end_step(batch, {"loss": told})
+        loss = self.backward_and_step(optimizer, batch, partial(self.task.loss, self.model))
+        self.end_step(batch, {"loss": loss})
 
     def losses(self, batch: Batch) -> list[Tensor]:
         return [self.task.loss(self.model, batch)]

@@ -1,7 +1,8 @@
 """Families of architecture. A family is one file here and one in conf/net/, which names its class by `_target_`.
 
-`base` is what a family answers, by the two halves of `roles`; `models` are made of them, between the stems and heads of
-`stem`. `attention`, `norm` and `position` are shared parts; `frozen` holds fixed weights; `tracing` serves the export.
+`base` is the abstract family, and `roles` the two halves that each family builds: an encoder and a decoder. `models`
+puts these between the stems and heads of `stem`. `attention`, `convolution`, `norm` and `position` are shared parts.
+`frozen` loads fixed weights, and `tracing` serves the export.
 """
 
 from quartet.nets.base import Net

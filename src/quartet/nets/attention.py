@@ -1,6 +1,6 @@
-"""Attention (Vaswani et al. 2017), on torch's fused kernel: to oneself, and to a memory, shared by all families.
+"""Attention (Vaswani et al. 2017), by torch's fused kernel: self-attention and cross-attention, shared by all families.
 
-The weights of attention are not dropped out: the fused kernel could not, and without it attention takes twice as long.
+Attention weights get no dropout: the fused kernel has none, and attention without it takes twice as long.
 
 Shapes: B batch, L length (T queries, S keys), D width, H heads, d = D // H.
 """
@@ -21,7 +21,10 @@ KVCache = tuple[Tensor, Tensor]
 
 
 class SelfAttention(nn.Module):
-    """x_BLD attends to itself and, if given, to the `past` before it; returns also the past of what comes next."""
+    """Self-attention of x_BLD, which also attends to the cached keys and values `past`, if given.
+
+    `forward` returns the output and the cache for the next call.
+    """
 
     def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class SelfAttention(nn.Module):
         if past is not None:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
         allowed = None if mask_BL is None else mask_BL[:, None, None]
-        if past is not None and q.shape[2] > 1:  # a later chunk: the kernel's own causal mask would start at its corner
+        if past is not None and q.shape[2] > 1:  # the kernel would begin its causal mask at place 0
             place = torch.arange(k.shape[2], device=k.device)
             allowed = place <= place[-q.shape[2] :, None]
         y_BHLd = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal and past is None)
@@ -49,9 +52,10 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """x_BTD attends to a memory, whose keys and values `precompute_kv` computes once for all steps of decoding.
+    """Attention of x_BTD to a memory. `precompute_kv` computes the memory's keys and values once for all steps of
+    decoding.
 
-    Heads have D // H features each, so that any width will do.
+    Heads have D // H features each, so that every width of at least H works.
     """
 
     def __init__(self, *, width: int, heads: int) -> None:
@@ -65,6 +69,7 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(shared, width, bias=False)
 
     def precompute_kv(self, source_BSD: Tensor) -> KVCache:
+        """Return the keys and values of an encoded source, BHSd each."""
         k, v = self.kv(source_BSD).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
         return k, v
 
@@ -73,10 +78,11 @@ class CrossAttention(nn.Module):
         return self.out(y_BHTd.transpose(1, 2).flatten(2))
 
     def weights(self, x_BTD: Tensor, past: KVCache, mask_BS: Tensor) -> Tensor:
-        """a_BHTS, the share of each source position: what the fused kernel computes and does not tell."""
+        """Return a_BHTS, the weight of each source position, which the fused kernel does not return."""
         q_BHTd = self._queries(x_BTD)
         scores_BHTS = q_BHTd @ past[0].mT / math.sqrt(q_BHTd.shape[-1])
         return scores_BHTS.masked_fill(~mask_BS[:, None, None], -math.inf).softmax(-1)
 
     def _queries(self, x_BTD: Tensor) -> Tensor:
+        """Return q_BHTd."""
         return self.q(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)

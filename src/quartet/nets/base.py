@@ -1,6 +1,6 @@
-"""A net is a recipe: what a family of architecture is made of, before it is known what it will be asked.
+"""A net is a recipe: the settings of a family, from which it builds a model once the task and the data are known.
 
-Each family answers three questions (`encode`, `decode`, `make_generator`); the five models follow from them here.
+Each family implements `encode`, `decode` and `make_generator`. The five models follow from these three.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
 class Net(ABC):
     """The recipe of a family: a frozen, keyword-only dataclass of plain numbers and names, cheap to make and compare.
 
-    A family lists in `ROLES` what it can be asked; `FINE` names a real number of the recipe by which a size between two
-    widths can be met. It has a `width` and a `dropout`; `spectral` bounds the layers of a discriminator; if it speaks,
-    `tie_embeddings` says whether the embedding is the head's matrix too. Here these are only announced: fields of a
-    base would hide them from a reader of the family.
+    A family lists in `ROLES` the models that it can build. All have `width` and `dropout`. `spectral` bounds the layers
+    of a discriminator. `tie_embeddings` uses the embedding's matrix for the head too, in families that read text. These
+    fields are only declared here: the family lists them itself, so that a reader finds them in one file.
     """
 
     ROLES: ClassVar[tuple[str, ...]]
-    FINE: ClassVar[str | None] = None  # a real number that sizes it too, for what lies between two widths
+    FINE: ClassVar[str | None] = None  # a real-valued setting that reaches sizes between two widths
     width: int
     dropout: float
     spectral: bool
@@ -34,39 +33,39 @@ class Net(ABC):
 
     @abstractmethod
     def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
-        """From what `inputs` describes (tokens come embedded) to features; `discriminating` tells real from made."""
+        """Return an encoder of `inputs` (tokens come embedded); `discriminating` builds it for a discriminator."""
 
     @abstractmethod
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
-        """From embedded tokens to features, causally; with `memory`, attending to an encoded source."""
+        """Return a causal decoder of embedded tokens; with `memory`, it attends to an encoded source."""
 
     @abstractmethod
     def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
-        """From noise z_BZ to pixels x_BHWC, unbounded."""
+        """Return a module from noise z_BZ to unbounded pixels x_BHWC."""
 
     def classifier(self, inputs: Pixels | Series, outputs: Classes) -> Classifier:
-        """x (uint8 or float B,H,W,C in 0..255, or float B,L,C) → logits_BK; `.features(x)` → f_BD."""
+        """Return the model x (uint8 or float B,H,W,C in 0..255, or float B,L,C) → logits_BK; `.features(x)` → f_BD."""
         self._can("classify")
         return Classifier(encoder=self.encode(inputs), inputs=inputs, outputs=outputs, dropout=self.dropout)
 
     def language_model(self, tokens: Tokens) -> LanguageModel:
-        """(tokens_BL, state=None) → (logits_BLV, state)."""
+        """Return the model (tokens_BL, state=None) → (logits_BLV, state)."""
         self._can("language")
         return LanguageModel(decoder=self.decode(tokens, memory=False), vocabulary=self._vocabulary(tokens))
 
     def translator(self, tokens: Tokens) -> Translator:
-        """(source_BS, target_BT) → logits_BTV, by `.encode(source)` → memory and `.decode(target, memory, state)`."""
+        """Return the model (source_BS, target_BT) → logits_BTV; `.encode` and `.decode` are its two steps."""
         self._can("translate")
         decoder = self.decode(tokens, memory=True)
         return Translator(encoder=self.encode(tokens), decoder=decoder, vocabulary=self._vocabulary(tokens))
 
     def generator(self, latent_dim: int, pixels: Pixels) -> Generator:
-        """z_BZ → x_BHWC in [-1, 1]."""
+        """Return the model z_BZ → x_BHWC in [-1, 1]."""
         self._can("generate")
         return Generator(painter=self.make_generator(latent_dim, pixels))
 
     def discriminator(self, pixels: Pixels) -> Discriminator:
-        """x_BHWC in [-1, 1] → score_B, a logit."""
+        """Return the model x_BHWC in [-1, 1] → score_B, a logit that is high for real images."""
         self._can("discriminate")
         model = Discriminator(encoder=self.encode(pixels, discriminating=True))
         return spectrally_normalise(model) if self.spectral else model
@@ -75,12 +74,13 @@ class Net(ABC):
         return Vocabulary(tokens=tokens, width=self.width, tie_embeddings=self.tie_embeddings, dropout=self.dropout)
 
     def _can(self, role: str) -> None:
+        """Raise QuartetError if the family does not list `role`."""
         if role not in self.ROLES:
             name = type(self).__name__
             raise QuartetError(f"net: {name} cannot {role}; it can {', '.join(self.ROLES)}")
 
 
 def require(holds: bool, message: str) -> None:
-    """Refuse a recipe: `message` names the key, what was given and what would do."""
+    """Raise QuartetError unless `holds`; `message` names the key, the given value and a remedy."""
     if not holds:
         raise QuartetError(message)

@@ -1,5 +1,6 @@
-"""Convolutional nets: a pooling residual network (He et al. 2016) on images and series, a causal dilated one on text
-(van den Oord et al. 2016; Dauphin et al. 2017; Gehring et al. 2017), an upsampling one to paint (Radford et al. 2016).
+"""Convolutional nets: a residual network with pooling (He et al. 2016) for images and series; a causal dilated network
+(van den Oord et al. 2016; Dauphin et al. 2017; Gehring et al. 2017) for text; an upsampling network (Radford et al.
+2016) that generates images.
 
 Shapes: B batch, H height, W width, L length (T target, S source), C channels, D width, G grid, Z noise, k kernel.
 """
@@ -26,22 +27,23 @@ from quartet.types import Pixels, Series, Tokens
 
 @dataclass(frozen=True, kw_only=True)
 class CNN(Net):
-    """On images and series: `stages`, each halving the grid, then `depth` residual blocks. On text: `layers` residual
-    blocks whose dilations go round 1, 2, 4, …; always with layer norm, as the other norms would see the future."""
+    """Convolutional nets. For images and series: `stages`, each halves the grid and then has `depth` residual blocks.
+    For text: `layers` residual blocks with dilations 1, 2, 4, … in a cycle, always with layer norm. The other norms
+    would let a position see later ones."""
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
     FINE: ClassVar[str | None] = "growth"
 
     width: int  # features of the first stage; of each position in text
-    growth: float  # by which each stage is wider than the one before
+    growth: float  # ratio of a stage's width to the width before it
     stages: int  # each halves the grid, in a generator doubles it
     depth: int  # residual blocks of each stage
     kernel: int  # side of the kernels, odd
-    pool: Literal["max", "average", "stride"]  # how a stage halves the grid; stride: kernels of 4, two apart
+    pool: Literal["max", "average", "stride"]  # how a stage halves the grid; stride: kernels of 4 with stride 2
     norm: Literal["batch", "group", "layer", "none"]  # on images and series
     discriminator_norm: Literal["batch", "group", "layer", "none"]  # the same in a discriminator
     spectral: bool  # whether a discriminator's layers are bounded by spectral norm
-    layers: int  # residual blocks in text, of the encoder and of the decoder each in translation
+    layers: int  # residual blocks in text; in translation, encoder and decoder have this many each
     cycle: int  # dilations in text before they begin again at 1
     gated: bool  # whether blocks in text have gated linear units instead of rectified ones
     heads: int  # of the attention to the source in translation
@@ -49,11 +51,11 @@ class CNN(Net):
     tie_embeddings: bool  # whether the embedding is the head's matrix too
 
     def __post_init__(self) -> None:
-        require(self.kernel % 2 == 1, f"net.kernel={self.kernel}: kernels have a middle, make it odd")
+        require(self.kernel % 2 == 1, f"net.kernel={self.kernel}: a kernel needs a middle; give an odd number")
         require(self.stages >= 1, f"net.stages={self.stages}: at least 1")
 
     def widths(self) -> list[int]:
-        """Channels of each stage, in eights where the first is."""
+        """Return the channels of each stage, in multiples of 8 if the first is one."""
         unit = 8 if self.width % 8 == 0 else 1
         return [unit * round(self.width * self.growth**i / unit) for i in range(self.stages)]
 
@@ -71,9 +73,9 @@ class CNN(Net):
 
 
 class ResNetEncoder(Encoder):
-    """Pixels_BHWC or series_BLC to features of a grid halved by every stage.
+    """Encode pixels_BHWC or series_BLC as features of a grid that every stage halves.
 
-    The channels stay last in memory; the convolutions see them moved to dim 1, which is a view.
+    Channels stay last in memory. The convolutions get a view with the channels on dim 1.
     """
 
     def __init__(self, *, net: CNN, channels: int, size: tuple[int, ...], discriminating: bool) -> None:
@@ -96,6 +98,7 @@ class ResNetEncoder(Encoder):
 
     @property
     def kernels(self) -> Tensor:
+        """Return the first convolution's weights (out, in, height, width), or (out, in, length) for series."""
         weight = self.layers[0].weight
         assert isinstance(weight, Tensor)
         return weight
@@ -105,7 +108,7 @@ class ResNetEncoder(Encoder):
 
 
 class Residual(nn.Module):
-    """x + two convolutions of it, rectified."""
+    """A residual block: the rectified sum of x and two convolutions of x."""
 
     def __init__(self, width: int, *, kernel: int, rank: int, norm: Norm, discriminating: bool) -> None:
         super().__init__()
@@ -123,9 +126,10 @@ class Residual(nn.Module):
 
 
 class CNNGenerator(nn.Module):
-    """Noise to a small grid, doubled by every stage, the last time into pixels_BHWC; what is too much is cut off.
+    """Generate pixels_BHWC from a small grid of noise features. Every stage doubles the grid; the surplus is cut off.
 
-    No features stand on the full grid (as in InfoGAN's generator, Chen et al. 2016): there they would cost the most.
+    The last stage goes straight to pixels (as in InfoGAN, Chen et al. 2016): features on the full grid would cost the
+    most.
     """
 
     def __init__(self, *, net: CNN, latent_dim: int, pixels: Pixels) -> None:
@@ -149,10 +153,10 @@ class CNNGenerator(nn.Module):
 
 
 class TextBlock(nn.Module):
-    """x + a dilated convolution of the normalised x, and + attention to a memory if there is one.
+    """A residual branch for text: a dilated convolution of the normalised x, and attention to a memory if there is one.
 
-    The convolution is one matrix product over shifted copies side by side, which is quicker on narrow features than the
-    convolution kernels and needs no turning of the layout.
+    The convolution is one matrix product over shifted copies. On narrow features this is faster than the convolution
+    kernels, and the layout stays as it is.
     """
 
     def __init__(self, *, net: CNN, dilation: int, memory: bool) -> None:
@@ -168,7 +172,7 @@ class TextBlock(nn.Module):
         self.dropout = nn.Dropout(net.dropout)
 
     def forward(self, padded_BLD: Tensor) -> Tensor:
-        """From the normalised x with `reach` places beside it, what is added to x."""
+        """Return the branch's output, to be added to x; `padded_BLD` is the normalised x with `reach` extra places."""
         length = padded_BLD.shape[1] - self.reach
         shifted = [padded_BLD[:, i * self.dilation : i * self.dilation + length] for i in range(self.kernel)]
         y_BLD = self.convolve(torch.cat(shifted, -1))
@@ -176,7 +180,7 @@ class TextBlock(nn.Module):
 
 
 class TextEncoder(Encoder):
-    """Blocks that see both sides; what is masked counts as nothing, as what lies beyond the ends does."""
+    """Blocks that see both sides. Masked positions count as zeros, as positions beyond the ends do."""
 
     blocks: Sequence[TextBlock]
 
@@ -194,7 +198,7 @@ class TextEncoder(Encoder):
 
 
 class TextDecoder(Decoder):
-    """Blocks that see the past; the state is the last `reach` places that each block's convolution saw."""
+    """Blocks that see only the past. The state is the last `reach` places of each block's padded input."""
 
     blocks: Sequence[TextBlock]
 
@@ -220,12 +224,13 @@ class TextDecoder(Decoder):
 
 
 def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no type checker knows
+    """Return the blocks of a text encoder or decoder, with their dilations."""
     dilations = (2 ** (i % net.cycle) for i in range(net.layers))
     return nn.ModuleList(TextBlock(net=net, dilation=dilation, memory=memory) for dilation in dilations)
 
 
 def halving(net: CNN, inputs: int, outputs: int, *, rank: int, norm: Norm, discriminating: bool) -> list[nn.Module]:
-    """A convolution to half of the grid, pooled before it is normalised: the same for a quarter of the work."""
+    """Return layers that convolve and halve the grid. Pooling comes before the norm, which then has less work."""
     if net.pool == "stride":
         layers = [convolution(inputs, outputs, kernel=4, stride=2, rank=rank, norm=norm)]
     else:

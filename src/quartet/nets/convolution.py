@@ -1,4 +1,4 @@
-"""Convolutions and what stands around them, for images and series."""
+"""Parts of convolutional nets, for images and series: convolutions, rectifiers, initial weights and memory layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def rectifier(discriminating: bool) -> nn.Module:
 
 
 def lay_channels_last(layers: nn.Module) -> None:
-    """Lay kernels of two dimensions out as the features are; else each step would convert them."""
+    """Store two-dimensional kernels with channels last, as the features are; else each step would convert them."""
     for parameter in layers.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

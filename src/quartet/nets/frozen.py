@@ -1,4 +1,4 @@
-"""A classifier with fixed weights, named by their digest: a feature space that means the same everywhere."""
+"""Load a classifier with fixed weights, named by their digest: its features mean the same in every run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ WEIGHTS = Path(__file__).parent / "weights"
 def frozen_classifier(
     *, net: Net, pixels: dict[str, Any], classes: list[str], weights: str, sha256: str
 ) -> Classifier:  # fmt: skip
-    """`net`'s classifier with `weights`, a safetensors file in nets/weights/ (or an absolute path), to evaluate with.
+    """Return `net`'s classifier with fixed `weights`: a safetensors file in nets/weights/, or an absolute path.
 
-    `pixels` are the fields of `Pixels`. Raises QuartetError if the file is absent, has another SHA-256 or another net's
-    weights.
+    `pixels` are the fields of `Pixels`. Raises QuartetError if the file is absent, has another SHA-256, or holds
+    weights of another net.
     """
     path = WEIGHTS / weights
     if not path.is_file():

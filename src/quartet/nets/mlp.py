@@ -1,4 +1,4 @@
-"""The multilayer perceptron: every input joined to every feature. The yardstick for nets that know of places.
+"""The multilayer perceptron: each layer connects all features. A baseline for nets that use the layout of their inputs.
 
 Shapes: B batch, D width, H height, W width, C channels, L length, Z noise.
 """
@@ -19,7 +19,7 @@ from quartet.types import Pixels, QuartetError, Series, Tokens
 
 @dataclass(frozen=True, kw_only=True)
 class MLP(Net):
-    """Layers of one width with rectified features; inputs of a fixed size only, so it neither reads nor writes text."""
+    """Hidden layers of one width with rectifiers. Inputs have a fixed size, so that it cannot read or write text."""
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "generate", "discriminate")
 
@@ -46,7 +46,7 @@ class MLP(Net):
 
 
 class Perceptron(Encoder):
-    """Everything flattened, then hidden layers: features_B1D, on a grid of one place."""
+    """Flatten the input and apply the hidden layers: features_B1D, on a grid of one place."""
 
     def __init__(self, *, net: MLP, inputs: int, discriminating: bool) -> None:
         super().__init__(width=net.width, grid=(1,))
@@ -64,4 +64,5 @@ class Perceptron(Encoder):
 
 
 def normalisation(kind: str, width: int) -> nn.Module:
+    """Return the norm layer for x_BD."""
     return {"batch": BatchNorm, "layer": nn.LayerNorm}[kind](width) if kind != "none" else nn.Identity()

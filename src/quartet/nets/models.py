@@ -1,7 +1,7 @@
-"""The five models, each a stem, a family's encoder or decoder, and a head.
+"""The five models: each joins a stem, a family's encoder or decoder, and a head.
 
-Shapes: B batch, H height, W width, C channels, L length (S source, T target), D width, G grid, K classes,
-V vocabulary, Z noise; in attention maps H is heads.
+Shapes: B batch, H height, W width, C channels, L length (S source, T target), D width, G grid, K classes, V vocabulary,
+Z noise; in attention maps H is heads.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from quartet.types import PAD, Classes, Pixels, Series, Tokens
 
 
 class Classifier(nn.Module):
-    """Images (uint8 or float 0..255, B,H,W,C) or series (float, B,L,C) to logits_BK.
+    """Classify images (uint8 or float 0..255, B,H,W,C) or series (float, B,L,C): x → logits_BK.
 
-    `digest` names its weights if they are fixed for good; then `shape` (H, W, C) and `names` say on what.
+    `digest` names the weights of a frozen classifier; `shape` (H, W, C) and `names` then describe its data.
     """
 
     digest: str | None = None
@@ -36,7 +36,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(encoder.width, outputs.count)
 
     def features(self, x: Tensor) -> Tensor:
-        """f_BD: the encoder's features averaged over the grid, the last thing before the linear head."""
+        """Return f_BD: the encoder's features averaged over the grid, the input of the linear head."""
         return self.encoder(self.normalise(x)).flatten(1, -2).mean(1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,13 +44,13 @@ class Classifier(nn.Module):
 
     @property
     def kernels(self) -> Tensor | None:
-        """The first layer's convolution kernels (out, in, height, width); None where there are none to look at."""
+        """Return the first layer's convolution kernels (out, in, height, width); None for nets without such kernels."""
         kernels = getattr(self.encoder, "kernels", None)
         return kernels if isinstance(kernels, Tensor) and kernels.ndim == 4 else None
 
 
 class Vocabulary(nn.Module):
-    """Token ids to features, features to logits; one matrix for both if `tie_embeddings` (Press & Wolf 2017)."""
+    """Turn token ids into features and features into logits, by one matrix if `tie_embeddings` (Press & Wolf 2017)."""
 
     def __init__(self, *, tokens: Tokens, width: int, tie_embeddings: bool, dropout: float) -> None:
         super().__init__()
@@ -64,11 +64,12 @@ class Vocabulary(nn.Module):
         return self.dropout(self.embedding(tokens_BL))
 
     def logits(self, x_BLD: Tensor) -> Tensor:
+        """Return logits_BLV for features x_BLD."""
         return F.linear(x_BLD, self.embedding.weight if self.head is None else self.head.weight)
 
 
 class LanguageModel(nn.Module):
-    """Tokens_BL to logits_BLV of the next token at each place, and the state to go on from."""
+    """Predict the next token at each place: tokens_BL → logits_BLV, and the state from which to continue."""
 
     def __init__(self, *, decoder: Decoder, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -90,12 +91,12 @@ class Translator(nn.Module):
         self.decoder = decoder
 
     def encode(self, source_BS: Tensor) -> Memory:
-        """The memory that `decode` attends to. PAD, at the end of a source, is not seen."""
+        """Return the memory that `decode` attends to. The mask hides PAD at the end of a source."""
         mask_BS = source_BS != PAD
         return self.decoder.precompute_kv(self.encoder(self.vocabulary(source_BS), mask_BS), mask_BS)
 
     def decode(self, target_BT: Tensor, memory: Memory, state: State = None) -> tuple[Tensor, State]:
-        """logits_BTV of the token after each of the target's, and the state to go on from."""
+        """Return logits_BTV of the token after each target token, and the state from which to continue."""
         x_BTD, state = self.decoder(self.vocabulary(target_BT), memory, state)
         return self.vocabulary.logits(x_BTD), state
 
@@ -104,7 +105,7 @@ class Translator(nn.Module):
 
     @torch.no_grad()
     def attention(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
-        """a_BHTS: how much each target position looks at each source position, heads of the last cross-attention."""
+        """Return a_BHTS of the last cross-attention: each target position's weights over the source positions."""
         seen: list[Tensor] = []
         last = [module for module in self.decoder.modules() if isinstance(module, CrossAttention)][-1]
         hook = last.register_forward_hook(lambda module, inputs, _: seen.append(last.weights(*inputs)))
@@ -116,7 +117,7 @@ class Translator(nn.Module):
 
 
 class Generator(nn.Module):
-    """Noise z_BZ to images x_BHWC in [-1, 1]."""
+    """Generate images x_BHWC in [-1, 1] from noise z_BZ."""
 
     def __init__(self, *, painter: nn.Module) -> None:
         super().__init__()
@@ -127,7 +128,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images x_BHWC in [-1, 1] to score_B, the logit of being real. Every place of the grid has its own weights."""
+    """Score images x_BHWC in [-1, 1]: score_B is the logit of being real. Every grid place has its own weights."""
 
     def __init__(self, *, encoder: Encoder) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Normalisation: batch norm that can be synchronised on any device, and the choice among the usual ones.
+"""Normalisation layers, and batch norm that can be synchronised over processes on any device.
 
 Shapes: B batch, C channels, then any grid.
 """
@@ -24,17 +24,17 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def gather(x_N: Tensor) -> Tensor:
-    """Everyone's x_N as a row of x_RN, in the order of ranks: R processes call it, each with as many numbers."""
+    """Return x_RN, whose row r is the x_N of rank r. All R processes call it, with equally many numbers."""
     x_RN = x_N.new_empty(dist.get_world_size(), x_N.numel())
     dist.all_gather(list(x_RN.unbind()), x_N)
     return x_RN
 
 
 class BatchNorm(_BatchNorm):
-    """Batch norm of x_BC… (Ioffe & Szegedy 2015) that, if `synchronise`, takes its statistics over all processes.
+    """Batch norm of x_BC… (Ioffe & Szegedy 2015); `synchronise` takes its statistics over all processes.
 
-    torch's SyncBatchNorm runs on GPUs only. This one runs anywhere and equals one process on the whole batch to
-    rounding, running statistics included, however unequal the shares of the processes are.
+    torch's SyncBatchNorm runs on GPUs only. This class runs anywhere and equals one process on the whole batch, up to
+    rounding. That holds for running statistics and for unequal shares too.
     """
 
     synchronise = False
@@ -48,9 +48,10 @@ class BatchNorm(_BatchNorm):
 
     def _check_input_dim(self, x: Tensor) -> None:
         if x.ndim < 2:
-            raise QuartetError(f"BatchNorm: needs (batch, channels, …), was given {tuple(x.shape)}")
+            raise QuartetError(f"BatchNorm: needs (batch, channels, …), not {tuple(x.shape)}")
 
     def _synchronised(self, x: Tensor) -> Tensor:
+        """Normalise by the statistics of all processes, and update the running statistics."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
@@ -67,8 +68,9 @@ class BatchNorm(_BatchNorm):
 class Synchronised(torch.autograd.Function):
     """Batch norm by torch's fused kernels, with the statistics of all processes.
 
-    The kernel for evaluation normalises by given statistics, and its gradient holds the two sums that the gradient of
-    the statistics needs (Ioffe & Szegedy 2015, section 3). Small operations cost more than what they compute: few.
+    The evaluation kernel normalises by given statistics. Its gradient holds the two sums that the gradient of the
+    statistics needs (Ioffe & Szegedy 2015, section 3). Calls of small operations cost more than their work, so that
+    there are few.
     """
 
     @staticmethod
@@ -78,14 +80,14 @@ class Synchronised(torch.autograd.Function):
         channels = x.shape[1]
         if len(x):
             mean_C, var_C = torch.batch_norm_update_stats(x, None, None, 0.0)
-        else:  # the kernels take no empty share
+        else:  # the kernels accept no empty share
             mean_C = var_C = x.new_zeros(channels)
         all_RN = gather(torch.cat((mean_C, var_C, x.new_full((1,), x.numel() / channels))))
         mean_RC, var_RC, count_R1 = all_RN.split((channels, channels, 1), 1)
         total = count_R1.sum()
         part_R1 = count_R1 / total
-        # The variance within the parts and that of their means (Chan, Golub & LeVeque 1983). No matrix product, which
-        # mixed precision would round to 16 bits.
+        # Add the variance within the parts and the variance of their means (Chan, Golub & LeVeque 1983). A matrix
+        # product would be shorter, but mixed precision would round it to 16 bits.
         mean_C = (part_R1 * mean_RC).sum(0)
         apart_RC = mean_RC - mean_C
         var_C = (part_R1 * torch.addcmul(var_RC, apart_RC, apart_RC)).sum(0)
@@ -99,6 +101,7 @@ class Synchronised(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x, weight and bias; the sums over processes enter the gradient of x."""
         x, weight_C, mean_C, var_C, total = context.saved_tensors
         given = (gradient, x, weight_C, mean_C, var_C, None, None, False, context.eps, [False, True, True])
         nothing = (torch.zeros_like(weight_C), torch.zeros_like(weight_C))
@@ -118,14 +121,14 @@ class Synchronised(torch.autograd.Function):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of x_BC… at each place by itself."""
+    """Layer norm over the channels of x_BC…, separately at each place."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 def normalisation(kind: Norm, channels: int) -> nn.Module:
-    """The layer for x_BC…; groups are of 8 channels or, where 8 does not divide them, of all."""
+    """Return the norm layer for x_BC…. Groups have 8 channels, or all channels if 8 does not divide their number."""
     if kind == "batch":
         return BatchNorm(channels)
     if kind == "group":
@@ -134,9 +137,9 @@ def normalisation(kind: Norm, channels: int) -> nn.Module:
 
 
 def synchronise_batch_norm(module: Module) -> Module:
-    """Let every batch norm in `module` take its statistics over all processes; returns the same module.
+    """Let every batch norm in `module` take its statistics over all processes; return the same module.
 
-    Raises QuartetError for a batch norm of torch's own, which could not.
+    Raises QuartetError for torch's own batch norm, which cannot do so on a CPU.
     """
     for name, child in module.named_modules():
         if isinstance(child, BatchNorm):
@@ -148,7 +151,7 @@ def synchronise_batch_norm(module: Module) -> Module:
 
 
 def spectrally_normalise(module: Module) -> Module:
-    """Bound every convolution and linear map by its largest singular value (Miyato et al. 2018); the same module."""
+    """Divide each convolution and linear map by its largest singular value (Miyato et al. 2018); return the module."""
     for child in list(module.modules()):
         if isinstance(child, nn.Conv1d | nn.Conv2d | nn.Linear):
             spectral_norm(child)

@@ -1,4 +1,4 @@
-"""Where a feature stands: nothing, sinusoids, a learned table, or rotations of queries and keys.
+"""Positions of features: none, sinusoids, a learned table, or rotations of queries and keys.
 
 Shapes: B batch, L length, D width, A axes (1 in a sequence, 2 in an image), H heads, d = D / H.
 """
@@ -15,21 +15,21 @@ from quartet.types import QuartetError
 Kind = Literal["none", "sinusoidal", "learned", "rotary"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-# Cosines and sines_LD by which the pairs of all queries and keys are turned.
+# Cosines_LD and sines_LD that rotate the feature pairs of all queries and keys.
 Rotation = tuple[Tensor, Tensor]
 
 
 def angles(place_LA: Tensor, features: int) -> Tensor:
-    """Angles_LF of each place, wavelengths from 2π to 2π·10000, the features shared out among the axes."""
+    """Return angles_LF of each place, with wavelengths from 2π to 2π·10000; the axes share the features equally."""
     each = features // place_LA.shape[1]
     frequency = 10000.0 ** (-torch.arange(each, device=place_LA.device, dtype=place_LA.dtype) / each)
     return (place_LA[..., None] * frequency).flatten(1)
 
 
 def rotate(qk_BLE: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
-    """Queries and keys (2, B, H, L, d), each pair of features turned by the angle of its place (Su et al. 2021).
+    """Return queries and keys (2, B, H, L, d), each feature pair rotated by its place's angle (Su et al. 2021).
 
-    In E = 2 D, the first halves of all pairs stand before the second halves: rows long enough for quick arithmetic.
+    In E = 2 D, all first halves of pairs come before all second halves: long rows make the arithmetic fast.
     """
     cos_LD, sin_LD = (part.to(qk_BLE.dtype) for part in rotation)
     a_BLD, b_BLD = qk_BLE.chunk(2, -1)
@@ -39,9 +39,9 @@ def rotate(qk_BLE: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
 
 
 class Position(nn.Module):
-    """Adds places to x_BLD, or gives the rotation that attention applies, for positions from `offset` on.
+    """Add positions to x_BLD, or return the rotation for attention; positions begin at `offset`.
 
-    `grid` is the size of an image in patches; without it x is a sequence, of at most `context` if places are learned.
+    `grid` is the size of an image in patches; None means a sequence. Learned positions limit a sequence to `context`.
     """
 
     place_LA: Tensor | None
@@ -81,6 +81,7 @@ class Position(nn.Module):
         return x_BLD + torch.cat((wave_LF.sin(), wave_LF.cos()), -1).to(x_BLD.dtype), None
 
     def _places(self, x_BLD: Tensor, offset: int) -> Tensor:
+        """Return each position's coordinates place_LA."""
         exact = torch.float64 if x_BLD.dtype == torch.float64 else torch.float32
         if self.place_LA is not None:
             return self.place_LA.to(exact)

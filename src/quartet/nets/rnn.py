@@ -24,18 +24,18 @@ CELLS: dict[str, Callable[..., nn.RNNBase]] = {"plain": nn.RNN, "gru": nn.GRU, "
 
 @dataclass(frozen=True, kw_only=True)
 class RNN(Net):
-    """Layers of one kind of cell: over words, over the rows of an image, over the steps of a series.
+    """Recurrent layers of one kind of cell: over words, over the rows of an image, over the steps of a series.
 
-    Whole inputs are read in both directions. In translation the first layer of the decoder attends to the source, and
-    the others read what it found (Luong et al. 2015; Wu et al. 2016).
+    Encoders read in both directions. In translation the decoder's first layer attends to the source, and the other
+    layers read its result (Luong et al. 2015; Wu et al. 2016).
     """
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
 
     cell: Literal["plain", "gru", "lstm"]
-    width: int  # features of each position; of a whole input, half of them for each direction
-    layers: int  # of the encoder and of the decoder each in translation
-    residual: bool  # whether each layer but the first adds to what it reads
+    width: int  # features of each position; an encoder's directions get half each
+    layers: int  # in translation, the encoder and the decoder have this many each
+    residual: bool  # whether each layer but the first adds its input to its output
     heads: int  # of the attention to the source in translation
     dropout: float
     spectral: bool  # whether a discriminator's linear layers are bounded by spectral norm
@@ -59,7 +59,7 @@ class RNN(Net):
 
 
 class RNNEncoder(Encoder):
-    """Each layer reads forwards and backwards, half of the width each; what is masked, at the end, is not read."""
+    """Layers that read forwards and backwards, half of the width each. They skip masked positions at the end."""
 
     ahead: Sequence[nn.RNNBase]
     back: Sequence[nn.RNNBase]
@@ -83,7 +83,7 @@ class RNNEncoder(Encoder):
 
 
 class RNNDecoder(Decoder):
-    """Layers of cells; the state is each layer's hidden (and cell) state_BD."""
+    """Layers of cells; the state is each layer's hidden state_BD, with the cell state_BD for LSTM."""
 
     layers: Sequence[nn.RNNBase]
 
@@ -112,7 +112,7 @@ class RNNDecoder(Decoder):
 
 
 class RNNGenerator(nn.Module):
-    """An image from noise, row by row: each row's share of the noise is read after the rows above it."""
+    """Generate an image row by row: each row reads its share of the noise after the rows above it."""
 
     def __init__(self, *, net: RNN, latent_dim: int, pixels: Pixels) -> None:
         super().__init__()
@@ -126,11 +126,12 @@ class RNNGenerator(nn.Module):
 
 
 def stack(net: RNN, width: int) -> Any:  # a ModuleList, whose members no type checker knows
+    """Return `layers` recurrent layers with `width` output features each."""
     return nn.ModuleList(make(net.cell, net.width, width) for _ in range(net.layers))
 
 
 def make(cell: str, inputs: int, width: int) -> nn.RNNBase:
-    """One layer: Glorot inputs, orthogonal recurrence, an LSTM that begins by remembering (Jozefowicz et al. 2015)."""
+    """Return a layer: Glorot input weights, orthogonal recurrence, LSTM forget bias 1 (Jozefowicz et al. 2015)."""
     layer = CELLS[cell](inputs, width, batch_first=True)
     for name, weight in layer.named_parameters():
         if "bias" in name:
@@ -144,7 +145,7 @@ def make(cell: str, inputs: int, width: int) -> nn.RNNBase:
 
 
 def step(layer: nn.RNNBase, x_BTD: Tensor, before: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run a layer on from its state; torch keeps the batch of a state on dim 1 and an LSTM's in a pair, we never."""
+    """Run a layer from its state, a tuple of state_BD (torch adds a dim); return its outputs and new state."""
     lstm = isinstance(layer, nn.LSTM)
     hidden = None if before is None else tuple(part_BD.unsqueeze(0) for part_BD in before)
     with open_length():
@@ -153,7 +154,7 @@ def step(layer: nn.RNNBase, x_BTD: Tensor, before: tuple[Tensor, ...] | None) ->
 
 
 def reverse(x_BLD: Tensor, mask_BL: Tensor | None) -> Tensor:
-    """Turn each sequence round within its length, the masked rest wrapping round behind it; its own inverse."""
+    """Reverse each sequence within its length. The masked rest comes after it, so that a second call restores x."""
     if mask_BL is None:
         return x_BLD.flip(1)
     length_B1 = mask_BL.sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The two halves that a family gives and the models are made of: an encoder and a causal decoder.
+"""The two halves that a family builds and the models use: an encoder and a causal decoder.
 
 Shapes: B batch, L length (S of the source, T of the target), D width, G grid: (length,) or (height, width).
 """
@@ -16,10 +16,10 @@ State = Any
 
 
 class Encoder(nn.Module, ABC):
-    """Everything at once: (x, mask_BL or None) → features_BGD.
+    """Encode a whole input at once: (x, mask_BL or None) → features_BGD.
 
-    `x` is pixels_BHWC or series_BLC, normalised, or embedded tokens_BLD; `mask` is True where there is content, and
-    what stands where it is False changes no feature elsewhere. `width` is D; `grid` is G, None if it follows the input.
+    `x` is normalised pixels_BHWC or series_BLC, or embedded tokens_BLD. `mask` is True at real positions; values at
+    other positions change no real feature. `width` is D. `grid` is G, or None if it follows from the input.
     """
 
     def __init__(self, *, width: int, grid: tuple[int, ...] | None) -> None:
@@ -32,15 +32,15 @@ class Encoder(nn.Module, ABC):
 
 
 class Decoder(nn.Module, ABC):
-    """One after the other: (x_BTD, memory, state) → (features_BTD, state), no position seeing a later one.
+    """Decode causally: (x_BTD, memory, state) → (features_BTD, state). No position sees a later position.
 
-    `state` is what the positions so far left behind (None before the first), so that T steps of length 1 equal one of
-    length T. `memory` comes from `precompute_kv` and is None for a decoder that was built without.
+    `state` holds the past positions (None at the start), so that T steps of length 1 equal one step of length T.
+    `memory` comes from `precompute_kv`; it is None for a decoder that was built without a memory.
     """
 
     @abstractmethod
     def precompute_kv(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:
-        """What the decoder needs of the encoded source, computed once for all steps."""
+        """Return the keys and values of the encoded source, computed once for all steps."""
 
     @abstractmethod
     def forward(self, x_BTD: Tensor, memory: Memory = None, state: State = None) -> tuple[Tensor, State]: ...

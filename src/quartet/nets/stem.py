@@ -15,9 +15,9 @@ from quartet.types import Pixels, Series
 
 
 class Embedding(nn.Embedding):
-    """Tokens to features of variance one: rows of variance 1/D, times √D (Vaswani et al. 2017, section 3.4).
+    """Embed tokens as features of variance 1: rows of variance 1/D, times √D (Vaswani et al. 2017, section 3.4).
 
-    The small rows make the same matrix fit as the head's (`tie_embeddings`); the factor lets them learn in time.
+    Small rows let the head use the same matrix (`tie_embeddings`); the factor keeps learning fast.
     """
 
     def __init__(self, *, vocabulary: int, width: int) -> None:
@@ -29,7 +29,7 @@ class Embedding(nn.Embedding):
 
 
 class Normalise(nn.Module):
-    """Bring pixels in 0..255, or numbers of series, to mean 0 and deviation 1 by the data's figures per channel."""
+    """Normalise pixels in 0..255, or series, to mean 0 and deviation 1 by the data's statistics per channel."""
 
     mean_C: Tensor
     std_C: Tensor
@@ -44,9 +44,9 @@ class Normalise(nn.Module):
 
 
 class Patches(nn.Module):
-    """Patches of pixels (or of steps: a series is an image one column wide) to features_BGD, G = (h, w).
+    """Cut an image into patches and map each linearly: x → features_BGD, G = (h, w). A series is an image of width 1.
 
-    What is not a multiple of the patch is filled up with zeros at the end.
+    Zeros at the end pad the input to a multiple of the patch.
     """
 
     def __init__(self, *, inputs: Pixels | Series, patch: tuple[int, int], width: int) -> None:
@@ -64,7 +64,7 @@ class Patches(nn.Module):
 
 
 class Noise(nn.Module):
-    """Noise to features_BGD: one linear map, whose bias is the learned query of each place of the grid."""
+    """Map noise to features_BGD linearly. The bias acts as a learned query for each place of the grid."""
 
     def __init__(self, *, latent_dim: int, grid: tuple[int, ...], width: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Noise(nn.Module):
 
 
 class Unpatchify(nn.Module):
-    """Features_BGD, G = (h, w) patches, to pixels_BHWC: the reverse of `Patches`, the filling cut off."""
+    """Map features_BGD, G = (h, w) patches, to pixels_BHWC: the reverse of `Patches`, without its padding."""
 
     def __init__(self, *, pixels: Pixels, patch: tuple[int, int], width: int) -> None:
         super().__init__()

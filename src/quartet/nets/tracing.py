@@ -1,7 +1,7 @@
 """Let torch.export leave the length of a recurrent layer open.
 
-To learn the shape of a recurrent layer's output, tracing runs the layer step by step, and so takes the example's length
-for the only one. Here the shapes are given instead; the traced program keeps torch's own kernel, of any length.
+Tracing runs a recurrent layer step by step to learn its output shape, and so fixes the example's length. Here the
+shapes come from formulas instead. The traced program keeps torch's own kernel, which accepts any length.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 @contextmanager
 def open_length() -> Iterator[None]:
-    """While a model is exported, recurrent layers of one direction and `batch_first` tell their shapes only.
+    """During an export, give tracing only the output shapes of recurrent layers (`batch_first`, one direction).
 
-    torch.export's own rewriting of them (torch.export._patches, into loops that are slow to run) uses the same door.
+    torch.export rewrites such layers in the same way (torch.export._patches), but into slow loops.
     """
     if not torch.compiler.is_exporting():
         yield
@@ -46,8 +46,10 @@ def open_length() -> Iterator[None]:
 
 
 def _lstm(x_BLD: Tensor, state: list[Tensor], *_: Any) -> tuple[Tensor, ...]:
+    """Return empty outputs and states in the shapes of `aten.lstm`."""
     return (_one_state(x_BLD, state[0])[0], *map(torch.empty_like, state))
 
 
 def _one_state(x_BLD: Tensor, state: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    """Return an empty output and state in the shapes of `aten.gru` and `aten.rnn_tanh`."""
     return x_BLD.new_empty((*x_BLD.shape[:2], state.shape[-1])), torch.empty_like(state)

@@ -31,8 +31,8 @@ class Transformer(Net):
     FINE: ClassVar[str | None] = "mlp_ratio"
 
     width: int  # features of each position
-    heads: int  # of attention, sharing the width
-    layers: int  # blocks; of the encoder and of the decoder each in translation
+    heads: int  # of attention; they share the width
+    layers: int  # blocks; in translation, the encoder and the decoder have this many each
     mlp_ratio: float  # the perceptron's hidden features, as a multiple of the width
     activation: Literal["gelu", "relu", "silu"]
     position: Literal["none", "sinusoidal", "learned", "rotary"]
@@ -68,7 +68,8 @@ class Transformer(Net):
 
 
 class Block(nn.Module):
-    """x + attention, + cross-attention if there is a memory, + perceptron, each of the normalised x."""
+    """Self-attention, cross-attention to a memory if any, and a perceptron. Each reads the normalised x and adds to
+    x."""
 
     def __init__(self, *, net: Transformer, memory: bool) -> None:
         super().__init__()
@@ -98,7 +99,7 @@ class Block(nn.Module):
 
 
 class TransformerEncoder(Encoder):
-    """A stem, places, and blocks that see everything."""
+    """A stem, positions, and blocks in which every position sees all others."""
 
     blocks: Sequence[Block]
 
@@ -118,7 +119,7 @@ class TransformerEncoder(Encoder):
 
 
 class TransformerDecoder(Decoder):
-    """Causal blocks; the state is each block's keys and values of the positions so far."""
+    """Causal blocks. The state is each block's keys and values of the past positions."""
 
     blocks: Sequence[Block]
 
@@ -146,17 +147,19 @@ class TransformerDecoder(Decoder):
 
 
 def stack(net: Transformer, *, memory: bool) -> Any:  # a ModuleList, whose members no type checker knows
+    """Return `layers` blocks."""
     return nn.ModuleList(Block(net=net, memory=memory) for _ in range(net.layers))
 
 
 def normalisation(net: Transformer) -> nn.Module:
+    """Return the norm layer for x_BLD."""
     return nn.LayerNorm(net.width) if net.norm == "layer" else nn.RMSNorm(net.width, eps=1e-6)
 
 
 def initialise(block: Block, *, residuals: int) -> None:
-    """Weights that keep the variance (LeCun et al. 1998): GPT-2's 0.02, made for 768 features and more, leaves the
-    attention of narrow nets flat for their first thousand steps. What is added to the residual stream is smaller, so
-    that its sum does not grow (Radford et al. 2019)."""
+    """Draw weights that keep the variance (LeCun et al. 1998). GPT-2's 0.02 suits widths of 768 and more; it leaves the
+    attention of narrow nets flat for their first thousand steps. Layers that add to the residual stream get smaller
+    weights, so that its sum does not grow (Radford et al. 2019)."""
     for name, child in block.named_modules():
         if isinstance(child, nn.Linear):
             deviation = child.in_features**-0.5

@@ -1,7 +1,7 @@
-"""What a trained model does for a person: one file for each role, from the description of a model to its answers.
+"""Roles: how a trained model predicts for a person. Each file covers one role, from description to answers.
 
-A task names its role by `ROLE`. `classify` is `quartet.roles.classify.Classify`; a user's own is named by the dotted
-path of its class. Importing a role costs nothing: torch, numpy and the rest are loaded when they are needed.
+A task names its role by `ROLE`. `classify` is `quartet.roles.classify.Classify`; a user's own role has the dotted path
+of its class. Importing a role is fast: it loads torch and numpy only when it needs them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["SHIPPED", "Role", "find"]
 
 
 def find(name: str) -> Role:
-    """Return the role of this name, or of this dotted path. QuartetError where there is none.
+    """Return the role with this name or dotted path. Raises QuartetError if there is none.
 
-    A dotted path is imported: it must come from a person or from the code of a task, never from a file.
+    A dotted path is imported: it must come from a person or from a task's code, never from a file.
     """
     own = "." in name
     module, _, title = name.rpartition(".") if own else (f"{__name__}.{name}", "", _title(name))
@@ -37,5 +37,5 @@ def find(name: str) -> Role:
 
 
 def _title(name: str) -> str:
-    """`fill_masks` → FillMasks: the class of a role in its file."""
+    """Return the class name of a role's file: `fill_masks` → FillMasks."""
     return "".join(word.capitalize() for word in name.split("_"))

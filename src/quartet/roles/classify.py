@@ -1,4 +1,4 @@
-"""Classify: images or series to their classes."""
+"""The role `classify`: images or series to their classes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ BATCH = 256  # pictures read at once
 
 
 class Classify(Role):
+    """Classify files, and print the likeliest classes of each."""
+
     HELP = "files, and the likeliest classes of each"
     SCRIPT = "quartet.serving.classify"
     PREDICTOR = "Classifier"
@@ -33,7 +35,7 @@ class Classify(Role):
         inputs = spec_of(described["inputs"])
         form = _form(inputs)
         if {key: described[key] for key in form} != form:
-            raise ValueError(f"dtype and shape are not {form['dtype'], form['shape']}, those of its inputs")
+            raise ValueError(f"dtype and shape are not those of its inputs, {form['dtype'], form['shape']}")
         return net.classifier(inputs, Classes(names=tuple(described["classes"])))  # type: ignore[no-any-return]
 
     def programs(self, model: nn.Module) -> dict[str, nn.Module]:
@@ -71,5 +73,5 @@ class Classify(Role):
 
 
 def _form(inputs: Pixels | Series) -> dict[str, Any]:
-    """Return the type of the numbers that go in, and the shape of one example."""
+    """Return the data type of the inputs, and the shape of one example."""
     return {"dtype": inputs.dtype, "shape": list(inputs.shape)}

@@ -1,4 +1,4 @@
-"""Read files to be classified, pictures and series (npy, csv), as arrays for a model."""
+"""Read the files to classify, pictures and series (npy, csv), as arrays for a model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SERIES = (".npy", ".csv", ".txt")
 
 
 def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the name and the array of each example; for a folder, of all files in it, in order of name.
+    """Yield the name and the array of each example; a folder gives all its files, in order of name.
 
     A picture is resized as in training. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series. `described`
-    is the model's description, with its dtype and shape. QuartetError for a file that is missing or cannot be read.
+    is the model's description, with dtype and shape. Raises QuartetError for a missing or unreadable file.
     """
     from quartet.data.sources.image_folder import SUFFIXES, read_image
 
@@ -34,7 +34,7 @@ def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str
 
 
 def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the files among `paths`, and all files with one of the suffixes in its folders."""
+    """Yield the files of `paths`; a folder gives its files with one of the suffixes."""
     for path in paths:
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
@@ -50,7 +50,7 @@ def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
 def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return the series of a file as an array (N, L, C), where `shape` is (L, C).
 
-    QuartetError for rows of another length: they are never joined or cut to fit.
+    Raises QuartetError for rows of another length: they are never joined or cut to fit.
     """
     import numpy as np
 
@@ -60,7 +60,7 @@ def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             found = np.load(path, allow_pickle=False).astype(np.float32)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # numpy warns of an empty file, which is refused below
+                warnings.simplefilter("ignore")  # numpy warns about an empty file, which the check below refuses
                 found = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float32)
         if not found.size or not {found.shape, found.shape[1:]} & {shape, flat}:
             raise ValueError(f"it holds numbers of shape {found.shape}")

@@ -1,4 +1,4 @@
-"""Generate: noise to images."""
+"""The role `generate`: noise to images."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 class Generate(Role):
+    """Generate images, and write them as one picture."""
+
     HELP = "a grid of new images"
     SCRIPT = "quartet.serving.generate"
     PREDICTOR = "Generator"
@@ -49,7 +51,7 @@ class Generate(Role):
         import numpy as np
 
         if not chosen.out.parent.is_dir() or chosen.out.suffix.lower() != ".png":
-            raise QuartetError(f"{chosen.out}: give the name of a .png in a folder that is there")
+            raise QuartetError(f"{chosen.out}: give the name of a .png in an existing folder")
         predictor, known = load()
         images = predictor.predict(None, np.array([chosen.count]), {"seed": chosen.seed})
         grid(images).save(chosen.out)
@@ -60,7 +62,7 @@ class Generate(Role):
 
 
 def grid(images: Any) -> Any:
-    """Images (N, H, W, C) as one picture, near square, row by row."""
+    """Return images (N, H, W, C) as one picture, nearly square, row by row."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Language: sentences to how they go on."""
+"""The role `language`: a text to its continuation."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class Language(Role):
+    """Continue a text, token by token."""
+
     HELP = "how a text goes on"
     SCRIPT = "quartet.serving.language"
     PREDICTOR = "Writer"

@@ -1,4 +1,4 @@
-"""What the roles of texts have torch.export follow: a model in the steps in which a predictor calls it.
+"""The modules that the text roles export: one for each step in which a predictor calls the model.
 
 Shapes: B batch, S and T lengths of source and target, V vocabulary.
 """
@@ -13,11 +13,13 @@ from torch.utils import _pytree as pytree
 
 
 def whole(tree: Any) -> Any:
-    """The same with no part a view: a program that is given views notes how they lay in their base."""
+    """Return the tensors as copies, none of them a view: a program would record the layout of a view's base."""
     return pytree.tree_map(lambda part: part.clone(memory_format=torch.contiguous_format), tree)
 
 
 class Program(nn.Module):
+    """A module that wraps a model for export."""
+
     model: Any
 
     def __init__(self, model: nn.Module) -> None:
@@ -26,7 +28,7 @@ class Program(nn.Module):
 
 
 class Begin(Program):
-    """tokens_BT → logits_BV of what comes next, and the state to go on from."""
+    """Read a prompt: tokens_BT → logits_BV of the next token, and the state from which to continue."""
 
     def forward(self, tokens_BT: Tensor) -> tuple[Tensor, Any]:
         logits_BTV, state = self.model(tokens_BT)
@@ -34,7 +36,7 @@ class Begin(Program):
 
 
 class Step(Program):
-    """(token_B1, state) → the same after one more token."""
+    """Read one more token: (token_B1, state) → logits_BV of the next token, and the new state."""
 
     def forward(self, token_B1: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits_B1V, state = self.model(token_B1, state)
@@ -42,14 +44,14 @@ class Step(Program):
 
 
 class Encode(Program):
-    """source_BS → memory."""
+    """Encode a source: source_BS → memory."""
 
     def forward(self, source_BS: Tensor) -> Any:
         return whole(self.model.encode(source_BS))
 
 
 class Decode(Program):
-    """(target_BT, memory) → logits_BV of what comes next, and the state to go on from."""
+    """Begin a translation: (target_BT, memory) → logits_BV of the next token, and the state from which to continue."""
 
     def forward(self, target_BT: Tensor, memory: Any) -> tuple[Tensor, Any]:
         logits_BTV, state = self.model.decode(target_BT, memory)
@@ -57,7 +59,7 @@ class Decode(Program):
 
 
 class DecodeStep(Program):
-    """(token_B1, memory, state) → the same after one more token."""
+    """Continue a translation: (token_B1, memory, state) → logits_BV of the next token, and the new state."""
 
     def forward(self, token_B1: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
         logits_B1V, state = self.model.decode(token_B1, memory, state)

@@ -1,4 +1,4 @@
-"""What several roles need: shapes as JSON, and JSON as a line."""
+"""Shapes from JSON, and answers as lines of JSON, for several roles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quartet.types import Pixels, Series
 
 
 def spec_of(held: Mapping[str, Any]) -> Pixels | Series:
-    """Return the images or series that a description holds; series of an older one have no mean and deviation."""
+    """Return the images or series of a description; older descriptions of series have no mean and deviation."""
     spec: dict[str, Any] = {**held, **{key: tuple(held[key]) for key in ("mean", "std") if key in held}}
     return Series(**spec) if "length" in spec else Pixels(**spec)
 

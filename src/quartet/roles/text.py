@@ -1,4 +1,4 @@
-"""What the roles of texts share: their description, the tokenizer as one that loads anywhere, and what is typed."""
+"""Shared parts of the text roles: the description, a portable tokenizer, and the given command-line options."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ EXAMPLE = ("The cat eats",)
 def describe(
     outputs: Tokens, tokenizer: Path, example: Sequence[str], params: Mapping[str, float] | None
 ) -> dict[str, Any]:
-    """The description of a model of texts.
+    """Return the description of a model of texts.
 
     Args:
         tokenizer: the data's tokenizer.json.
-        example: sentences to show how the model is used.
-        params: how the task decodes, as the defaults of `predict`; else those of the script.
+        example: sentences that show how to use the model.
+        params: how the task decodes, as the defaults of `predict`; None keeps the script's defaults.
     """
     engine = portable(json.loads(tokenizer.read_text(encoding="utf-8")))
     described = {"vocabulary": outputs.vocabulary, "context": outputs.context, "example": list(example)}
@@ -34,11 +34,12 @@ def describe(
 
 
 def tokens_of(described: Mapping[str, Any]) -> Tokens:
+    """Return the vocabulary and context of a description."""
     return Tokens(vocabulary=described["vocabulary"], context=described["context"])
 
 
 def example_ids(tokens: Tokens, batch: int, length: int) -> Tensor:
-    """Token ids (batch, length), none of them reserved; no longer than the context."""
+    """Return token ids (batch, length), without reserved ids; at most as long as the context."""
     import torch
 
     ids = torch.arange(batch * min(length, tokens.context)) * 7 % (tokens.vocabulary - UNK) + UNK
@@ -46,12 +47,12 @@ def example_ids(tokens: Tokens, batch: int, length: int) -> Tensor:
 
 
 def given(chosen: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """What was typed, without what was not."""
+    """Return the options `names` that were typed."""
     return {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
 
 
 def portable(data: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """The data's tokenizer (kind, tokens, merges, spaced) as one of the package `tokenizers`, which loads anywhere."""
+    """Return the data's tokenizer (kind, tokens, merges, spaced) as a `tokenizers.Tokenizer`, which loads anywhere."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     ids = {token: i for i, token in enumerate(data["tokens"])}

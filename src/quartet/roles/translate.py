@@ -1,4 +1,4 @@
-"""Translate: sentences to their translations."""
+"""The role `translate`: sentences to their translations."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 class Translate(Role):
+    """Translate sentences by beam search."""
+
     HELP = "sentences in the other language"
     SCRIPT = "quartet.serving.translate"
     PREDICTOR = "Translator"
@@ -71,5 +73,6 @@ class Translate(Role):
 
 
 def lines() -> Iterator[str]:
+    """Yield the lines of standard input."""
     for line in sys.stdin:
         yield line.rstrip("\r\n")

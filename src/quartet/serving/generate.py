@@ -1,4 +1,4 @@
-"""Noise to images. MLflow keeps this file beside the exported program.
+"""Generate images from noise. MLflow stores this file with the exported program.
 
 Shapes: N images, H height, W width, C channels, Z noise.
 """
@@ -22,18 +22,21 @@ BATCH, MOST = 256, 10_000
 
 
 class Generator(PythonModel):
-    """How many images, such as `np.array([16])` → images (N,H,W,C), uint8. Param: `seed`."""
+    """Map a number of images, such as `np.array([16])`, to images (N,H,W,C), uint8. Param: `seed`."""
 
     def load_context(self, context: Any) -> None:
+        """Load the description and the program from MLflow's artifacts."""
         folder = Path(context.artifacts["model"])
         described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.use(described, {"generate": torch.export.load(folder / "generate.pt2").module()})
 
     def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        """Set the description and the program."""
         self.latent_dim, self.net = described["latent_dim"], programs["generate"]
 
     @torch.inference_mode()
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
+        """Return as many new images as `model_input` says."""
         counts, seed = np.asarray(model_input), (params or {}).get("seed", 0)
         asked = counts.ravel()[:4].tolist()
         if counts.size != 1 or type(asked[0]) is not int or not 1 <= asked[0] <= MOST:
@@ -47,17 +50,19 @@ class Generator(PythonModel):
 
 
 def refuse(message: str) -> None:
+    """Raise the MlflowException for invalid input."""
     raise MlflowException.invalid_parameter_value(message)
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
-    """MLflow is told no type of the number: it would cut 2.7 down to 2. `Generator` checks it."""
+    """Return MLflow's signature. The number has no type in it, as MLflow would cut 2.7 to 2; `Generator` checks."""
     images = TensorSpec(np.dtype("uint8"), (-1, *described["shape"]))
     params = ParamSchema([ParamSpec("seed", "long", 0)])
     return ModelSignature(Schema([TensorSpec(np.dtype("O"), (-1,))]), Schema([images]), params)
 
 
 def example(described: Mapping[str, Any]) -> np.ndarray:
+    """Return an input example: a request for two images."""
     return np.array([2])
 
 

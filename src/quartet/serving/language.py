@@ -1,4 +1,4 @@
-"""Sentences to how they go on. MLflow keeps this file beside the exported programs.
+"""Continue texts. MLflow stores this file with the exported programs.
 
 Shapes: B batch (always 1), V vocabulary.
 """
@@ -30,18 +30,20 @@ RANGES = {"tokens": (1, 10_000), "temperature": (0.001, 100), "top_p": (1e-6, 1)
 
 
 class Writer(PythonModel):
-    """Sentences, one or several → each with its continuation, whatever stands beside it.
+    """Map sentences to the same sentences with continuations; each is independent of the others.
 
     Params: `tokens` to add, `temperature` (0: always the likeliest), `top_p` (nucleus: draw from the likeliest tokens
     that together have this probability; Holtzman et al. 2020), `seed`.
     """
 
     def load_context(self, context: Any) -> None:
+        """Load the description and the programs from MLflow's artifacts."""
         folder = Path(context.artifacts["model"])
         described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.use(described, {name: torch.export.load(folder / f"{name}.pt2").module() for name in PROGRAMS})
 
     def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        """Set the description and the programs, and find out whether the state grows with the text."""
         self.context, self.params = described["context"], DEFAULTS | described["params"]
         self.tokenizer = Tokenizer.from_str(json.dumps(described["tokenizer"]))
         self.bytes = bytes_of(described["tokenizer"]["model"])
@@ -51,10 +53,11 @@ class Writer(PythonModel):
             self.grows = size_of(self.step(torch.tensor([[BOS]]), state)[1]) > size_of(state)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
+        """Return each sentence with its continuation."""
         return [sentence + "".join(self.stream(sentence, params)) for sentence in sentences_of(model_input)]
 
     def stream(self, sentence: str, params: Mapping[str, Any] | None = None) -> Iterator[str]:
-        """How the sentence goes on, piece by piece as it is written; no character is cut in two."""
+        """Yield the continuation in pieces, as the model writes them; no character is cut in two."""
         chosen = checked(self.params | dict(params or {}))
         prompt = self.tokenizer.encode(sentence).ids
         if len(prompt) > MOST:
@@ -62,6 +65,7 @@ class Writer(PythonModel):
         return self._pieces(prompt, chosen)
 
     def _pieces(self, prompt: list[int], chosen: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the written tokens as text, once their bytes make whole characters."""
         whole = codecs.getincrementaldecoder("utf-8")("replace")
         for token in self._write(prompt, chosen):
             if piece := whole.decode(self.bytes[token]):
@@ -71,11 +75,11 @@ class Writer(PythonModel):
 
     @torch.inference_mode()
     def _write(self, prompt: list[int], chosen: Mapping[str, Any]) -> Iterator[int]:
-        """Token by token from the state, each at the same cost however long the text is.
+        """Yield new tokens from the state, each at the same cost however long the text is.
 
-        A state of constant size (a recurrent or convolutional net's) is carried on for ever. One that grows (keys and
-        values of attention) starts afresh from the last half of a context whenever it holds a full one, as the net
-        was never trained on longer texts; so does a prompt that is longer.
+        A recurrent or convolutional net's state has a constant size and serves any length. A cache of attention grows:
+        once it holds a full context, it starts again from the last half of one. So does a longer prompt. The net was
+        never trained on longer texts.
         """
         draw = torch.Generator().manual_seed(int(chosen["seed"]))
         text = prompt or [BOS]
@@ -93,12 +97,12 @@ class Writer(PythonModel):
             fed, state = (text[-held:], None) if held <= before else ([token], state)
 
     def _after(self, held: int) -> int:
-        """How many tokens the state holds after one more."""
+        """Return how many tokens the state holds after one more."""
         return max(1, self.context // 2) if self.grows and held >= self.context else held + 1
 
 
 def pick(logits_BV: Tensor, chosen: Mapping[str, Any], draw: torch.Generator) -> int:
-    """The next token, by temperature and nucleus."""
+    """Return the next token, by temperature and nucleus."""
     logits_BV = logits_BV.float().clone()
     logits_BV[:, :RESERVED] = -torch.inf
     if chosen["temperature"] == 0:
@@ -109,8 +113,8 @@ def pick(logits_BV: Tensor, chosen: Mapping[str, Any], draw: torch.Generator) ->
 
 
 def bytes_of(model: Mapping[str, Any]) -> list[bytes]:
-    """What each token writes. In subwords a letter stands for a byte, as in GPT-2: one that shows for itself, and
-    those from 256 on for the rest in turn."""
+    """Return the bytes that each token writes. In subwords a letter stands for a byte, as in GPT-2: a visible byte
+    for itself, the letters from 256 on for the other bytes in turn."""
     tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
     if model["type"] != "BPE":
         return [token.encode() for token in tokens]
@@ -121,11 +125,12 @@ def bytes_of(model: Mapping[str, Any]) -> list[bytes]:
 
 
 def size_of(state: Any) -> int:
+    """Return how many numbers a state holds."""
     return sum(leaf.numel() for leaf in pytree.tree_leaves(state))
 
 
 def sentences_of(given: Any) -> list[str]:
-    """The sentences of a table's column, a list, or one alone."""
+    """Return the sentences of a table's column, of a list, or a single one."""
     values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
     if not values or not all(isinstance(value, str) for value in values):
         raise MlflowException.invalid_parameter_value(f"{values[:4]} given; texts, one or more, would do")
@@ -133,7 +138,7 @@ def sentences_of(given: Any) -> list[str]:
 
 
 def checked(chosen: dict[str, Any]) -> dict[str, Any]:
-    """The params, if they make sense."""
+    """Return the params. Raises MlflowException if one is out of its range."""
     for name, (least, most) in RANGES.items():
         value = chosen[name]
         right = value is not None and least <= value <= most
@@ -146,7 +151,7 @@ def checked(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
-    """MLflow is told no type of a sentence: it would make "None" of null. `sentences_of` checks it."""
+    """Return MLflow's signature. A sentence has any type in it, as MLflow would turn null into "None"."""
     chosen = DEFAULTS | described["params"]
     params = [
         ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))
@@ -156,6 +161,7 @@ def signature(described: Mapping[str, Any]) -> ModelSignature:
 
 
 def example(described: Mapping[str, Any]) -> list[str]:
+    """Return an input example: the description's sentences."""
     return described["example"]
 
 

@@ -1,4 +1,4 @@
-"""Sentences to their translations. MLflow keeps this file beside the exported programs.
+"""Translate sentences. MLflow stores this file with the exported programs.
 
 Shapes: K beams, S and T lengths of source and target, V vocabulary.
 """
@@ -29,29 +29,33 @@ RANGES = {"num_beams": (1, 64), "length_penalty": (0, 10), "max_ratio": (0, 1e6)
 
 
 class Translator(PythonModel):
-    """Sentences, one or several → translations.
+    """Map sentences to translations.
 
-    Params: `num_beams` (1: greedy), `length_penalty` (alpha: a hypothesis' log-probability is divided by
-    ((5 + length) / 6)^alpha; Wu et al. 2016); at most `max_ratio` × the source's tokens + `max_extra` tokens, and
-    never more than the data's longest sentence has. Unless given, they are as in the evaluation of the run.
+    Params: `num_beams` (1: greedy), `length_penalty` (alpha: a hypothesis' log-probability is divided by ((5 + length)
+    / 6)^alpha; Wu et al. 2016); at most `max_ratio` × the source's tokens + `max_extra` tokens, and never more than the
+    longest sentence of the data. Defaults are the settings of the run's evaluation.
     """
 
     def load_context(self, context: Any) -> None:
+        """Load the description and the programs from MLflow's artifacts."""
         folder = Path(context.artifacts["model"])
         described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.use(described, {name: torch.export.load(folder / f"{name}.pt2").module() for name in PROGRAMS})
 
     def use(self, described: Mapping[str, Any], programs: Mapping[str, Callable[..., Any]]) -> None:
+        """Set the description and the programs."""
         self.context, self.params = described["context"], DEFAULTS | described["params"]
         self.tokenizer = Tokenizer.from_str(json.dumps(described["tokenizer"]))
         self.encode, self.decode, self.step = (programs[name] for name in PROGRAMS)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> list[str]:
+        """Return the translation of each sentence."""
         chosen = checked(self.params | (params or {}))
         sources = [self._source(sentence) for sentence in sentences_of(model_input)]
         return [self.tokenizer.decode(self._search(source, chosen)) for source in sources]
 
     def _source(self, sentence: str) -> list[int]:
+        """Return the ids of a sentence with EOS. Raises MlflowException for an empty or too long one."""
         ids = self.tokenizer.encode(sentence).ids
         if not sentence.strip() or len(ids) >= self.context:
             most = self.context - 1
@@ -62,7 +66,7 @@ class Translator(PythonModel):
         return [*ids, EOS]
 
     def _limit(self, source: list[int], chosen: Mapping[str, Any]) -> int:
-        """The most tokens of a translation: what is asked for, up to the context or what the evaluation allowed."""
+        """Return the most tokens of a translation: the params' limit, but no more than context or evaluation allow."""
         asked, evaluated = (
             math.ceil(params["max_ratio"] * len(source)) + int(params["max_extra"]) for params in (chosen, self.params)
         )
@@ -70,16 +74,18 @@ class Translator(PythonModel):
 
     @torch.inference_mode()
     def _search(self, source: list[int], chosen: Mapping[str, Any]) -> list[int]:
-        """Beam search, as the evaluation's: the ids of the hypothesis of highest log p / penalty of its length.
+        """Return the ids of the hypothesis with the highest log p / length penalty, by the evaluation's beam search.
 
-        A hypothesis that ends keeps its place among the beams. The search is over when nothing alive can still beat
-        the best, even if all that it adds were certain.
+        A finished hypothesis keeps its place among the beams. The search ends when no unfinished hypothesis can beat
+        the best, even with certain tokens from here on.
         """
         beams = int(chosen["num_beams"])
         limit = self._limit(source, chosen)
         memory = rows(self.encode(torch.tensor([source])), torch.zeros(beams, dtype=torch.long))
         text_KT = torch.full((beams, 1), BOS)
-        score_K = torch.tensor([0.0] + [-math.inf] * (beams - 1), dtype=torch.float64)  # one at first: all are alike
+        score_K = torch.tensor(
+            [0.0] + [-math.inf] * (beams - 1), dtype=torch.float64
+        )  # all begin alike, so that only the first counts
         best, best_score, ended = text_KT[0, 1:], -math.inf, 0
         logits_KV, state = self.decode(text_KT, memory)
         for length in range(1, limit + 1):
@@ -104,16 +110,17 @@ class Translator(PythonModel):
 
 
 def penalty(length: int, chosen: Mapping[str, Any]) -> float:
+    """Return the divisor of a log-probability for this length."""
     return float(((5.0 + length) / 6.0) ** chosen["length_penalty"])
 
 
 def rows(tree: Any, rows_K: Tensor) -> Any:
-    """A memory or a state with its batch reordered or repeated."""
+    """Return a memory or a state with the batch rows `rows_K`, reordered or repeated."""
     return pytree.tree_map(lambda leaf: leaf.index_select(0, rows_K), tree)
 
 
 def sentences_of(given: Any) -> list[str]:
-    """The sentences of a table's column, a list, or one alone."""
+    """Return the sentences of a table's column, of a list, or a single one."""
     values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
     if not values or not all(isinstance(value, str) for value in values):
         raise MlflowException.invalid_parameter_value(f"{values[:4]} given; texts, one or more, would do")
@@ -121,7 +128,7 @@ def sentences_of(given: Any) -> list[str]:
 
 
 def checked(chosen: dict[str, Any]) -> dict[str, Any]:
-    """The params, if they make sense."""
+    """Return the params. Raises MlflowException if one is out of its range."""
     for name, (least, most) in RANGES.items():
         if chosen[name] is None or not least <= chosen[name] <= most:
             raise MlflowException.invalid_parameter_value(f"{name}: {chosen[name]} given; {least} to {most:g} would do")
@@ -129,7 +136,7 @@ def checked(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def signature(described: Mapping[str, Any]) -> ModelSignature:
-    """MLflow is told no type of a sentence: it would make "None" of null. `sentences_of` checks it."""
+    """Return MLflow's signature. A sentence has any type in it, as MLflow would turn null into "None"."""
     chosen = DEFAULTS | described["params"]
     params = [
         ParamSpec(name, "long" if isinstance(default, int) else "double", type(default)(chosen[name]))
@@ -139,6 +146,7 @@ def signature(described: Mapping[str, Any]) -> ModelSignature:
 
 
 def example(described: Mapping[str, Any]) -> list[str]:
+    """Return an input example: the description's sentences."""
     return described["example"]
 
 

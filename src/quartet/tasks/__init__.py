@@ -1,7 +1,7 @@
-"""What is asked of a net, with its loss and its metrics: one file for each task.
+"""Tasks: each builds a model and owns its loss and its metrics, in a file of its own.
 
-`task` is what all share. `decoding` and `scores` serve translation and text; `adversarial`, `noise`, `judge`, `fid` and
-`gallery` serve generation.
+`task` is the abstract task. `decoding` and `scores` serve translation and text. `adversarial`, `noise`, `judge`, `fid`
+and `gallery` serve generation.
 """
 
 from quartet.tasks.classify import Classify

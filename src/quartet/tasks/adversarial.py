@@ -1,4 +1,4 @@
-"""The losses of the two players, as pure functions of the discriminator's logits; sums over the batch.
+"""The losses of discriminator and generator, as pure functions of the discriminator's logits; sums over the batch.
 
 Shapes: B batch, H height, W width, C channels. The higher a logit, the more real the image seems.
 """
@@ -17,10 +17,10 @@ Kind = Literal["non_saturating", "hinge", "least_squares"]
 
 
 def generator_loss(fake_B: Tensor, *, kind: Kind) -> Tensor:
-    """The generator's loss from the logits of its images.
+    """Return the generator's loss from the logits of its images.
 
-    non_saturating: -log sigmoid(fake) (Goodfellow et al. 2014); hinge: -fake (Lim and Ye 2017);
-    least_squares: (fake - 1)² / 2, real being 1 and generated 0 (Mao et al. 2017).
+    non_saturating: -log sigmoid(fake) (Goodfellow et al. 2014); hinge: -fake (Lim and Ye 2017); least_squares: (fake -
+    1)² / 2, where 1 means real and 0 generated (Mao et al. 2017).
     """
     fake_B = at_least_float(fake_B)
     if kind == "non_saturating":
@@ -31,10 +31,10 @@ def generator_loss(fake_B: Tensor, *, kind: Kind) -> Tensor:
 
 
 def discriminator_loss(real_B: Tensor, fake_B: Tensor, *, kind: Kind, label_smoothing: float) -> Tensor:
-    """The discriminator's loss from the logits of real and generated images, losses as in `generator_loss`.
+    """Return the discriminator's loss from the logits of real and generated images; `kind` as in `generator_loss`.
 
-    `label_smoothing` is taken off the label 1 of the real images only (Salimans et al. 2016); hinge has no labels,
-    there it takes the same off the margin.
+    `label_smoothing` lowers the label 1 of real images only (Salimans et al. 2016). The hinge loss has no labels: there
+    it lowers the margin.
     """
     real_B, fake_B = at_least_float(real_B), at_least_float(fake_B)
     label = 1.0 - label_smoothing
@@ -47,9 +47,9 @@ def discriminator_loss(real_B: Tensor, fake_B: Tensor, *, kind: Kind, label_smoo
 
 
 def gradient_penalty(real_B: Tensor, x_BHWC: Tensor) -> Tensor:
-    """R1: the squared norm of the gradient of the logits with respect to the real images (Mescheder et al. 2018).
+    """Return R1: the squared norm of the logits' gradient with respect to the real images (Mescheder et al. 2018).
 
-    `x_BHWC` must have required a gradient when `real_B` was computed. The usual weight is gamma / 2.
+    `x_BHWC` must require a gradient before `real_B` is computed from it. The usual weight is gamma / 2.
     """
     (gradient,) = torch.autograd.grad(real_B.sum(), x_BHWC, create_graph=True)
     return gradient.square().sum()

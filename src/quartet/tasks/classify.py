@@ -1,4 +1,4 @@
-"""Which class? Images or series, one label each.
+"""Classification: images or series, with one label each.
 
 Shapes: B batch, K classes, H height, W width, C channels, L length, O kernels, N bins, M mistakes.
 """
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
 from quartet.types import Evidence, Pixels
 
-BINS = 15  # of confidence, as in Guo et al. 2017
-MAPPED = 2  # test images whose feature maps are shown
+BINS = 15  # bins of confidence, as in Guo et al. 2017
+MAPPED = 2  # test images whose feature maps the report shows
 
 
 class Classify(Task):
     """Cross-entropy and accuracy.
 
     Args:
-        label_smoothing: the share of each target that is spread over all classes in training (Szegedy et al. 2016).
-        mistakes: how many wrong answers, the most confident ones, an evaluation keeps to look at.
+        label_smoothing: the share of each training target that is spread over all classes (Szegedy et al. 2016).
+        mistakes: how many wrong answers an evaluation keeps: the most confident.
     """
 
     ACCEPTS = ("images", "series")
@@ -52,8 +52,8 @@ class Classify(Task):
         return classification_sums(model(batch["x"]), batch["y"])
 
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """`loss` (nats, not smoothed), `accuracy`, `balanced_accuracy` (mean recall of the classes that occur) and
-        `calibration_error` (expected difference of confidence and accuracy, Guo et al. 2017)."""
+        """Return `loss` (nats, without label smoothing), `accuracy`, `balanced_accuracy` (mean recall of the classes
+        that occur) and `calibration_error` (mean distance of confidence and accuracy, Guo et al. 2017)."""
         confusion_KK, count = sums["confusion"], sums["confusion"].sum()
         of_class_K = confusion_KK.sum(1)
         recall_K = confusion_KK.diagonal() / of_class_K
@@ -93,7 +93,7 @@ class Classify(Task):
 
 
 def classification_sums(logits_BK: Tensor, y_B: Tensor) -> Sums:
-    """Sums of the loss, the confusions [true, predicted], and per bin of confidence examples, confidence, correct."""
+    """Return sums of the loss, the confusions [true, predicted], and (examples, confidence, correct) for each bin."""
     logits_BK = logits_BK.double()
     classes = logits_BK.shape[1]
     confidence_B, predicted_B = logits_BK.softmax(1).max(1)
@@ -109,7 +109,7 @@ def classification_sums(logits_BK: Tensor, y_B: Tensor) -> Sums:
 
 
 def mistakes_of(logits_BK: Tensor, x: Tensor, y_B: Tensor, *, start: int) -> dict[str, Tensor]:
-    """The wrongly classified examples of a batch whose first example stands at `start` in the split."""
+    """Return the misclassified examples of a batch; `start` is the place of its first example in the split."""
     confidence_B, predicted_B = logits_BK.softmax(1).max(1)
     (wrong_M,) = (predicted_B != y_B).nonzero(as_tuple=True)
     values = {"x": x, "true": y_B, "predicted": predicted_B, "confidence": confidence_B.float()}
@@ -117,20 +117,20 @@ def mistakes_of(logits_BK: Tensor, x: Tensor, y_B: Tensor, *, start: int) -> dic
 
 
 def worst(mistakes: dict[str, Tensor], more: dict[str, Tensor], *, keep: int) -> dict[str, Tensor]:
-    """The `keep` most confident ones of two lots of mistakes, the most confident first."""
+    """Return the `keep` most confident mistakes of two sets, in descending order of confidence."""
     both = {name: torch.cat((mistakes[name], more[name])) for name in more} if mistakes else more
     order_M = both["confidence"].argsort(descending=True, stable=True)[:keep]
     return {name: value[order_M] for name, value in both.items()}
 
 
 def calibration(sums_N3: Tensor) -> np.ndarray:
-    """Per bin: examples, mean confidence, accuracy; zeros where the bin is empty."""
+    """Return (examples, mean confidence, accuracy) for each bin; zeros for an empty bin."""
     examples_N1 = sums_N3[:, :1]
     return torch.cat((examples_N1, sums_N3[:, 1:] / examples_N1.clamp(min=1)), 1).cpu().numpy()
 
 
 def per_class(confusion_KK: Tensor, names: list[str]) -> dict[str, dict[str, float]]:
-    """Recall and precision by name; 0 for a class that does not occur, or that is never answered."""
+    """Return recall and precision by class name; 0 for a class that never occurs or is never predicted."""
     right_K = confusion_KK.diagonal()
     quotients = {
         "recall": right_K / confusion_KK.sum(1).clamp(min=1),
@@ -140,7 +140,7 @@ def per_class(confusion_KK: Tensor, names: list[str]) -> dict[str, dict[str, flo
 
 
 def first_layer(model: nn.Module, x: Tensor, inputs: Any) -> dict[str, np.ndarray]:
-    """The first layer's kernels (O, C, H, W), if the model has such, and what they answer to the images `x`."""
+    """Return the first layer's kernels (O, C, H, W), if the model has any, and their feature maps of the images `x`."""
     kernels_OCHW = getattr(model, "kernels", None)
     if kernels_OCHW is None:
         return {}

@@ -22,7 +22,7 @@ NEVER = float("-inf")
 
 
 def top_p_filter(probability_BV: Tensor, top_p: float) -> Tensor:
-    """Nucleus (Holtzman et al. 2020): keep the smallest set of likeliest tokens that sums to `top_p` or more."""
+    """Keep the smallest set of likeliest tokens with probability `top_p` or more (nucleus; Holtzman et al. 2020)."""
     sorted_BV, order_BV = probability_BV.sort(dim=-1, descending=True, stable=True)
     before_BV = sorted_BV.cumsum(-1) - sorted_BV
     kept_BV = sorted_BV.masked_fill(before_BV >= top_p, 0.0)
@@ -31,7 +31,7 @@ def top_p_filter(probability_BV: Tensor, top_p: float) -> Tensor:
 
 
 def sample(logits_BV: Tensor, *, temperature: float, top_p: float, generator: torch.Generator) -> Tensor:
-    """One token_B each from the tempered, filtered distribution; temperature 0 takes the likeliest."""
+    """Draw one token_B per row from the tempered, filtered distribution; temperature 0 takes the likeliest token."""
     if temperature == 0:
         return logits_BV.argmax(-1)
     # On the CPU, so that a seed writes the same text on every device that computes the same logits.
@@ -51,10 +51,10 @@ def write_on(
     generator: torch.Generator,
     device: torch.device,
 ) -> list[list[int]]:
-    """Continue each prompt by `tokens` tokens, all prompts side by side, one token a step from the state.
+    """Continue each prompt by `tokens` tokens. All prompts advance together, one token per step, from the state.
 
-    A state of constant size (a recurrent net's) is carried on for ever. One that grows (a cache of attention) starts
-    afresh from the last half of a context whenever it holds a full one, as the net was never trained on longer texts.
+    A recurrent net's state has a constant size and serves any length. A cache of attention grows: once it holds a full
+    context, it starts again from the last half of one, as the net was never trained on longer texts.
     """
     rows = [list(prompt) or [BOS] for prompt in prompts]
     lengths = [len(row) for row in rows]
@@ -81,17 +81,17 @@ def write_on(
 
 
 def length_penalty_of(length: Tensor | float, alpha: float) -> Any:
-    """((5 + length) / 6)^alpha, by which a log-probability is divided (GNMT, Wu et al. 2016, equation 14)."""
+    """Return ((5 + length) / 6)^alpha, the divisor of a log-probability (GNMT, Wu et al. 2016, equation 14)."""
     return ((5.0 + length) / 6.0) ** alpha
 
 
 def select_rows(tree: Any, rows_N: Tensor) -> Any:
-    """A memory or a state with its batch reordered, repeated or thinned out."""
+    """Return a memory or a state with the batch rows `rows_N`: reordered, repeated or fewer."""
     return tree_map(lambda leaf: leaf.index_select(0, rows_N) if isinstance(leaf, Tensor) else leaf, tree)
 
 
 def next_log_probabilities(logits_NTV: Tensor) -> Tensor:
-    """log p_NV of the next token; never PAD, BOS or UNK, which no translation holds."""
+    """Return log p_NV of the next token. PAD, BOS and UNK are impossible: no translation holds them."""
     log_p_NV = at_least_float(logits_NTV[:, -1]).log_softmax(-1)
     log_p_NV[:, [PAD, BOS, UNK]] = NEVER
     return log_p_NV
@@ -99,7 +99,7 @@ def next_log_probabilities(logits_NTV: Tensor) -> Tensor:
 
 @torch.no_grad()
 def greedy_search(model: Any, source_BS: Tensor, *, limit_B: Tensor) -> list[list[int]]:
-    """The likeliest token at each step until EOS, at most `limit_B` tokens with it; without BOS and EOS."""
+    """Return the likeliest token at each step until EOS or `limit_B` tokens (EOS included); without BOS and EOS."""
     memory, state = model.encode(source_BS), None
     alive_B = torch.arange(len(source_BS), device=source_BS.device)
     token_B1 = torch.full((len(source_BS), 1), BOS, device=source_BS.device)
@@ -122,11 +122,12 @@ def greedy_search(model: Any, source_BS: Tensor, *, limit_B: Tensor) -> list[lis
 def beam_search(
     model: Any, source_BS: Tensor, *, limit_B: Tensor, beam: int, length_penalty: float
 ) -> tuple[list[list[int]], Tensor]:
-    """The texts (without BOS and EOS) of highest log p / `length_penalty_of`(length with EOS), and these scores_B.
+    """Return each sentence's best text (without BOS and EOS) and its score_B: log p / `length_penalty_of`(length with
+    EOS).
 
-    Beams stand on the batch dimension. A finished hypothesis keeps its place, so that a beam of one is greedy search;
-    at `limit_B` tokens the only one left to choose is EOS. A sentence is done, and leaves the batch, when nothing alive
-    can still beat its best one, even if all that it adds were certain: with length_penalty >= 0 that changes no result.
+    The beams are rows of the batch. A finished hypothesis keeps its place, so that a beam of 1 equals greedy search. At
+    `limit_B` tokens EOS is the only choice. A sentence leaves the batch when no unfinished hypothesis can beat its
+    best, even with certain tokens from here on. With length_penalty >= 0 that changes no result.
     """
     place_K = torch.arange(beam, device=source_BS.device)
     sentence_B = torch.arange(len(source_BS), device=source_BS.device)
@@ -145,28 +146,29 @@ def beam_search(
 
 
 class Beams:
-    """The hypotheses of the sentences that are still searched, K each, and the best finished one of every sentence."""
+    """The K hypotheses of each sentence still in the search, and the best finished text of every sentence."""
 
     def __init__(self, *, limit_B: Tensor, beam: int, length_penalty: float) -> None:
         sentences, device = len(limit_B), limit_B.device
         self.limit_B, self.beam, self.length_penalty = limit_B, beam, length_penalty
-        self.alive_B = torch.arange(sentences, device=device)  # which sentences are still searched
+        self.alive_B = torch.arange(sentences, device=device)  # sentences still in the search
         self.text_BKT = torch.full((sentences, beam, 1), BOS, device=device)
-        self.score_BK = torch.full((sentences, beam), NEVER, dtype=torch.float64, device=device)  # log p; NEVER: no one
-        self.score_BK[:, 0] = 0.0  # all begin alike: only one of them counts
+        self.score_BK = torch.full((sentences, beam), NEVER, dtype=torch.float64, device=device)  # log p; NEVER: free
+        self.score_BK[:, 0] = 0.0  # all begin alike, so that only the first counts
         self.ended_B = torch.zeros(sentences, dtype=torch.long, device=device)
         self.best_B = torch.full((sentences,), NEVER, dtype=torch.float64, device=device)
         self.best_texts: list[list[int]] = [[] for _ in range(sentences)]
 
     def last_N1(self) -> Tensor:
+        """Return the newest token of each hypothesis."""
         return self.text_BKT[:, :, -1].reshape(-1, 1)
 
     def extend(self, log_p_BKV: Tensor) -> Tensor:
-        """The likeliest hypotheses that are one token longer, as many as places are free; returns their parent_BK."""
+        """Replace the hypotheses by the likeliest longer ones, as many as places are free; return their parent_BK."""
         length = self.text_BKT.shape[2]  # with BOS, and no EOS yet
         full_B = length >= self.limit_B[self.alive_B]
         log_p_BKV[..., EOS + 1 :].masked_fill_(full_B[:, None, None], NEVER)
-        # No hypothesis has more children among the best than there are places: the rest need not be added and sorted.
+        # A hypothesis has at most `beam` children among the best: only these are added and sorted.
         log_p_BKk, token_BKk = log_p_BKV.topk(min(self.beam, log_p_BKV.shape[2]))
         score_BK, place_BK = (self.score_BK[..., None] + log_p_BKk).flatten(1).topk(self.beam)
         free_B = self.beam - self.ended_B
@@ -178,7 +180,7 @@ class Beams:
         return parent_BK
 
     def finish(self) -> None:
-        """Take out the hypotheses that ended, and remember the best."""
+        """Take out the hypotheses that ended, and keep each sentence's best."""
         length = self.text_BKT.shape[2] - 1
         ends_BK = (self.text_BKT[:, :, -1] == EOS) & (self.score_BK > NEVER)
         final_BK = (self.score_BK / length_penalty_of(length, self.length_penalty)).masked_fill(~ends_BK, NEVER)
@@ -190,7 +192,7 @@ class Beams:
         self.score_BK = self.score_BK.masked_fill(ends_BK, NEVER)
 
     def drop_decided(self) -> tuple[Tensor, bool]:
-        """Stop searching sentences whose best can no longer be beaten; returns the rows that go on, and if all do."""
+        """Drop sentences whose best text can no longer be beaten; return the rows that stay, and whether all stay."""
         hope_B = self.score_BK.amax(1) / length_penalty_of(self.limit_B[self.alive_B].double(), self.length_penalty)
         (going_B,) = (hope_B > self.best_B[self.alive_B]).nonzero(as_tuple=True)
         all_go = len(going_B) == len(self.alive_B)

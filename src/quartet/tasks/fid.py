@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of features, and how evenly classes are met: from sums, in float64.
+"""Fréchet distance between two sets of features, and the balance of generated classes: from sums, in float64.
 
 Shapes: B batch, D features, K classes.
 """
@@ -10,27 +10,27 @@ from torch import Tensor
 
 
 def feature_sums(f_BD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Number, sum and sum of outer products of features: () and (D,) and (D, D), float64."""
+    """Return number (), sum (D,) and sum of outer products (D, D) of features, float64."""
     f_BD = f_BD.double()
     return f_BD.new_tensor(float(len(f_BD))), f_BD.sum(0), f_BD.T @ f_BD
 
 
 def features_of(sums: dict[str, Tensor], which: str) -> tuple[Tensor, Tensor, Tensor]:
-    """The sums that the Fréchet distance is made of, "real" or "fake"."""
+    """Return the three sums of `feature_sums` for "real" or "fake" images."""
     return sums[f"{which}_count"], sums[f"{which}_features"], sums[f"{which}_products"]
 
 
 def mean_and_covariance(n: Tensor, f_D: Tensor, ff_DD: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased covariance from the sums of `feature_sums`."""
+    """Return mean and unbiased covariance from the sums of `feature_sums`."""
     mean_D = f_D / n
     return mean_D, (ff_DD - n * torch.outer(mean_D, mean_D)) / (n - 1)
 
 
 def frechet_distance(mean_D: Tensor, cov_DD: Tensor, other_mean_D: Tensor, other_cov_DD: Tensor) -> float:
-    """|m - m'|² + tr(C + C' - 2 (C C')^½) (Dowson and Landau 1982; as an image metric, Heusel et al. 2017).
+    """Return |m - m'|² + tr(C + C' - 2 (C C')^½) (Dowson and Landau 1982; as an image metric, Heusel et al. 2017).
 
-    The trace of the root is taken of the symmetric C^½ C' C^½, which has the same eigenvalues as C C': no complex
-    numbers and no failure on the singular covariance of a generator that collapsed.
+    The root's trace comes from the symmetric C^½ C' C^½, which has the same eigenvalues as C C'. That avoids complex
+    numbers, and works for the singular covariance of a collapsed generator.
     """
     values_D, vectors_DD = torch.linalg.eigh(cov_DD)
     root_DD = (vectors_DD * values_D.clamp(min=0).sqrt()) @ vectors_DD.T
@@ -41,15 +41,15 @@ def frechet_distance(mean_D: Tensor, cov_DD: Tensor, other_mean_D: Tensor, other
 
 
 def fid(sums: tuple[Tensor, Tensor, Tensor], other: tuple[Tensor, Tensor, Tensor]) -> float:
-    """Fréchet distance of two sets of features given by their sums; NaN with fewer than two in a set."""
+    """Return the Fréchet distance of two sets of features from their sums; NaN if a set has fewer than two."""
     if min(float(sums[0]), float(other[0])) < 2:
         return float("nan")
-    # A few eigenvalues of a small matrix: the CPU is quicker, and everywhere the same.
+    # On the CPU: faster for a small matrix, and the same on every machine.
     a, b = (tuple(part.cpu() for part in each) for each in (sums, other))
     return frechet_distance(*mean_and_covariance(*a), *mean_and_covariance(*b))
 
 
 def total_variation_from_uniform(counts_K: Tensor) -> float:
-    """Half the absolute differences between the share of each class and 1/K: 0 when even, 1 - 1/K when one is met."""
+    """Return half the sum of |class share - 1/K|: 0 if all classes are equally frequent, 1 - 1/K if only one occurs."""
     share_K = counts_K.double() / counts_K.sum()
     return 0.5 * (share_K - 1 / len(counts_K)).abs().sum().item()

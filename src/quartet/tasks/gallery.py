@@ -1,4 +1,4 @@
-"""What to look at of a generator: samples, walks between them, and the training images that they resemble most.
+"""Images that show a generator: samples, interpolations between them, and the nearest training images.
 
 Shapes: N samples, H height, W width, C channels, Z noise, P pixels of an image.
 """
@@ -16,28 +16,29 @@ from quartet.tasks.task import Batch, Progress, on_device
 
 
 def to_unit(x: Tensor) -> Tensor:
-    """Bytes 0..255 to floats in [-1, 1]."""
+    """Map bytes 0..255 to floats in [-1, 1]."""
     return x.to(torch.get_default_dtype()) / 127.5 - 1.0
 
 
 def to_bytes(x: Tensor) -> Tensor:
-    """Floats in [-1, 1] to the nearest bytes."""
+    """Map floats in [-1, 1] to the nearest bytes."""
     return ((x + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def draw(generator: nn.Module, keys_N: Tensor, *, latent_dim: int, device: torch.device) -> Tensor:
-    """The samples x_NHWC in [-1, 1] of the noise that belongs to the keys."""
+    """Return samples x_NHWC in [-1, 1] from the noise that belongs to the keys."""
     return render(generator, normal(keys_N, latent_dim), device=device)
 
 
 def render(generator: nn.Module, z_NZ: Tensor, *, device: torch.device) -> Tensor:
+    """Return the images of the noise z_NZ, on `device`."""
     return generator(z_NZ.to(device, next(generator.parameters()).dtype))
 
 
 def interpolation(generator: nn.Module, *, latent_dim: int, rows: int, columns: int, device: torch.device) -> Tensor:
-    """Walks between pairs of samples, bytes (rows, columns, H, W, C).
+    """Return interpolations between pairs of samples, bytes (rows, columns, H, W, C).
 
-    Along great circles, as noise of many dimensions lies near a sphere (White 2016).
+    They follow great circles, as noise of many dimensions lies near a sphere (White 2016).
     """
     z_NZ = normal(torch.arange(2 * rows), latent_dim)
     start_R1Z, end_R1Z = z_NZ[:rows, None], z_NZ[rows:, None]
@@ -49,7 +50,7 @@ def interpolation(generator: nn.Module, *, latent_dim: int, rows: int, columns: 
 
 
 def first(batches: Iterable[Batch], examples: int) -> Iterator[Batch]:
-    """The first so many examples of a stream of batches of images."""
+    """Yield the first `examples` examples of a stream of batches of images."""
     for batch in batches:
         if examples <= 0:
             return
@@ -58,7 +59,7 @@ def first(batches: Iterable[Batch], examples: int) -> Iterator[Batch]:
 
 
 def nearest(x_NHWC: Tensor, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    """The image of all batches that is nearest to each of `x`, bytes both, and its distance_N: RMS, in bytes."""
+    """Return the image among all batches that is nearest to each of `x` (bytes), and its distance_N (RMS, in bytes)."""
     flat_NP = x_NHWC.flatten(1).float()
     distance_N = torch.full((len(x_NHWC),), float("inf"), device=x_NHWC.device)
     found_NHWC = torch.zeros_like(x_NHWC)
@@ -73,7 +74,7 @@ def nearest(x_NHWC: Tensor, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
 def images_of(
     data: Any, split: str, *, at_most: int, what: str, device: torch.device, progress: Progress | None
 ) -> Iterator[Batch]:
-    """Batches with the first `at_most` images of a split; `progress` hears of images."""
+    """Yield batches with the first `at_most` images of a split, and report each to `progress`."""
     total, done = min(at_most, data.examples[split]), 0
     for batch in on_device(first(data.batches(split), total), device):
         yield batch

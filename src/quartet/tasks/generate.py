@@ -1,4 +1,4 @@
-"""Make images like these: a generator against a discriminator.
+"""Image generation: a generator trained against a discriminator.
 
 Shapes: B batch, H height, W width, C channels, Z noise, D features, K classes, N samples.
 """
@@ -24,15 +24,15 @@ CHUNK = 500  # samples judged at a time
 
 
 class Generate(Task):
-    """Fréchet distance in the features of a judge, the classes it finds, and what the discriminator still tells apart.
+    """Fréchet distance in a judge's features, the generated classes, and the discriminator's accuracy.
 
-    Noise in validation follows from the content of the real images, one sample for each (`quartet.tasks.noise`): the
-    same samples are judged at each validation, and in whatever batches or ranks the images come.
+    In validation, each real image determines the noise of one sample by its content (`quartet.tasks.noise`). Every
+    validation judges the same samples, however images are divided among batches and ranks.
 
     Args:
         latent_dim: size of the generator's input.
         judge: a trained classifier of the same images: `features(x_BHWC in 0..255)` and `forward` to logits_BK.
-        samples: about how many images, and as many samples, a validation judges: a fixed choice by their content.
+        samples: about how many real images, and as many samples, a validation judges, chosen by image content.
         test_samples: how many samples an evaluation judges.
     """
 
@@ -50,11 +50,11 @@ class Generate(Task):
             )
         self.latent_dim, self.samples, self.test_samples = latent_dim, samples, test_samples
         self.judge = Judge(model=judge)
-        self.share = 1.0  # of the images that a validation judges
+        self.share = 1.0  # share of the validation images to judge
         self.untrained: Callable[[], nn.Module] | None = None
 
     def build(self, net: Any, data: Any) -> nn.Module:
-        """The generator. Remembers how to build it again, just as it is before its first step."""
+        """Return the generator, and keep a function that builds it again as it was before its first step."""
         self.judge.check(data.inputs)
         self.share = self.samples / max(1, data.examples["val"])
         state = torch.get_rng_state()
@@ -68,32 +68,32 @@ class Generate(Task):
         return net.generator(self.latent_dim, data.inputs)
 
     def build_discriminator(self, net: Any, data: Any) -> nn.Module:
-        """The discriminator."""
+        """Return the discriminator."""
         return net.discriminator(data.inputs)
 
     def facts(self, data: Any) -> dict[str, Any]:
         return {"outputs": data.inputs, "latent_dim": self.latent_dim}
 
     def loss(self, model: Any, batch: Batch) -> Tensor:
-        """Both players' non-saturating losses; the method trains them one at a time, by `quartet.tasks.adversarial`."""
+        """Return the sum of both nets' non-saturating losses. The method trains one net at a time instead."""
         fake_BHWC = draw(
             model.generator, content_keys(batch["x"]), latent_dim=self.latent_dim, device=batch["x"].device
         )
         real_B, fake_B = model.discriminator(to_unit(batch["x"])), model.discriminator(fake_BHWC)
-        told = discriminator_loss(real_B, fake_B, kind="non_saturating", label_smoothing=0.0)
-        return told + generator_loss(fake_B, kind="non_saturating")
+        loss = discriminator_loss(real_B, fake_B, kind="non_saturating", label_smoothing=0.0)
+        return loss + generator_loss(fake_B, kind="non_saturating")
 
     def to_unit(self, x: Tensor) -> Tensor:
-        """Bytes 0..255 to floats in [-1, 1]."""
+        """Map bytes 0..255 to floats in [-1, 1]."""
         return to_unit(x)
 
     @torch.no_grad()
     def measure(self, model: Any, batch: Batch) -> Sums:
-        """`model` is the two players: `.generator` and `.discriminator`."""
+        """Return sums over a batch; `model` has both nets, `.generator` and `.discriminator`."""
         keys_B = content_keys(batch["x"])
         chosen_B = uniform(keys_B) < self.share
         passed_B = chosen_B.clone()
-        passed_B[0] |= not chosen_B.any()  # nets do not like an empty batch: one image goes in and does not count
+        passed_B[0] |= not chosen_B.any()  # nets need a batch: one image goes in and does not count
         x_BHWC, counts_B = batch["x"][passed_B.to(batch["x"].device)], chosen_B[passed_B]
         return self.of_real(model.discriminator, x_BHWC, counts_B=counts_B) | self.of_fake(
             model.discriminator, model.generator, keys_B[passed_B], counts_B=counts_B, device=x_BHWC.device
@@ -102,10 +102,10 @@ class Generate(Task):
     def of_real(
         self, discriminator: nn.Module | None, x_BHWC: Tensor, *, counts_B: Tensor, y_B: Tensor | None = None
     ) -> Sums:
-        """Sums over real images: what the judge finds, and what the discriminator, if any is given, takes for real."""
+        """Return sums over real images: the judge's, and the discriminator's if one is given."""
         judged = self.judge.sums(x_BHWC, counts_B=counts_B, y_B=y_B)
-        told = told_apart(discriminator, to_unit(x_BHWC), counts_B=counts_B, real=True) if discriminator else {}
-        return {f"real_{name}": value for name, value in (judged | told).items()}
+        answers = told_apart(discriminator, to_unit(x_BHWC), counts_B=counts_B, real=True) if discriminator else {}
+        return {f"real_{name}": value for name, value in (judged | answers).items()}
 
     def of_fake(
         self,
@@ -116,23 +116,23 @@ class Generate(Task):
         counts_B: Tensor,
         device: torch.device,
     ) -> Sums:
-        """The same over the samples that belong to the keys, and what the discriminator takes for generated."""
+        """Return the same sums over the samples that belong to the keys."""
         fake_BHWC = draw(generator, keys_B, latent_dim=self.latent_dim, device=device)
         judged = self.judge.sums(to_bytes(fake_BHWC), counts_B=counts_B)
-        told = told_apart(discriminator, fake_BHWC, counts_B=counts_B, real=False) if discriminator else {}
-        return {f"fake_{name}": value for name, value in (judged | told).items()}
+        answers = told_apart(discriminator, fake_BHWC, counts_B=counts_B, real=False) if discriminator else {}
+        return {f"fake_{name}": value for name, value in (judged | answers).items()}
 
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """`fid`; `class_total_variation` of the generated classes from uniform; `discriminator_accuracy` on real and
-        generated images (each counts half), with its two parts; the mean logits `discriminator_score_…`."""
-        told = {which: (sums[f"{which}_told"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
+        """Return `fid`; `class_total_variation` of the generated classes from uniform; `discriminator_accuracy`, the
+        mean of its accuracies on real and generated images; the mean logits `discriminator_score_…`."""
+        accuracy = {which: (sums[f"{which}_told"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
         score = {which: (sums[f"{which}_score"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
         return {
             "fid": fid(features_of(sums, "real"), features_of(sums, "fake")),
             "class_total_variation": total_variation_from_uniform(sums["fake_classes"]),
-            "discriminator_accuracy": (told["real"] + told["fake"]) / 2,
-            "discriminator_accuracy_real": told["real"],
-            "discriminator_accuracy_fake": told["fake"],
+            "discriminator_accuracy": (accuracy["real"] + accuracy["fake"]) / 2,
+            "discriminator_accuracy_real": accuracy["real"],
+            "discriminator_accuracy_fake": accuracy["fake"],
             "discriminator_score_real": score["real"],
             "discriminator_score_fake": score["fake"],
         }
@@ -159,7 +159,7 @@ class Generate(Task):
         metrics = self.summarize(real | fake)
         metrics["fid_floor"] = fid(features_of(real, "real"), features_of(floor, "real"))
         classes = self.judge.names or data.outputs.names
-        if classes == data.outputs.names:  # a judge of other classes finds no right answers, only kinds
+        if classes == data.outputs.names:  # a judge with other classes has no accuracy here
             metrics["judge_accuracy"] = (real["real_right"] / real["real_count"]).item()
         if self.untrained is not None:
             blank = self.judge_samples(None, self.untrained().to(device).eval(), what="judge untrained", **place)
@@ -188,7 +188,7 @@ class Generate(Task):
         device: torch.device,
         progress: Progress | None,
     ) -> Sums:
-        """Sums over the first `at_most` images of a split, their labels with them."""
+        """Return sums over the first `at_most` images of a split, with their labels."""
         sums: Sums = {}
         for batch in images_of(data, split, at_most=at_most, what="judge", device=device, progress=progress):
             counts_B = torch.ones(len(batch["x"]), dtype=torch.bool)
@@ -204,7 +204,7 @@ class Generate(Task):
         device: torch.device,
         progress: Progress | None,
     ) -> Sums:
-        """Sums over `test_samples` samples of a generator, of always the same noise."""
+        """Return sums over `test_samples` samples of a generator, from the same noise every time."""
         sums: Sums = {}
         for keys_B in torch.arange(self.test_samples).split(CHUNK):
             counts_B = torch.ones(len(keys_B), dtype=torch.bool)
@@ -216,10 +216,11 @@ class Generate(Task):
     def pictures(
         self, generator: nn.Module, data: Any, split: str, *, device: torch.device, progress: Progress | None
     ) -> tuple[float, dict[str, Tensor]]:
-        """What to look at: the first samples, none chosen, real images, the training images that are nearest.
+        """Return the neighbour distance ratio, and images: the first samples (not selected), real images, nearest
+        neighbours.
 
-        The figure tells a generator that learned images by heart: the median distance of samples to their nearest
-        training image, divided by that of the split's images, which nobody copied. Far below 1 are copies.
+        The ratio detects a generator that memorised its training images: the samples' median distance to their nearest
+        training image, divided by that of the split's own images. Values far below 1 mean copies.
         """
         samples = to_bytes(draw(generator, torch.arange(SHOWN), latent_dim=self.latent_dim, device=device))
         shown = images_of(data, split, at_most=SHOWN, what="show", device=device, progress=None)
@@ -241,7 +242,7 @@ class Generate(Task):
 
 
 def told_apart(discriminator: nn.Module, x_BHWC: Tensor, *, counts_B: Tensor, real: bool) -> Sums:
-    """How many of the images in [-1, 1] the discriminator is right about, and the sum of its logits."""
+    """Return how many images in [-1, 1] the discriminator classifies correctly, and the sum of its logits."""
     score_B = discriminator(x_BHWC.to(next(discriminator.parameters()).dtype)).double()
     right_B = score_B > 0 if real else score_B <= 0
     counts_B = counts_B.to(score_B.device)

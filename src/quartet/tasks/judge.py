@@ -1,4 +1,4 @@
-"""What a frozen classifier finds in images, as sums.
+"""A frozen classifier that judges images: it returns sums of features, classes and right answers.
 
 Shapes: B batch, H height, W width, C channels, D features, K classes.
 """
@@ -17,11 +17,11 @@ from quartet.types import Pixels, QuartetError
 
 
 class Judge:
-    """A trained classifier of images that looks at real and generated ones alike.
+    """A trained classifier that judges real and generated images in the same way.
 
     Args:
-        model: `features(x_BHWC in 0..255)` gives f_BD, `forward` logits_BK; a linear `head` from one to the other, if
-            it has one, saves half of the work.
+        model: `features(x_BHWC in 0..255)` gives f_BD, `forward` logits_BK. If a linear `head` maps one to the other,
+            it saves half of the work.
     """
 
     def __init__(self, *, model: nn.Module) -> None:
@@ -31,17 +31,17 @@ class Judge:
         self.names: tuple[str, ...] = getattr(model, "names", ())
 
     def check(self, pixels: Pixels) -> None:
-        """Raise QuartetError for images that the judge was not made for, as far as it says for which it was."""
+        """Raise QuartetError for images of another shape than the judge's, if it names its shape."""
         shape = (pixels.height, pixels.width, pixels.channels)
         if self.shape and self.shape != shape:
             mine, theirs = ("×".join(map(str, each)) for each in (self.shape, shape))
             raise QuartetError(
-                f"task.judge: it judges images of {mine}, the data's are {theirs}\n"
+                f"task.judge: it judges images of {mine}, but the data has images of {theirs}\n"
                 "train a classifier of such images and name it in task.judge, or resize the data"
             )
 
     def features_and_logits(self, x_BHWC: Tensor) -> tuple[Tensor, Tensor]:
-        """features_BD and logits_BK, never in half precision: a distance must not depend on the trainer."""
+        """Return features_BD and logits_BK, never in half precision: a distance must not depend on the trainer."""
         self.model.to(x_BHWC.device)
         with torch.autocast(x_BHWC.device.type, enabled=False):
             features_BD = self.model.features(x_BHWC)
@@ -49,8 +49,8 @@ class Judge:
             return features_BD, self.model(x_BHWC) if head is None else head(features_BD)
 
     def sums(self, x_BHWC: Tensor, *, counts_B: Tensor, y_B: Tensor | None = None) -> Sums:
-        """Number, features and their products, classes found, and right answers if labels are given; of the images that
-        `counts_B` is 1 for, not of those that it is 0 for."""
+        """Return sums over the images whose `counts_B` is 1: number, features, products, classes; `right` if given
+        `y_B`."""
         features_BD, logits_BK = self.features_and_logits(x_BHWC)
         counts_B = counts_B.to(features_BD.device, torch.float64)
         predicted_B = logits_BK.argmax(1)

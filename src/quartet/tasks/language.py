@@ -1,4 +1,4 @@
-"""What comes next? Texts, token by token.
+"""Language modelling: predict the next token of a text.
 
 Shapes: B batch, L length, V vocabulary.
 """
@@ -17,19 +17,19 @@ from quartet.tasks.decoding import write_on
 from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
 from quartet.types import Evidence, QuartetError
 
-IGNORED = -100  # the target that cross_entropy leaves out
+IGNORED = -100  # a target that cross_entropy ignores
 OPENINGS, OPENING_WORDS, OPENING_CHARACTERS = 4, 4, 40
 
 
 class Language(Task):
-    """Next-token cross-entropy, and texts written from prompts.
+    """Next-token cross-entropy, and texts that continue prompts.
 
     Args:
-        prompts: beginnings that an evaluation continues; None for some out of the split that it reads.
-        tokens: how many tokens it adds to each.
+        prompts: beginnings that an evaluation continues; None takes some from the evaluated split.
+        tokens: how many tokens to add to each prompt.
         temperature: divides the logits before sampling; 0 takes the likeliest token.
-        top_p: sample among the smallest set of tokens of at least this probability; 1.0 for all.
-        seed: of the sampling.
+        top_p: sample from the smallest set of tokens with at least this probability; 1.0 for all.
+        seed: seed of the sampling.
     """
 
     ACCEPTS = ("text",)
@@ -53,7 +53,7 @@ class Language(Task):
         return net.language_model(data.inputs)
 
     def facts(self, data: Any) -> dict[str, Any]:
-        """With how it writes in an evaluation, by the names that a served model takes them."""
+        """Return the keywords of the role's `describe`; `params` are this task's sampling settings."""
         params = {name: getattr(self, name) for name in ("tokens", "temperature", "top_p", "seed")}
         return {"outputs": data.outputs, "tokenizer": data.kind.tokenizer, "params": params}
 
@@ -68,8 +68,8 @@ class Language(Task):
         return {"loss": loss, "tokens": scored.sum().double(), "characters": characters}
 
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """`loss` (nats per token), `perplexity` (per token), `bits_per_character` (of the characters that the scored
-        tokens stand for, so that it compares over tokenizers)."""
+        """Return `loss` (nats per token), `perplexity` (per token) and `bits_per_character`. The last counts the
+        characters of the scored tokens, so that different tokenizers compare."""
         loss = (sums["loss"] / sums["tokens"]).item()
         return {
             "loss": loss,
@@ -91,7 +91,7 @@ class Language(Task):
         sums: Sums = {}
         for batch in split_batches(data, split, what="read", device=device, progress=progress):
             sums = add(sums, self.measure(model, batch))
-        # The data counted its characters itself: exact even where a character is cut into several tokens of bytes.
+        # The manifest counts characters exactly, even if several byte tokens make one character.
         if data.manifest.get("tokens", {}).get(split) == int(sums["tokens"]):
             sums["characters"] = sums["characters"].new_tensor(float(data.manifest["characters"][split]))
         beginnings = openings(data, split) if self.prompts is None else self.prompts
@@ -106,7 +106,7 @@ class Language(Task):
     def completions(
         self, model: nn.Module, data: Any, beginnings: Sequence[str], *, device: torch.device
     ) -> list[dict[str, str]]:
-        """What the model writes after each of `beginnings`."""
+        """Return the model's continuation of each of `beginnings`."""
         prompts = [data.tokenizer.encode(beginning) for beginning in beginnings]
         continued = write_on(
             model,
@@ -118,7 +118,7 @@ class Language(Task):
             generator=torch.Generator().manual_seed(self.seed),
             device=device,
         )
-        # Decoded together, so that a space or a character at the seam comes out right.
+        # Decode prompt and continuation together: a space or a character may lie across the boundary.
         texts = [data.tokenizer.decode([*prompt, *tokens]) for prompt, tokens in zip(prompts, continued, strict=True)]
         starts = [len(data.tokenizer.decode(prompt)) for prompt in prompts]
         return [
@@ -128,19 +128,19 @@ class Language(Task):
 
 
 def openings(data: Any, split: str) -> list[str]:
-    """A few words each from up to `OPENINGS` places of a split, as prompts in the language of the text."""
+    """Return a few words from up to `OPENINGS` places of a split, as prompts in the language of the text."""
     batch = next(iter(data.batches(split)))
     rows = batch["tokens"][:: max(1, len(batch["tokens"]) // OPENINGS)][:OPENINGS]
     found = []
     for row in rows:
         text = data.tokenizer.decode(row.tolist()).strip()
-        words = text.split()[1 : 1 + OPENING_WORDS]  # the first may be the end of one
+        words = text.split()[1 : 1 + OPENING_WORDS]  # the first may be only the end of a word
         found.append(" ".join(words)[:OPENING_CHARACTERS] or text[:OPENING_CHARACTERS])
     return list(dict.fromkeys(filter(None, found)))
 
 
 def token_losses(model: nn.Module, batch: Batch) -> Tensor:
-    """-log p of each target, nats, (B × L,); 0 where the target is not scored."""
+    """Return -log p of each target, nats, (B × L,); 0 if the target is not scored."""
     tokens_BL, target_BL = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     logits_BLV, _ = model(tokens_BL)
     target_BL = target_BL.masked_fill(~batch["scored"], IGNORED)
@@ -150,9 +150,9 @@ def token_losses(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def token_lengths(tokenizer: Any, vocabulary: int) -> Tensor:
-    """How many characters each token stands for, (V,) float64; a token that is a part of a character counts as one.
+    """Return the number of characters of each token, (V,) float64; a token of a character's part counts as 1.
 
-    Counted between two others, because some tokenizers decode the first token of a text without its leading space.
+    Each token is decoded between two others: some tokenizers drop the leading space of a text's first token.
     """
     anchor = tokenizer.encode("a")[-1:]
     alone = len(tokenizer.decode([*anchor, *anchor]))

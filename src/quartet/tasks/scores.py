@@ -1,4 +1,4 @@
-"""How good a translation is, by sacrebleu (Post 2018), so that figures compare with the literature's."""
+"""Scores of translations by sacrebleu (Post 2018), so that they compare with the literature's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TranslationScores:
-    """BLEU (Papineni et al. 2002) and chrF (Popović 2015), 0 to 100; the signatures say how they were counted."""
+    """BLEU (Papineni et al. 2002) and chrF (Popović 2015), 0 to 100; sacrebleu's signatures record the settings."""
 
     bleu: float
     chrf: float
@@ -16,7 +16,7 @@ class TranslationScores:
 
 
 def score_translations(translations: list[str], references: list[str]) -> TranslationScores:
-    """Corpus scores of plain (detokenised) texts, one reference each."""
+    """Return corpus scores of plain (detokenised) texts, with one reference each."""
     from sacrebleu.metrics import BLEU, CHRF
 
     bleu, chrf = BLEU(), CHRF()

@@ -1,4 +1,4 @@
-"""The abstract task, and the few steps that all tasks share."""
+"""The abstract task, and functions that all tasks use."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from quartet.types import Evidence
 
 Batch = dict[str, Any]
 Sums = dict[str, Tensor]
-Progress = Callable[[str, int, int], None]  # what is being done, how many are done, of how many
+Progress = Callable[[str, int, int], None]  # the activity, how many are done, how many there are
 
 
 class Task(ABC):
-    """What is asked: it builds the model, owns the training loss and the metrics, so every net is judged alike.
+    """A task builds the model and owns the training loss and the metrics, so that every net is judged alike.
 
-    A metric is a quotient of sums that add over batches and ranks: `measure` gives a batch's, `summarize` divides.
-    So metrics are exact however a split is cut into batches and shared among devices.
+    A metric is a quotient of sums that add over batches and ranks: `measure` returns a batch's sums, `summarize`
+    divides. So metrics are exact for every division of a split into batches and devices.
     """
 
-    ACCEPTS: ClassVar[tuple[str, ...]]  # kinds of data, by the names that sources give them
-    ROLE: ClassVar[str]  # what the trained model does: a file of quartet.roles, or the dotted path of a Role
-    NET_ROLE: ClassVar[str | None] = None  # which of its ROLES the net must have; None for the task's own
+    ACCEPTS: ClassVar[tuple[str, ...]]  # kinds of data, by the names in a source's KIND
+    ROLE: ClassVar[str]  # role of the trained model: a file of quartet.roles, or the dotted path of a Role
+    NET_ROLE: ClassVar[str | None] = None  # the role that the net must list in ROLES; None for the task's own ROLE
     METHOD: ClassVar[str]  # the option of conf/method/ that trains it
-    MONITOR: ClassVar[str]  # the validation metric by which weights are chosen
+    MONITOR: ClassVar[str]  # the validation metric that chooses the weights
     MODE: ClassVar[Literal["min", "max"]]
 
     @abstractmethod
     def build(self, net: Any, data: Any) -> nn.Module:
-        """The model: `net` in the task's role for the shapes of `data`."""
+        """Return the model: `net` in the task's role, for the shapes of `data`."""
 
     @abstractmethod
     def facts(self, data: Any) -> dict[str, Any]:
-        """What the task's role describes the model by: the keywords of its `describe`."""
+        """Return the keywords of the role's `describe`, which describes the trained model."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The training loss, summed over the scored targets of this (micro-)batch: a scalar; the method divides."""
+        """Return the training loss, a scalar summed over a (micro-)batch's scored targets. The method divides it."""
 
     @abstractmethod
     def measure(self, model: nn.Module, batch: Batch) -> Sums:
-        """Sums over the batch, float64 of any shape, that add over batches and ranks."""
+        """Return sums over the batch: float64 of any shape, which add over batches and ranks."""
 
     @abstractmethod
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """Metrics of a split from its sums; names without the split."""
+        """Return the metrics of a split from its sums; names do not include the split."""
 
     @abstractmethod
     def evaluate(
@@ -60,12 +60,12 @@ class Task(ABC):
         device: torch.device,
         progress: Progress | None = None,
     ) -> Evidence:
-        """Everything that the report shows of a trained model."""
+        """Return everything that the report shows of a trained model."""
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch, which is flat, with its tensors on `device`."""
-    overlap = device.type == "cuda"  # the copy with what the GPU is still doing
+    """Return a flat batch with its tensors on `device`."""
+    overlap = device.type == "cuda"  # copy while the GPU still computes
     return {
         key: value.to(device, non_blocking=overlap) if isinstance(value, Tensor) else value
         for key, value in batch.items()
@@ -73,13 +73,13 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches with their tensors on `device`."""
+    """Yield the batches with their tensors on `device`."""
     for batch in batches:
         yield to_device(batch, device)
 
 
 def counted(batches: Iterable[Batch], *, what: str, total: int, progress: Progress | None) -> Iterator[Batch]:
-    """The same batches; `progress` hears how many of them have been dealt with."""
+    """Yield the same batches, and report each finished batch to `progress`."""
     for done, batch in enumerate(batches, start=1):
         yield batch
         if progress is not None:
@@ -89,16 +89,16 @@ def counted(batches: Iterable[Batch], *, what: str, total: int, progress: Progre
 def split_batches(
     data: Any, split: str, *, what: str, device: torch.device, progress: Progress | None
 ) -> Iterator[Batch]:
-    """All batches of a split, on `device`."""
+    """Return all batches of a split, on `device`, with reports to `progress`."""
     batches = data.batches(split)
     return counted(on_device(batches, device), what=f"{what} {split}", total=len(batches), progress=progress)
 
 
 def add(sums: Sums, more: Sums) -> Sums:
-    """The sums of two disjoint sets of examples together."""
+    """Return the sums of two disjoint sets of examples together."""
     return {name: sums[name] + value if name in sums else value for name, value in more.items()}
 
 
 def at_least_float(x: Tensor) -> Tensor:
-    """Half precision is too coarse for a loss; double stays double."""
+    """Return half precision as single, as it is too coarse for a loss; other types stay the same."""
     return x if x.dtype == torch.float64 else x.float()

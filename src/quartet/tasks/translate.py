@@ -1,4 +1,4 @@
-"""Say it in the other language: pairs of sentences.
+"""Translation: pairs of sentences in two languages.
 
 Shapes: B batch, S source, T target, V vocabulary, H heads.
 """
@@ -18,7 +18,7 @@ from quartet.tasks.scores import score_translations
 from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
 from quartet.types import BOS, PAD, Evidence, QuartetError
 
-ATTENDED = 3  # sentences whose attention is kept
+ATTENDED = 3  # sentences whose attention an evaluation keeps
 Ids = list[int]
 
 
@@ -26,12 +26,12 @@ class Translate(Task):
     """Cross-entropy of the target's tokens; translations by beam search, scored by sacrebleu.
 
     Args:
-        label_smoothing: the share of each target that is spread over the vocabulary in training (Szegedy et al. 2016).
+        label_smoothing: the share of each training target spread over the vocabulary (Szegedy et al. 2016).
         num_beams: hypotheses per sentence.
-        length_penalty: exponent alpha of Wu et al. 2016, 0 for none: higher favours longer translations.
+        length_penalty: exponent alpha of Wu et al. 2016; higher favours longer translations, 0 switches it off.
         max_ratio, max_extra: a translation holds at most max_ratio × the source's tokens + max_extra tokens.
-        sentences: how many are searched side by side.
-        samples: translations that an evaluation shows: the first of a permutation of the split, drawn by `seed`.
+        sentences: how many sentences the search handles at once.
+        samples: how many translations an evaluation shows: the first of a permutation of the split, drawn by `seed`.
     """
 
     ACCEPTS = ("pairs",)
@@ -65,7 +65,7 @@ class Translate(Task):
         return net.translator(data.inputs)
 
     def facts(self, data: Any) -> dict[str, Any]:
-        """With how it searches in an evaluation, by the names that a served model takes them."""
+        """Return the keywords of the role's `describe`; `params` are this task's search settings."""
         params = {name: getattr(self, name) for name in ("num_beams", "length_penalty", "max_ratio", "max_extra")}
         return {"outputs": data.outputs, "tokenizer": data.kind.tokenizer, "params": params}
 
@@ -89,8 +89,8 @@ class Translate(Task):
         return {"loss": losses.double().sum(), "tokens": scored_BT.sum().double(), "right": right_BT.sum().double()}
 
     def summarize(self, sums: Sums) -> dict[str, float]:
-        """`loss` (nats per target token with EOS, not smoothed), `perplexity`, `token_accuracy`, all with the true
-        beginning given."""
+        """Return `loss` (nats per target token, EOS included, without label smoothing), `perplexity` and
+        `token_accuracy`. The model sees the true preceding tokens for all three."""
         loss = (sums["loss"] / sums["tokens"]).item()
         return {
             "loss": loss,
@@ -114,7 +114,7 @@ class Translate(Task):
         for batch in split_batches(data, split, what="read", device=device, progress=progress):
             sums = add(sums, self.measure(model, batch))
             pairs += zip(unpadded(batch["source"]), unpadded(batch["target"]), strict=True)
-        # Which sentences are shown is settled before anything is translated, and does not hang on the batches.
+        # Choose the sentences to show before the search, from an order that does not depend on batches.
         pairs.sort()
         order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(self.seed)).tolist()
         sources = [source for source, _ in pairs]
@@ -134,8 +134,8 @@ class Translate(Task):
         what: str = "search",
         progress: Progress | None = None,
     ) -> list[Ids]:
-        """The translations of `sources` (ending with EOS), without BOS and EOS; greedy if `beam` is 0."""
-        # Long ones first: sentences of like length make little padding, and a shortage of memory shows at once.
+        """Return the translations of `sources` (which end with EOS), without BOS and EOS; greedy if `beam` is 0."""
+        # Longest first: similar lengths need little padding, and a lack of memory shows at once.
         order = sorted(range(len(sources)), key=lambda i: len(sources[i]), reverse=True)
         texts: list[Ids] = [[] for _ in sources]
         for start in range(0, len(order), self.sentences):
@@ -164,7 +164,7 @@ class Translate(Task):
         *,
         device: torch.device,
     ) -> Evidence:
-        """Scores of what was found, and the sentences `shown` with their attention."""
+        """Return scores of the translations, and the sentences `shown` with their attention."""
         decode = data.tokenizer.decode
         references = [decode(target[1:-1]) for _, target in pairs]
         texts = {name: [decode(ids) for ids in each] for name, each in found.items()}
@@ -194,15 +194,16 @@ class Translate(Task):
 
 
 def padded(rows: list[Ids]) -> Tensor:
-    """Rows of ids as one tensor, filled up with PAD."""
+    """Return rows of ids as one tensor, padded with PAD."""
     return nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=PAD)
 
 
 def unpadded(tokens_BL: Tensor) -> list[Ids]:
+    """Return the rows of a tensor without PAD."""
     return [row[:length] for row, length in zip(tokens_BL.tolist(), (tokens_BL != PAD).sum(1).tolist(), strict=True)]
 
 
 def attention_of(model: Any, source: Ids, text: Ids, *, device: torch.device) -> np.ndarray:
-    """Attention (H, T, S): row t is where the net looked when it wrote token t of the text, the last row EOS."""
+    """Return attention (H, T, S): row t holds the weights with which the net wrote token t; the last row is EOS."""
     source_1S, target_1T = (torch.tensor([row], device=device) for row in (source, [BOS, *text]))
     return model.attention(source_1S, target_1T)[0].float().cpu().numpy()

@@ -138,7 +138,7 @@ def test_a_model_by_its_uri_and_a_result_folder(trained: Path, say: Say, tmp_pat
         (["translate", "x", "--num-beams", "0"], "beams: 0 given"),
         (["generate", "--count", "0", "new.png"], "images asked for"),
         (["generate", "new.jpg"], "give the name of a .png"),
-        (["generate", "no/such/folder/new.png"], "in a folder that is there"),
+        (["generate", "no/such/folder/new.png"], "in an existing folder"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: list[str], said: str, say: Say) -> None:

@@ -1,6 +1,6 @@
-"""Random changes of whole batches of images, on their device, driven by numbers drawn for each example.
+"""Augmentation: random changes of whole batches of images on their device, from numbers drawn for each example.
 
-B batch, H height, W width, C channels.
+Shapes: B batch, H height, W width, C channels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Augment:
         self.erase = erase
 
     def __call__(self, x_BHWC: Tensor, draws_BD: Tensor) -> Tensor:
-        """Images of the same shape and type; `draws_BD` holds five uniform numbers in [0, 1) for each."""
+        """Return changed images of the same shape and type; `draws_BD` holds five uniform numbers in [0, 1) for
+        each."""
         if self.flip:
             x_BHWC = flip(x_BHWC, draws_BD[:, 0] < 0.5)
         if self.shift:
@@ -42,10 +43,10 @@ def flip(x_BHWC: Tensor, chosen_B: Tensor) -> Tensor:
 
 
 def shift(x_BHWC: Tensor, by_B2: Tensor, *, most: int) -> Tensor:
-    """Move each image down and right by `by_B2` pixels, in [-most, most]; what comes in is zero.
+    """Move each image down and right by `by_B2` pixels, in [-most, most]; zeros fill the gap.
 
-    A gather of whole rows from a view of the padded images in which every pixel begins a row: seven times as fast as
-    one of pixels.
+    It gathers whole rows from a view of the padded images in which a row begins at every pixel. That is seven times as
+    fast as gathering pixels.
     """
     B, H, W, C = x_BHWC.shape
     high, wide, device = H + 2 * most, W + 2 * most, x_BHWC.device
@@ -68,4 +69,5 @@ def erase(x_BHWC: Tensor, centre_B2: Tensor, *, side: int) -> Tensor:
 
 
 def _whole(draws: Tensor, choices: int | Tensor) -> Tensor:
+    """Return uniform numbers in [0, 1) as whole numbers below `choices`."""
     return (draws * choices).long()

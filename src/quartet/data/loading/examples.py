@@ -1,6 +1,6 @@
-"""Labelled examples, images or series: a batch is one gather of rows.
+"""Labelled examples, images or series: one gather of rows makes a batch.
 
-B batch, H height, W width, C channels, L length.
+Shapes: B batch, H height, W width, C channels, L length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from quartet.data.loading.streams import ORDER, Batch, EndlessPlan, Plan, Sequen
 
 
 class Examples:
-    """Batches: `x` uint8 (B, H, W, C) or float32 (B, L, C), `y` int64 (B,); in evaluation `index`, the places."""
+    """Batches with `x` uint8 (B, H, W, C) or float32 (B, L, C), and `y` int64 (B,).
+
+    In evaluation `index` (B,) holds the examples' places in the split.
+    """
 
     def __init__(self, folder: Path, split: str, *, limit: int | None = None, seed: int = 0) -> None:
         x = torch.from_numpy(read_array(folder / f"x_{split}.npy"))
@@ -26,6 +29,7 @@ class Examples:
         self.examples = len(self._used)
 
     def training(self, *, batch_size: int, world: int, seed: int) -> Plan:
+        """Return the plan of endless shuffled epochs."""
         check_shareable(batch_size, world)
         return EndlessPlan(
             examples=self.examples,
@@ -34,9 +38,11 @@ class Examples:
         )
 
     def evaluation(self, *, batch_size: int, world: int) -> Plan:
+        """Return the plan of one pass in order."""
         return SequentialPlan(examples=self.examples, batch_size=batch_size, world=world)
 
     def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
+        """Return the examples `chosen[share]` as a batch."""
         index = torch.from_numpy(chosen[share])
         batch: Batch = {
             "x": self._rows.index_select(0, index).reshape(-1, *self._shape),

@@ -1,4 +1,4 @@
-"""Prepared files: arrays that can be memory-mapped, and JSON; written so that a full disk raises and never crashes."""
+"""Files of prepared data: arrays that can be memory-mapped, and JSON. On a full disk, writing raises an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from quartet.types import QuartetError
 
-SMALL = 1 << 20  # bytes: less is not worth the pages of a map
+SMALL = 1 << 20  # bytes; smaller arrays are not worth a memory map
 SPLITS = ("train", "val", "test")
 
 
@@ -21,9 +21,10 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def write_rows(path: Path, pieces: Iterable[np.ndarray], *, shape: tuple[int, ...], dtype: Any) -> None:
-    """Write `pieces`, which follow each other along the first dimension, as one .npy of `shape`.
+    """Write `pieces`, consecutive along the first dimension, as one .npy of `shape`.
 
-    Plain writes: numpy's own raises an error without a number when the disk is full, and a map ends the process.
+    Plain writes raise OSError with its number on a full disk. numpy's own error lacks the number, and a memory map
+    would end the process.
     """
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
@@ -33,7 +34,7 @@ def write_rows(path: Path, pieces: Iterable[np.ndarray], *, shape: tuple[int, ..
 
 
 def write_blank(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
-    """Write zeros of `shape` as .npy, sparse: only the header takes room on the disk."""
+    """Write zeros of `shape` as a sparse .npy: only the header takes disk space."""
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
@@ -41,26 +42,27 @@ def write_blank(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array: in memory when it is small, else mapped, read page by page when used and shared by processes."""
+    """Return an array: in memory if small, else memory-mapped. Processes share a map, and it loads pages on use."""
     return np.load(path, mmap_mode=None if path.stat().st_size <= SMALL else "c")
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON with sorted keys."""
     path.write_text(json.dumps(value, ensure_ascii=False, sort_keys=True), encoding="utf-8")
 
 
 def shuffled(count: int, *, seed: int | tuple[int, ...]) -> np.ndarray:
-    """A permutation of `count` that only `seed` decides, on every platform and with every version of numpy.
+    """Return a permutation of `count` that depends only on `seed`, on every platform and with every version of numpy.
 
-    Only a bit generator's raw words are promised to stay (numpy NEP 19), so these are sorted.
+    numpy keeps only a bit generator's raw words stable (NEP 19), so that we sort these.
     """
     return np.argsort(np.random.Philox(seed).random_raw(count), kind="stable")
 
 
 def split_indices(count: int, *, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
-    """A seeded split of `count` examples by shares, each part ascending; a share above 0 gets at least one.
+    """Return a seeded split of `count` examples by shares, each part ascending; a share above 0 gets at least one.
 
-    Raises QuartetError when nothing is left for training.
+    Raises QuartetError if no example is left for training.
     """
     held = [max(1, round(count * share)) if share > 0 else 0 for share in (validation, test)]
     if min(validation, test) < 0 or sum(held) >= count:

@@ -1,4 +1,4 @@
-"""The one LightningDataModule: batches of a prepared data set, whatever its kind, for any number of devices."""
+"""The only LightningDataModule: batches of a prepared data set, of any kind, for any number of devices."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from quartet.types import QuartetError
 class DataModule(pl.LightningDataModule):
     """Batches of the data set prepared in `folder`.
 
-    `batch_size` and `evaluation_batch_size` are those of all devices together, in the kind's unit: examples, windows of
-    `context` tokens for text, target tokens for pairs. `limit_train` uses only so many training examples, chosen by
-    `seed`; for text the first windows. `clock`, set by who trains, says where training stands and when it pauses to
-    validate.
+    Args:
+        batch_size, evaluation_batch_size: of all devices together, in the kind's unit: examples, windows of text, or
+            target tokens for pairs.
+        context: tokens of a window of text.
+        limit_train: use only this many training examples, chosen by `seed`; for text the first windows.
+    Training code sets `clock`, which counts training and says when to pause for validation.
     """
 
     clock: Clock | None = None
@@ -66,16 +68,17 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def inputs(self) -> Any:
-        """What goes into a net."""
+        """Return the spec of a net's inputs."""
         return self.kind.inputs
 
     @property
     def outputs(self) -> Any:
-        """What comes out of it."""
+        """Return the spec of a net's outputs."""
         return self.kind.outputs
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
+        """Return the tokenizer. Raises QuartetError for a kind without one."""
         if self.kind.tokenizer is None:
             able = _shipped("TOKENIZER")
             raise QuartetError(f"{self.manifest['name']}: {self.kind.name} have no tokenizer; only {able} do")
@@ -83,25 +86,26 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def examples(self) -> dict[str, int]:
-        """Examples of each split: images, series, pairs, or windows' worth of text."""
+        """Return the number of examples in each split: images, series, pairs or windows of text."""
         return {split: self._reader(split, self.seed).examples for split in SPLITS}
 
     @property
     def characters(self) -> dict[str, int]:
-        """Characters of each split of text; the scored tokens of val and test are exactly those characters."""
+        """Return the characters of each split of text: exactly those of the scored tokens in val and test."""
         return dict(self.manifest["characters"])
 
     def references(self, split: str) -> list[tuple[str, str]]:
-        """The plain sentence pairs of val or test; a batch's `index` points into this list."""
+        """Return the plain sentence pairs of val or test; a batch's `index` points into this list."""
         pairs = json.loads((self.folder / f"sentences_{split}.json").read_text(encoding="utf-8"))
         return [(source, target) for source, target in pairs]
 
     def batches(
         self, split: str, *, rank: int = 0, world: int = 1, seed: int = 0, start: int = 0
     ) -> Training | Evaluation:
-        """The share of `rank` among `world` devices: endless for train, from batch `start` on; finite for val and test.
+        """Return the share of `rank` among `world` devices: endless for train, from batch `start` on; finite for val
+        and test.
 
-        Raises QuartetError when the devices cannot share the batches.
+        Raises QuartetError if the devices cannot share the batches.
         """
         reader = self._reader(split, seed)
         if split != "train":
@@ -112,41 +116,46 @@ class DataModule(pl.LightningDataModule):
         return Training(reader, plan, rank=rank, world=world, seed=seed, start=start, draws=draws)
 
     def typical_batch(self) -> Batch:
-        """The training batch on which operations are counted, the same for every seed."""
+        """Return the training batch for counting operations, the same for every seed."""
         batches = self.batches("train")
         assert isinstance(batches, Training)
         return self.kind.typical(batches)
 
     @property
     def per_epoch(self) -> int:
-        """Training batches of an epoch, the last one counted whole."""
+        """Return the number of training batches in an epoch; the last counts as a whole one."""
         return self.batches("train", seed=self.seed).per_epoch
 
     def train_dataloader(self) -> TrainSegment:
+        """Return the training batches up to the next pause."""
         training = self.batches("train", **self._place(), seed=self.seed)
         assert isinstance(training, Training)
         assert self.clock is not None, "training needs a clock"
         return TrainSegment(training, self.clock)
 
     def val_dataloader(self) -> Training | Evaluation:
+        """Return this rank's share of the validation split."""
         return self.batches("val", **self._place())
 
     def test_dataloader(self) -> Training | Evaluation:
+        """Return this rank's share of the test split."""
         return self.batches("test", **self._place())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment a training batch where it is; others pass."""
+        """Augment a training batch on its device; return other batches unchanged."""
         if self.augment is None or "draws" not in batch:
             return batch
         rest = {key: value for key, value in batch.items() if key != "draws"}
         return {**rest, "x": self.augment(batch["x"], batch["draws"])}
 
     def _place(self) -> dict[str, int]:
+        """Return this process's rank and the number of ranks."""
         if self.trainer is None:
             return {"rank": 0, "world": 1}
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
 
     def _open(self, split: str, seed: int) -> Reader:
+        """Return the reader of a split; each is opened once."""
         if split not in SPLITS:
             raise QuartetError(f"split: {split!r} given; one of {', '.join(SPLITS)} would do")
         limit = self.limit_train if split == "train" else None
@@ -154,11 +163,12 @@ class DataModule(pl.LightningDataModule):
 
 
 def _shipped(constant: str) -> str:
-    """The shipped kinds whose `constant` is set, for a message."""
+    """Return the shipped kinds whose `constant` is set, for a message."""
     return " and ".join(name for name in SHIPPED if getattr(kind_class(name), constant))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a prepared data set. Raises QuartetError if there is none."""
     try:
         return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,6 +1,6 @@
-"""Sentence pairs in batches of like length: a batch is one padded gather from flat arrays.
+"""Sentence pairs in batches of similar length: one padded gather from flat arrays makes a batch.
 
-B pairs, S source tokens, T target tokens.
+Shapes: B pairs, S source tokens, T target tokens.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from quartet.data.loading.files import read_array, shuffled
 from quartet.data.loading.streams import ORDER, Batch, Plan, check_shareable, subset
 from quartet.types import PAD, QuartetError
 
-MULTIPLE = 8  # pairs of a training batch: 1, 2, 4 and 8 devices or micro-batches share the same plan
-JITTER = 3.0  # tokens of source length by which neighbours trade places from epoch to epoch
-STEP = 10  # target lengths are told apart by a tenth of themselves: wider or narrower steps pad more
+MULTIPLE = 8  # a training batch has a multiple of 8 pairs: 1, 2, 4 or 8 devices or micro-batches share a plan
+JITTER = 3.0  # largest random addition to a source length, in tokens: it changes the neighbours in each epoch
+STEP = 10  # target lengths are grouped in steps of a tenth; wider or narrower steps pad more
 
 
 class Sentences:
-    """Batches: `source` int64 (B, S), `target` int64 (B, T), padded; in evaluation `index`, places in the split.
+    """Batches with `source` int64 (B, S) and `target` int64 (B, T), padded with PAD.
 
-    `batch_size` counts target tokens to predict, padding included.
+    In evaluation `index` (B,) holds the pairs' places in the split. `batch_size` counts target tokens to predict,
+    padding included.
     """
 
     def __init__(self, folder: Path, split: str, *, limit: int | None = None, seed: int = 0) -> None:
@@ -32,15 +33,17 @@ class Sentences:
         self.examples = len(self._used)
 
     def training(self, *, batch_size: int, world: int, seed: int) -> Plan:
+        """Return the plan of endless shuffled epochs."""
         check_shareable(MULTIPLE, world)
         lengths = self._source.lengths[self._used], self._target.lengths[self._used]
         return GroupedPlan(self._used, *lengths, batch_size=batch_size, seed=seed)
 
     def evaluation(self, *, batch_size: int, world: int) -> Plan:
+        """Return the plan of one pass in order of length."""
         return SortedPlan(self._source.lengths, self._target.lengths, batch_size=batch_size, world=world)
 
     def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
-        """Padded to the longest of all that is chosen, so that the shares of a batch have one shape."""
+        """Return pairs `chosen[share]`, padded to the longest of all `chosen`: all shares of a batch have one shape."""
         batch: Batch = {
             "source": self._source.padded(chosen, share),
             "target": self._target.padded(chosen, share),
@@ -51,7 +54,7 @@ class Sentences:
 
 
 class Ragged:
-    """Rows of different length: `lengths` (N,), and a padded gather of some of them."""
+    """Rows of different length, stored flat: `lengths` (N,), and a padded gather of some rows."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._flat = np.asarray(read_array(folder / f"{name}.npy"))
@@ -59,7 +62,7 @@ class Ragged:
         self.lengths = np.diff(self._offsets)
 
     def padded(self, chosen: np.ndarray, share: slice) -> torch.Tensor:
-        """Rows `chosen[share]` as int64 (B, longest of chosen), padded with PAD."""
+        """Return rows `chosen[share]` as int64 (B, longest of chosen), padded with PAD."""
         reach = np.arange(self.lengths[chosen].max())
         inside = reach < self.lengths[chosen[share]][:, None]
         places = np.where(inside, self._offsets[chosen[share]][:, None] + reach, 0)
@@ -67,11 +70,11 @@ class Ragged:
 
 
 class GroupedPlan:
-    """Epochs of batches of like length, each a multiple of eight pairs, shuffled by (seed, epoch).
+    """Epochs of batches of similar length, each a multiple of eight pairs, shuffled by (seed, epoch).
 
-    Pairs are put in order of length, with some jitter, and cut where a batch would grow beyond `batch_size`. The places
-    of the cuts are the same in each epoch: they are made for the longest that can stand at each place, whichever up to
-    seven pairs an epoch leaves out.
+    An epoch sorts the pairs by length, with some jitter, and cuts before a batch exceeds `batch_size`. The cuts are the
+    same in each epoch. They suit the longest pair that any epoch can have at each place, as an epoch leaves out up to
+    seven pairs to reach a multiple of eight.
     """
 
     def __init__(self, used: np.ndarray, source: np.ndarray, target: np.ndarray, *, batch_size: int, seed: int) -> None:
@@ -85,6 +88,7 @@ class GroupedPlan:
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def chosen(self, i: int) -> np.ndarray:
+        """Return the pairs of global batch `i`."""
         epoch, place = divmod(i, self.per_epoch)
         if epoch not in self._kept:
             self._kept = {epoch: self._draw(epoch)}
@@ -93,6 +97,7 @@ class GroupedPlan:
         return ordered[self._cuts[batch] : self._cuts[batch + 1]]
 
     def _draw(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return an epoch's pairs in order of length, and the order of its batches."""
         kept = shuffled(len(self._used), seed=(self._seed, ORDER, epoch, 0))[self._left_out :]
         raw = np.random.Philox((self._seed, ORDER, epoch, 1)).random_raw(len(kept))
         near = self._source[kept] + JITTER * (raw >> 11) * 2.0**-53
@@ -101,7 +106,7 @@ class GroupedPlan:
 
 
 class SortedPlan:
-    """Every pair once, in order of length, in batches of at most `batch_size` target tokens that all devices share."""
+    """Each pair once, in order of length, in batches of at most `batch_size` target tokens, shared by all devices."""
 
     def __init__(self, source: np.ndarray, target: np.ndarray, *, batch_size: int, world: int) -> None:
         if len(source) < world:
@@ -117,11 +122,12 @@ class SortedPlan:
         self.per_epoch = len(cuts) - 1
 
     def chosen(self, i: int) -> np.ndarray:
+        """Return the pairs of global batch `i`."""
         return self._order[self._cuts[i] : self._cuts[i + 1]]
 
 
 def length_ceilings(lengths: np.ndarray) -> np.ndarray:
-    """Each length rounded up to the next of 1, 2, … 20, 22, 24, …: steps of a tenth."""
+    """Return each length rounded up to the next of 1, 2, … 20, 22, 24, …: steps of a tenth."""
     ceilings = [1]
     while ceilings[-1] < lengths.max():
         ceilings.append(ceilings[-1] + max(1, ceilings[-1] // STEP))
@@ -129,14 +135,14 @@ def length_ceilings(lengths: np.ndarray) -> np.ndarray:
 
 
 def order_by_length(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Sorted by target length in steps, and within a step by source length, upwards and downwards in turn, so that
-    neighbours across two steps have like sources."""
+    """Return the order by target length in steps. Within a step the source length rises and falls in turn, so that
+    neighbours across two steps have similar sources."""
     _, step = np.unique(length_ceilings(target - 1), return_inverse=True)
     return np.lexsort((np.where(step % 2, -source, source), step))
 
 
 def cut_by_length(lengths: np.ndarray, batch_size: int) -> np.ndarray:
-    """Where to cut ascending `lengths` (a multiple of eight of them) so that longest × pairs keeps to `batch_size`."""
+    """Return the cuts of ascending `lengths`, in multiples of eight, that keep longest × pairs within `batch_size`."""
     longest = int(lengths[-1])
     if longest * MULTIPLE > batch_size:
         raise QuartetError(
@@ -150,7 +156,7 @@ def cut_by_length(lengths: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def _end(lengths: np.ndarray, start: int, batch_size: int, *, least: int, multiple: int) -> int:
-    """The farthest end of a batch from `start` that keeps within `batch_size`, but `least` pairs in any case."""
+    """Return the farthest end of a batch from `start` within `batch_size`, but after at least `least` pairs."""
     sizes = np.arange(multiple, min(len(lengths) - start, batch_size) + 1, multiple)
     fitting = sizes[lengths[start + sizes - 1] * sizes <= batch_size]
     return min(len(lengths), start + max(least, int(fitting[-1]) if len(fitting) else 0))

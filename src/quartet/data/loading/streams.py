@@ -1,4 +1,4 @@
-"""Which examples make which batch: pure functions of a seed and a number, the same however many devices share them."""
+"""Choose the examples of each batch: pure functions of a seed and a number, equal for any number of devices."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from quartet.data.loading.files import shuffled
 from quartet.types import QuartetError
 
 Batch = dict[str, Any]
-DRAWS = 5  # uniform numbers an example gets for its augmentation
-ORDER, PHASE, LIMIT, AUGMENT = range(4)  # streams of random numbers that have nothing to do with each other
+DRAWS = 5  # uniform numbers for the augmentation of an example
+ORDER, PHASE, LIMIT, AUGMENT = range(4)  # independent streams of random numbers
 
 
 class Plan(Protocol):
-    """Which examples each global batch holds."""
+    """The examples of each global batch."""
 
     per_epoch: int
 
     def chosen(self, i: int) -> np.ndarray:
-        """The examples of global batch `i`, in order."""
+        """Return the examples of global batch `i`, in order."""
 
 
 class Reader(Protocol):
@@ -34,13 +34,13 @@ class Reader(Protocol):
     def evaluation(self, *, batch_size: int, world: int) -> Plan: ...
 
     def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
-        """The tensors of `chosen[share]`, with `count` and `samples` of all that is chosen."""
+        """Return the tensors of `chosen[share]`, with `count` and `samples` of all `chosen`."""
 
 
 class EndlessPlan:
-    """Epoch after epoch, each in its own order, cut into batches that are all full: none is dropped or made up.
+    """Epoch after epoch, each in its own order, cut into full batches: no example is dropped or repeated.
 
-    `order(epoch)` gives the `examples` of an epoch, shuffled.
+    `order(epoch)` returns the `examples` of an epoch, shuffled.
     """
 
     def __init__(self, *, examples: int, batch_size: int, order: Callable[[int], np.ndarray]) -> None:
@@ -51,6 +51,7 @@ class EndlessPlan:
         self._kept: dict[int, np.ndarray] = {}
 
     def chosen(self, i: int) -> np.ndarray:
+        """Return the examples of global batch `i`, which may span two epochs."""
         position, end = i * self.batch_size, (i + 1) * self.batch_size
         pieces = []
         while position < end:
@@ -61,13 +62,14 @@ class EndlessPlan:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _epoch(self, epoch: int) -> np.ndarray:
+        """Return an epoch's order; only the newest is kept."""
         if epoch not in self._kept:
             self._kept = {epoch: self._order(epoch)}
         return self._kept[epoch]
 
 
 class SequentialPlan:
-    """Every example once, in order, in batches of nearly the same size, so that each device has part in each batch."""
+    """Each example once, in order, in batches of nearly equal size, so that every device has a share of every batch."""
 
     def __init__(self, *, examples: int, batch_size: int, world: int) -> None:
         if examples < world:
@@ -76,11 +78,12 @@ class SequentialPlan:
         self.per_epoch = max(1, min(-(-examples // batch_size), examples // world))
 
     def chosen(self, i: int) -> np.ndarray:
+        """Return the examples of global batch `i`."""
         return np.arange(i * self.examples // self.per_epoch, (i + 1) * self.examples // self.per_epoch)
 
 
 class Training:
-    """An endless stream of a rank's shares; batch `i` depends on (seed, i) alone, and the first one is `start`."""
+    """An endless stream of a rank's shares from batch `start` on; batch `i` depends on (seed, i) alone."""
 
     def __init__(
         self, reader: Reader, plan: Plan, *, rank: int, world: int, seed: int, start: int, draws: bool
@@ -96,11 +99,11 @@ class Training:
             i += 1
 
     def examples(self, i: int) -> int:
-        """How many global batch `i` has."""
+        """Return the number of examples in global batch `i`."""
         return len(self._plan.chosen(i))
 
     def batch(self, i: int) -> Batch:
-        """This rank's share of global batch `i`."""
+        """Return this rank's share of global batch `i`."""
         chosen = self._plan.chosen(i)
         share = share_of(len(chosen), rank=self._rank, world=self._world)
         batch = self._reader.gather(chosen, share, training=True)
@@ -110,23 +113,23 @@ class Training:
 
 
 class Clock(Protocol):
-    """What counts the training that was done, and says when to pause it."""
+    """A clock of training: it counts steps and samples, and says when to pause."""
 
     steps: int
     samples: int
 
     def agree_on_seconds(self) -> None:
-        """Take one rank's seconds for all, where seconds count: an exchange among the ranks."""
+        """Give all ranks the seconds of one rank, if a budget counts seconds."""
 
     def spent_at(self, *, samples: int, steps: int) -> Any:
-        """What will have been spent after so many samples and steps."""
+        """Return what training will have used after these samples and steps."""
 
     def pauses(self, before: Any, after: Any) -> bool:
-        """Whether to pause for what is spent between the two."""
+        """Return whether training pauses between `before` and `after`."""
 
 
 class TrainSegment:
-    """Training from where the clock stands to its next pause: one epoch to Lightning, and a place to resume from."""
+    """The training batches up to the clock's next pause: one epoch for Lightning, which can resume at its end."""
 
     def __init__(self, training: Training, clock: Clock) -> None:
         self._training, self._clock = training, clock
@@ -138,13 +141,13 @@ class TrainSegment:
             batch = self._training.batch(steps)
             before = clock.spent_at(samples=samples, steps=steps)
             steps, samples = steps + 1, samples + batch["samples"]
-            clock.agree_on_seconds()  # the ranks must all stop at the same batch
+            clock.agree_on_seconds()  # all ranks must stop at the same batch
             over = clock.pauses(before, clock.spent_at(samples=samples, steps=steps))
             yield batch
 
 
 class Evaluation:
-    """A finite stream of a rank's shares: the ranks together hold every example once, in `len()` batches each."""
+    """A finite stream of a rank's shares, `len()` batches for each rank; together the ranks have each example once."""
 
     def __init__(self, reader: Reader, plan: Plan, *, rank: int, world: int) -> None:
         self.per_epoch = plan.per_epoch
@@ -161,11 +164,12 @@ class Evaluation:
 
 
 def share_of(count: int, *, rank: int, world: int) -> slice:
-    """The contiguous part of `count` that is `rank`'s; parts differ by one at most."""
+    """Return the contiguous part of `count` for `rank`; parts differ by at most one."""
     return slice(count * rank // world, count * (rank + 1) // world)
 
 
 def check_shareable(batch_size: int, world: int) -> None:
+    """Raise QuartetError if `world` devices cannot share a batch equally."""
     if batch_size % world:
         near = max(world, batch_size // world * world)
         raise QuartetError(
@@ -174,13 +178,13 @@ def check_shareable(batch_size: int, world: int) -> None:
 
 
 def subset(count: int, limit: int | None, *, seed: int) -> np.ndarray:
-    """The training examples to use: all, or `limit` of them by seed. A larger limit holds the smaller one's."""
+    """Return the training examples to use: all, or `limit` of them by seed. A larger limit includes a smaller one's."""
     everything = np.arange(count)
     return everything if limit is None or limit >= count else shuffled(count, seed=(seed, LIMIT))[:limit]
 
 
 def draws(count: int, *, seed: int, i: int) -> Any:
-    """Uniform numbers in [0, 1) for each example of global batch `i`, float32 (count, DRAWS)."""
+    """Return uniform numbers in [0, 1) for each example of global batch `i`, float32 (count, DRAWS)."""
     import torch
 
     raw = np.random.Philox((seed, AUGMENT, i)).random_raw(count * DRAWS)

@@ -1,4 +1,4 @@
-"""Text to token ids and back, without loss: subwords over bytes, or single characters."""
+"""Text to token ids and back: subwords over bytes, without loss, or single characters."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Tokenizer:
     """A thin wrapper over `tokenizers`; ids 0 to 3 are PAD, BOS, EOS and UNK.
 
     subword: byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909; bytes as in GPT-2), `decode(encode(s)) == s` for
-    any text. character: one id for each character of the training text; any other becomes UNK and is lost.
-    `spaced` treats a text's first word as one in the middle of a sentence, so that both share their tokens.
+    any text. character: one id for each character of the training text; another character becomes UNK and is lost.
+    `spaced` treats a text's first word like a word within a sentence, so that both have the same tokens.
     """
 
     def __init__(self, *, kind: Kind, tokens: Sequence[str], merges: Sequence[Sequence[str]], spaced: bool) -> None:
@@ -39,23 +39,23 @@ class Tokenizer:
 
     @property
     def vocabulary(self) -> int:
-        """How many ids there are, the reserved ones included."""
+        """Return the number of ids, the reserved ids included."""
         return len(self._tokens)
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, without BOS and EOS."""
+        """Return the ids of `text`, without BOS and EOS."""
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without BOS and EOS."""
+        """Return the ids of each text, without BOS and EOS."""
         if self.kind == "character":
             return [[self._ids.get(character, UNK) for character in text] for text in texts]
         start = " " if self.spaced else ""
         encoded = self._engine.encode_batch([start + text for text in texts], add_special_tokens=False)
-        return [one.ids for one in encoded]
+        return [encoding.ids for encoding in encoded]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; PAD, BOS and EOS are left out, UNK is shown as U+FFFD."""
+        """Return the text of `ids` without PAD, BOS and EOS; UNK becomes U+FFFD."""
         if self.kind == "character":
             pieces = ("\ufffd" if i == UNK else self._tokens[i] for i in ids if i not in (PAD, BOS, EOS))
             return "".join(pieces)
@@ -63,16 +63,21 @@ class Tokenizer:
         return text[1:] if self.spaced and text.startswith(" ") else text
 
     def save(self, path: Path) -> None:
+        """Write the tokenizer as JSON."""
         path.write_text(json.dumps({**self._facts, "spaced": self.spaced}, ensure_ascii=True), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
+        """Read a tokenizer from its JSON file."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def train_tokenizer(texts: Iterable[str], *, kind: Kind, vocabulary: int, spaced: bool = False) -> Tokenizer:
-    """Learn the tokens of `texts` (the training split alone); `vocabulary` counts them, the reserved and the 256 bytes
-    included, and is the limit for characters: the rarest beyond it become UNK."""
+    """Learn the tokens of `texts`, which must be the training split alone.
+
+    `vocabulary` is the number of tokens, reserved ids and the 256 bytes included. For characters it is the limit: the
+    rarest characters beyond it become UNK.
+    """
     if kind == "character":
         return _characters(texts, vocabulary)
     if vocabulary < BYTES + len(RESERVED):
@@ -91,7 +96,7 @@ def train_tokenizer(texts: Iterable[str], *, kind: Kind, vocabulary: int, spaced
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    # A child of a fork after this warns and turns itself serial unless the choice is explicit.
+    # Without an explicit choice, a process forked after this warns and encodes serially.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     engine.train_from_iterator(((" " + text if spaced else text) for text in texts), trainer)
     learned: dict[str, Any] = json.loads(engine.to_str())["model"]
@@ -101,6 +106,7 @@ def train_tokenizer(texts: Iterable[str], *, kind: Kind, vocabulary: int, spaced
 
 
 def _characters(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Return a character tokenizer of the most frequent characters."""
     counts: dict[str, int] = {}
     for text in texts:
         for character in set(text):

@@ -1,6 +1,6 @@
-"""Running text in windows: a batch is one gather of positions.
+"""Running text in windows: one gather of positions makes a batch.
 
-B batch, L context (targets of a window).
+Shapes: B batch, L context (targets of a window).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from quartet.data.loading.streams import ORDER, PHASE, Batch, EndlessPlan, Plan,
 
 
 class Windows:
-    """Batches: `tokens` int64 (B, L + 1), `scored` bool (B, L), which targets `tokens[:, 1:]` count.
+    """Batches with `tokens` int64 (B, L + 1) and `scored` bool (B, L): which of the targets `tokens[:, 1:]` count.
 
-    Training: an epoch is the text cut into windows from a place that differs by epoch, shuffled; all targets count.
-    Evaluation: windows overlap by half, and each counts the targets that none before it did, so that every target of
-    the split counts once, with at least half a window before it (but for the split's first).
+    Training: an epoch cuts the text into windows from a start that changes by epoch, and shuffles them. All targets
+    count. Evaluation: windows overlap by half; each counts only targets that no earlier window counted. So each target
+    of the split counts once, with at least half a window before it (except in the first window).
     """
 
     def __init__(self, folder: Path, split: str, *, context: int, limit: int | None = None) -> None:
@@ -34,6 +34,7 @@ class Windows:
         self.examples = max(1, (targets - self._context + 1) // self._context)
 
     def training(self, *, batch_size: int, world: int, seed: int) -> Plan:
+        """Return the plan of endless shuffled epochs."""
         check_shareable(batch_size, world)
 
         def order(epoch: int) -> np.ndarray:
@@ -44,10 +45,12 @@ class Windows:
         return EndlessPlan(examples=self.examples, batch_size=batch_size, order=order)
 
     def evaluation(self, *, batch_size: int, world: int) -> Plan:
+        """Return the plan of one pass in order."""
         return SequentialPlan(examples=len(self._starts), batch_size=batch_size, world=world)
 
     def gather(self, chosen: np.ndarray, share: slice, *, training: bool) -> Batch:
-        """`chosen`: where windows start, in training; which of the overlapping windows, in evaluation."""
+        """Return a batch; `chosen` holds starts of windows in training, numbers of overlapping windows in
+        evaluation."""
         starts = chosen[share] if training else self._starts[chosen[share]]
         tokens = self._tokens[starts[:, None] + self._reach].astype(np.int64)
         fresh = np.zeros(len(starts), dtype=np.int64) if training else self._fresh[chosen[share]]
@@ -62,7 +65,7 @@ class Windows:
 
 
 def evaluation_windows(targets: int, context: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each window starts, and how many of its first targets an earlier one has counted."""
+    """Return the start of each window, and how many of its first targets an earlier window has counted."""
     stride = max(1, context // 2)
     starts = np.arange(0, max(targets - context, 0) + stride, stride)
     starts = np.minimum(starts, targets - context)

@@ -1,4 +1,5 @@
-"""Fetch data and write prepared sets: `source` is what every data set answers, `store` keeps what was prepared.
+"""Fetch data and write prepared sets: `source` is the abstract data set, `store` keeps the prepared ones.
 
-`fetch` gets a file from the first of its `places` and checks it; `images`, `text` and `pairs` write a kind's files.
+`fetch` gets a file from the first of its `places` and checks it. `images`, `text` and `pairs` write the files of a
+kind. `labels` numbers classes and splits them.
 """

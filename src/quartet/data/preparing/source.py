@@ -1,4 +1,4 @@
-"""What every source of examples is: a kind, a licence, and a way to build its files from what it fetched."""
+"""The abstract source of examples: a kind, a licence, and a function that builds its files."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from typing import Any
 
 
 class Source(ABC):
-    """A data set's recipe. Final subclasses take keywords, and set the three words below at class level."""
+    """The recipe of a data set. A subclass takes keywords and sets the constants below."""
 
-    KIND: str  # "images", "series", "text", "pairs", or your own kind's full path: what the batches hold; a literal
-    LICENCE: str  # shown to the user when the data is prepared
+    KIND: str  # a literal: "images", "series", "text", "pairs", or the full path of your own kind
+    LICENCE: str  # shown to the user during preparation
     ORIGIN: str  # who made it, or where it comes from
-    FETCHED_MB: float = 0.0  # about how much is fetched; 0 for the user's own files
+    FETCHED_MB: float = 0.0  # about how many megabytes to fetch; 0 for the user's own files
 
     @abstractmethod
     def build(self, staging: Path, downloads: Path) -> dict[str, Any]:
-        """Write the prepared files into `staging` and return what the manifest says of them.
+        """Write the prepared files into `staging` and return their entries in the manifest.
 
-        Fetched files are kept in `downloads`. The same recipe writes the same bytes.
-        Raises QuartetError when the data cannot be had, or is not what it should be.
+        Fetched files stay in `downloads`. The same recipe writes the same bytes. Raises QuartetError if the data is
+        unavailable or wrong.
         """
 
     def foreseen(self) -> dict[str, Any]:
-        """What the manifest will say of shape, classes and examples, where that is known before anything is fetched;
-        nothing where it is not."""
+        """Return the manifest's shape, classes and examples, if they are known before fetching; else nothing."""
         return {}

@@ -1,4 +1,5 @@
-"""Prepared data sets on disk: built aside, then moved into place whole, with a manifest that says what they are."""
+"""Prepared data sets on disk: built in a staging folder, then moved into place whole, with a manifest of their
+contents."""
 
 from __future__ import annotations
 
@@ -17,15 +18,15 @@ from quartet.data.preparing.source import Source
 from quartet.types import QuartetError
 
 MANIFEST = "manifest.json"
-ROOMS = ("preparing", "sources")  # the folders whose code decides what is prepared
-SHARED = ("loading/files.py", "loading/tokenizer.py")  # and the files of the third that do
+ROOMS = ("preparing", "sources")  # folders whose code determines the prepared files
+SHARED = ("loading/files.py", "loading/tokenizer.py")  # files of loading/ that do so too
 
 
 def prepare(*, name: str, source: Source, recipe: dict[str, Any], root: Path, downloads: Path) -> Path:
-    """Build the data set `name` as `root/name`, unless it is there with the same `recipe`; return that folder.
+    """Build the data set `name` as `root/name`, unless it exists with the same `recipe`; return that folder.
 
-    Any number of processes may call this at once. Whatever goes wrong, `root/name` is whole: the old set or the new.
-    Raises QuartetError (no place has the data, wrong content, full disk, unreadable own data).
+    Several processes may call this at once. After any failure `root/name` is whole: the old set or the new. Raises
+    QuartetError (no place has the data, wrong content, full disk, unreadable own data).
     """
     from filelock import FileLock
 
@@ -41,7 +42,7 @@ def prepare(*, name: str, source: Source, recipe: dict[str, Any], root: Path, do
 
 
 def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
-    """Whether `folder` holds, whole, what `recipe` makes now (of the user's own files: as they are now)."""
+    """Return whether `folder` holds, whole, the result of `recipe` with today's code and today's own files."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         sizes = {file: (folder / file).stat().st_size for file in manifest["files"]}
@@ -58,9 +59,9 @@ def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
 
 @cache
 def code_digest(target: str = "") -> str:
-    """SHA-256 over the sources that prepare data: sets that another version of them made are prepared anew.
+    """Return the SHA-256 of the code that prepares data: a set from other code is prepared again.
 
-    `target` is the source's full path; where it is not ours, its file counts too.
+    `target`: the source's full path; where it is not ours, its file counts too.
     """
     total = hashlib.sha256()
     data = Path(__file__).parents[1]
@@ -73,7 +74,7 @@ def code_digest(target: str = "") -> str:
 
 
 def _file_of(target: str) -> Path | None:
-    """The file in which somebody else's class is; None for ours, and where it is not a file."""
+    """Return the file of a class that is not ours; None for ours, and for a class without a file."""
     module = target.rpartition(".")[0]
     if not module or module.split(".")[0] == "quartet":
         return None
@@ -85,14 +86,14 @@ def _file_of(target: str) -> Path | None:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """What tells that the user's own files changed: a digest over their names, sizes and times."""
+    """Return a digest of the names, sizes and times of the user's own files, which shows a change."""
     files = [folder] if folder.is_file() else (path for path in sorted(folder.rglob("*")) if path.is_file())
     lines = (f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
     return {"folder": str(folder), "listing": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
 
 
 def content_digest(folder: Path, files: Iterable[str]) -> str:
-    """SHA-256 over the content of `files`: each one's name, NUL and SHA-256, in the order of names."""
+    """Return the SHA-256 over each file's name, NUL and SHA-256, in order of name."""
     total = hashlib.sha256()
     for file in sorted(files):
         total.update(file.encode() + b"\0" + bytes.fromhex(sha256(folder / file)))
@@ -100,8 +101,9 @@ def content_digest(folder: Path, files: Iterable[str]) -> str:
 
 
 def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: Path) -> None:
+    """Build a data set in a staging folder, and swap it in."""
     staging = folder.with_name(f".{folder.name}.staging")
-    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed: we hold the lock
+    shutil.rmtree(staging, ignore_errors=True)  # a killed process left it: we hold the lock
     staging.mkdir()
     try:
         fields = source.build(staging, downloads / folder.name)
@@ -127,6 +129,7 @@ def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: P
 
 
 def _swap(staging: Path, folder: Path) -> None:
+    """Move `staging` to `folder`, and delete the old set afterwards."""
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -137,13 +140,14 @@ def _swap(staging: Path, folder: Path) -> None:
 
 
 def _recover(folder: Path) -> None:
-    """Put back what a process that was killed between two renames had moved aside."""
+    """Put the old set back if a process was killed between the two renames of `_swap`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():
         old.rename(folder)
 
 
 def _flush(path: Path) -> None:
+    """Write a file's or folder's cached changes to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -152,7 +156,7 @@ def _flush(path: Path) -> None:
 
 
 def _comparable(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The recipe as JSON gives it back, without the mirror, which says where from and not what."""
+    """Return the recipe as JSON reads it back, without the mirror, which does not change the content."""
     try:
         return json.loads(json.dumps({key: value for key, value in recipe.items() if key != "mirror"}))
     except TypeError as error:
@@ -160,6 +164,7 @@ def _comparable(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def _announce(name: str, source: Source) -> None:
+    """Print a data set's origin and licence."""
     from rich.console import Console
 
     Console(stderr=True).print(f"preparing {name}: {source.ORIGIN}. Licence: {source.LICENCE}", highlight=False)

@@ -1,4 +1,4 @@
-"""Running text prepared: one stream of tokens for each split, and how many characters stand behind it."""
+"""Write running text: one stream of tokens for each split, and its number of characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIECE = 1 << 16  # characters encoded at once
 
 
 def cut(text: str, *, validation: float, test: float) -> dict[str, str]:
-    """A document in three contiguous parts: training, validation and test."""
+    """Return a document in three contiguous parts: training, validation and test."""
     first = round(len(text) * (1 - validation - test))
     second = round(len(text) * (1 - test))
     return {"train": text[:first], "val": text[first:second], "test": text[second:]}
@@ -27,8 +27,8 @@ def cut(text: str, *, validation: float, test: float) -> dict[str, str]:
 def write_text(staging: Path, documents: Mapping[str, Sequence[str]], *, kind: Kind, vocabulary: int) -> dict[str, Any]:
     """Write each split's documents as one stream: BOS, then tokens, so that every token of the text is a target once.
 
-    Returns the manifest's words: vocabulary, tokens and characters of each split. Bits per character of a split are
-    the sum of -log2 p over its targets, divided by its characters.
+    Return the manifest's entries: vocabulary, tokens and characters of each split. A split's bits per character are the
+    sum of -log2 p over its targets, divided by its characters.
     """
     texts = {split: BETWEEN.join(part for part in documents[split] if part) for split in SPLITS}
     for split, text in texts.items():
@@ -51,13 +51,13 @@ def write_text(staging: Path, documents: Mapping[str, Sequence[str]], *, kind: K
 
 
 def tidy(text: str) -> str:
-    """Without blanks at the ends of lines, and at most one empty line in a row."""
+    """Return the text without blanks at line ends, and with at most one empty line in a row."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", lines)).strip()
 
 
 def _pieces(text: str) -> list[str]:
-    """Cut before line ends that follow PIECE characters: what stands on the two sides shares no token."""
+    """Cut before line ends after at least PIECE characters: no token spans such a cut."""
     cuts = [0]
     while cuts[-1] + PIECE < len(text):
         found = re.compile(r"(?<=\S)\n(?=\S)").search(text, cuts[-1] + PIECE)

@@ -1,1 +1,1 @@
-"""The data sets, a file each: shipped ones and a user's own."""
+"""Sources of examples, one file each: published data sets and your own files."""

@@ -16,15 +16,15 @@ from quartet.data.preparing.store import listing
 from quartet.types import QuartetError
 
 Splits = dict[str, tuple[np.ndarray, np.ndarray]]
-WHOLE = "all"  # examples that are not split yet
-COARSE = 0.01  # of a standard deviation: what float32 rounds away must be finer
+WHOLE = "all"  # the key of examples without splits
+COARSE = 0.01  # of a standard deviation: the coarsest rounding by float32
 
 
 class ImageArrays(Source):
-    """An npz with `x` uint8 (N, H, W[, C]) and `y` (N,), or `x_train`, `y_train`, … Otherwise each class is split by
-    shares and `seed`.
+    """An npz with `x` uint8 (N, H, W[, C]) and `y` (N,), or with splits: `x_train`, `y_train`, … Without splits, each
+    class is split by shares and `seed`.
 
-    `names` (K,), if there, are the classes' names.
+    `names` (K,), if present, are the names of the classes.
     """
 
     KIND = "images"
@@ -47,10 +47,10 @@ class ImageArrays(Source):
 
 
 class SeriesArrays(Source):
-    """An npz with `x` of numbers (N, L[, C]) and `y` (N,), split as for images.
+    """An npz with `x` of numbers (N, L[, C]) and `y` (N,), with splits as for images.
 
-    They are kept as they are, in float32: the model normalises them by the training split's mean and standard deviation
-    of each channel, so that whoever predicts gives it raw numbers too.
+    The series keep their values, in float32. The model normalises them by the training split's mean and deviation of
+    each channel, so that predictions take raw numbers too.
     """
 
     KIND = "series"
@@ -72,7 +72,7 @@ class SeriesArrays(Source):
         return {**facts, "mean": mean.tolist(), "std": std.tolist(), "own": listing(self.file)}
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        """`x` as (N, L, C)."""
+        """Return `x` as (N, L, C). Raises QuartetError for another shape or type, and for values not finite."""
         if x.ndim not in (2, 3) or x.dtype.kind not in "iuf":
             raise QuartetError(f"{self.file}: x is {x.dtype} {x.shape}; series are numbers (N, L) or (N, L, C)")
         with np.errstate(over="ignore"):
@@ -82,7 +82,7 @@ class SeriesArrays(Source):
         return x if x.ndim == 3 else x[..., None]
 
     def _figures(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each channel; the latter is 1 where nothing varies."""
+        """Return mean and standard deviation of each channel; the deviation is 1 for a constant channel."""
         mean, std = x.mean(axis=(0, 1), dtype=np.float64), x.std(axis=(0, 1), dtype=np.float64)
         least, most = x.min(axis=(0, 1)), x.max(axis=(0, 1))
         steps = np.spacing(np.maximum(np.abs(least), np.abs(most)).astype(np.float32))
@@ -97,7 +97,7 @@ class SeriesArrays(Source):
 
 
 def read_npz(file: Path, *, validation: float, test: float, seed: int) -> tuple[Splits, list[str]]:
-    """Splits of (x, labels from 0), and the classes' names. Raises QuartetError that names what is missing or wrong."""
+    """Return splits of (x, labels from 0), and the classes' names. Raises QuartetError for missing or wrong parts."""
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             held = {name: archive[name] for name in archive.files}
@@ -116,7 +116,7 @@ def read_npz(file: Path, *, validation: float, test: float, seed: int) -> tuple[
 
 
 def _given_splits(file: Path, held: dict[str, np.ndarray]) -> Splits:
-    """x and y of each split as the file has them; under WHOLE where it has not split them."""
+    """Return x and y of each split in the file, or all examples as WHOLE."""
     if all(f"{axis}_{split}" in held for split in SPLITS for axis in "xy"):
         splits = {split: (held[f"x_{split}"], held[f"y_{split}"]) for split in SPLITS}
     elif {"x", "y"} <= held.keys():

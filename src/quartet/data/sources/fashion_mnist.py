@@ -15,7 +15,7 @@ from quartet.types import QuartetError
 
 UPSTREAM = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-# Of the unpacked files: Debian's copies are compressed anew.
+# Digests of the unpacked files, as Debian compresses its copies again.
 DIGESTS = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -25,7 +25,7 @@ DIGESTS = {
 
 
 class FashionMNIST(Source):
-    """60,000 + 10,000 grey images of 28×28, ten kinds of clothing; the last `validation` of training are held out."""
+    """60,000 + 10,000 grey images of 28×28, ten kinds of clothing; the last `validation` training images validate."""
 
     KIND = "images"
     LICENCE = "MIT, copyright Zalando SE"
@@ -56,6 +56,7 @@ class FashionMNIST(Source):
         return {"shape": [28, 28, 1], "classes": list(CLASSES), "examples": examples}
 
     def _fetch(self, file: str, downloads: Path) -> Path:
+        """Fetch an unpacked IDX file."""
         places: list[Place] = [Folder(folder) for folder in mirrors(self.mirror, "fashion_mnist")]
         places.append(Address(f"{UPSTREAM}/{file}.gz"))
         places.append(DebianPackage("dataset-fashion-mnist", f"usr/share/datasets/fashion-mnist/{file}.gz"))
@@ -63,7 +64,7 @@ class FashionMNIST(Source):
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The bytes of an IDX file in the shape its header gives: two zeros, type, dimensions, then big-endian sizes."""
+    """Return an IDX file's bytes in the shape of its header: two zeros, type, dimensions, then big-endian sizes."""
     content = path.read_bytes()
     dimensions = content[3]
     shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4)

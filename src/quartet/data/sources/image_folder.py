@@ -1,4 +1,4 @@
-"""Your own images: a folder for each class."""
+"""Your own images, in one folder for each class."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Item = tuple[Path, int]
 class ImageFolder(Source):
     """`folder/<class>/*.png`, or `folder/train|val|test/<class>/*.png`; every image is resized to height × width.
 
-    Without split folders, `validation` and `test` are the shares of each class that are held out, by `seed`; with
-    `train` and one of the others only, the missing one is taken from `train`.
+    Without split folders, `validation` and `test` are the shares of each class to hold out, by `seed`. With `train` and
+    only one other folder, the missing split is taken from `train`.
     """
 
     KIND = "images"
@@ -58,6 +58,7 @@ class ImageFolder(Source):
         return {"shape": list(self.shape), "classes": classes, "examples": examples}
 
     def _splits(self) -> tuple[list[str], dict[str, list[Item]]]:
+        """Return the classes, and the (path, label) items of each split."""
         given = [split for split in SPLITS if (self.folder / split).is_dir()]
         if "train" not in given or len(given) == 1:
             classes = class_names(self.folder)
@@ -84,6 +85,7 @@ class ImageFolder(Source):
         return splits
 
     def _pieces(self, items: list[Item]) -> Iterator[np.ndarray]:
+        """Yield the decoded images in pieces."""
         from rich.progress import track
 
         for start in track(range(0, len(items), PIECE), description="reading images", transient=True):
@@ -91,7 +93,7 @@ class ImageFolder(Source):
 
 
 def class_names(folder: Path) -> list[str]:
-    """The names of the class folders, sorted. Raises QuartetError when there are not at least two."""
+    """Return the names of the class folders, sorted. Raises QuartetError if there are fewer than two."""
     if not folder.is_dir():
         raise QuartetError(
             f"data.source.folder: there is no folder {folder.absolute()}; give one that holds a folder for each class"
@@ -103,7 +105,7 @@ def class_names(folder: Path) -> list[str]:
 
 
 def list_images(folder: Path, classes: list[str]) -> list[Item]:
-    """Each class's images in order of name. Raises QuartetError for a class without any, or a class unknown."""
+    """Return each class's images in order of name. Raises QuartetError for an empty or unknown class."""
     unknown = sorted({path.name for path in folder.iterdir() if path.is_dir()} - set(classes))
     unknown = [name for name in unknown if not name.startswith(".")]
     if unknown:
@@ -118,7 +120,7 @@ def list_images(folder: Path, classes: list[str]) -> list[Item]:
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """One image as uint8 `shape` (H, W, C), turned upright. Raises QuartetError that names an unreadable one."""
+    """Return an image as uint8 `shape` (H, W, C), turned upright. Raises QuartetError that names an unreadable file."""
     from PIL import Image, ImageOps
 
     height, width, channels = shape

@@ -1,4 +1,4 @@
-"""The help of LibreOffice: pages whose paragraphs carry ids shared by all languages, so that they align exactly."""
+"""The help of LibreOffice: its paragraphs have the same ids in all languages, so that they align exactly."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from quartet.data.preparing.places import DebianPackage, Folder, Place, open_deb
 from quartet.data.preparing.source import Source
 
 HELP = "usr/share/libreoffice/help/"
-# Of the inner pages of version 7.4.7: the package itself is rebuilt with each security revision.
+# Digests of the pages of version 7.4.7, as each security revision rebuilds the package.
 DIGESTS = {
     "en-us": "8b72fec9963b6767e9dc89a7b22bac8d989be09dc4e8f5a2fc48798d8e237966",
     "de": "a18d8970d294463bdec080915cc072df48e5b09f5b225832eba60343a8338aa3",
     "fr": "993cb90240274c21823cb00d95c905c3408ff88c582e943e5f5d86cb8219c201",
 }
-# The pages are written by one program, so that a pattern reads them, eleven times as fast as a parser and with the same
-# result: from a paragraph's or heading's opening tag to the next tag of that sort.
+# From a paragraph's or heading's opening tag to the next such tag. One program wrote all pages, so that a pattern gives
+# the same result as a parser, and eleven times as fast.
 PARAGRAPH = re.compile(r'<(?:p|h[1-6])\b[^>]*?\bid="((?:par_|hd_)[^"]*)"[^>]*>(.*?)(?=</?(?:p|h[1-6])\b)', re.DOTALL)
 BREAK, TAG = re.compile(r"<br\b[^>]*>"), re.compile(r"<[^>]*>")
 
 
 class LibreOfficeHelp(Source):
-    """English help paragraphs and their translation, 3 to 40 words each; a page is wholly in one split.
+    """English help paragraphs and their translations, 3 to 40 words each; all of a page is in one split.
 
-    `accept`: digests of the pages of another release that may be used too; the error for a wrong digest names them.
+    `accept`: digests of another release's pages to allow; the error for a wrong digest names them.
     """
 
     KIND = "pairs"
@@ -62,6 +62,7 @@ class LibreOfficeHelp(Source):
         return {**fields, "pages": {language: digest_of(pages) for language, pages in read.items()}}
 
     def _fetch(self, language: str, downloads: Path) -> Path:
+        """Fetch the help package of a language."""
         package = f"libreoffice-help-{language}"
         places: list[Place] = [Folder(f, f"{package}_*.deb") for f in mirrors(self.mirror, "libreoffice_help")]
         places.append(DebianPackage(package))
@@ -71,13 +72,13 @@ class LibreOfficeHelp(Source):
 
 
 def split_of(page: str) -> str:
-    """5 % of the pages are for validation and 5 % for testing, chosen by a digest of their names."""
+    """Return the split of a page: a digest of its name puts 5 % into validation and 5 % into test."""
     share = int.from_bytes(hashlib.sha256(page.encode()).digest()[:4], "big") % 20
     return {0: "val", 1: "test"}.get(share, "train")
 
 
 def read_pages(package: Path) -> dict[str, bytes]:
-    """A package's pages by their path below the language's folder."""
+    """Return a package's pages by their path below the language's folder."""
     pages = {}
     with open_deb(package) as tar:
         for info in tar:
@@ -89,12 +90,12 @@ def read_pages(package: Path) -> dict[str, bytes]:
 
 
 def pages_digest(package: Path) -> str:
-    """The digest of a package's pages. Raises ValueError for what is not a whole package."""
+    """Return the digest of a package's pages. Raises ValueError for an incomplete package."""
     return digest_of(read_pages(package))
 
 
 def digest_of(pages: dict[str, bytes]) -> str:
-    """SHA-256 over each page's path, NUL and the SHA-256 of its bytes, in path order."""
+    """Return the SHA-256 over each page's path, NUL and the SHA-256 of its bytes, in order of path."""
     total = hashlib.sha256()
     for path, content in sorted(pages.items()):
         total.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
@@ -102,9 +103,9 @@ def digest_of(pages: dict[str, bytes]) -> str:
 
 
 def paragraphs_of(pages: dict[str, bytes]) -> dict[tuple[str, str], str]:
-    """The text of each paragraph and heading by (page, id), in path order, blanks made single.
+    """Return the text of each paragraph and heading by (page, id), in order of path, with single blanks.
 
-    An id that comes twice on a page is for variants of one paragraph: the first counts.
+    An id that occurs twice on a page marks variants of one paragraph: the first counts.
     """
     found: dict[tuple[str, str], str] = {}
     for path, content in sorted(pages.items()):

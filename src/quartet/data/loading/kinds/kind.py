@@ -1,4 +1,4 @@
-"""What every kind of data answers: what goes in and comes out, how batches are read, and what they count."""
+"""The abstract kind of data: its inputs, its outputs, and how to read and count its batches."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from quartet.data.loading.streams import Batch, Reader, Training
 
 
 class Kind(ABC):
-    """A prepared data set of one kind: all that differs between kinds is asked here.
+    """A prepared data set of one kind: everything that differs between kinds is here.
 
-    The constants are literals, because configurations are checked by reading them from source, without importing.
+    The constants are literals, because the check of a configuration reads them from the source without importing it.
     """
 
-    # Keys of data.loading that must be given, each with the reason and a value that would do.
+    # Required keys of data.loading, each with the reason and a possible value.
     NEEDS: ClassVar[dict[str, tuple[str, Any]]] = {}
-    # Kinds in whose place a task takes this one: its batches hold all that theirs hold.
+    # Kinds that this one can replace in a task, as its batches have all of their entries.
     LIKE: ClassVar[tuple[str, ...]] = ()
-    # Whether `data.loading.augment` can change training batches, whose `x` are images of bytes then.
+    # Whether `data.loading.augment` applies to training batches; their `x` must be images of bytes.
     AUGMENTED: ClassVar[bool] = False
-    # None: a batch holds `batch_size` examples. A number: it holds as many examples as fit into `batch_size` of the
-    # kind's unit (see `size`), in groups of this many, which devices and micro-batches share.
+    # None: a batch holds `batch_size` examples. A number: it holds as many groups of this many examples as fit into
+    # `batch_size` of the kind's unit (see `size`). Devices and micro-batches share a group.
     GROUP: ClassVar[int | None] = None
     # The file in the prepared folder that holds the tokenizer.
     TOKENIZER: ClassVar[str | None] = None
@@ -34,41 +34,41 @@ class Kind(ABC):
     @property
     @abstractmethod
     def inputs(self) -> Any:
-        """What goes into a net: a spec of quartet.types, or one of the kind's own."""
+        """Return the spec of a net's inputs: a type of quartet.types, or one of your own."""
 
     @property
     @abstractmethod
     def outputs(self) -> Any:
-        """What comes out of it."""
+        """Return the spec of a net's outputs."""
 
     @abstractmethod
     def reader(self, split: str, *, limit: int | None, seed: int) -> Reader:
-        """Open a split; of training, at most `limit` examples, chosen by `seed`."""
+        """Return a reader of a split; of training, at most `limit` examples, chosen by `seed`."""
 
     @property
     def tokenizer(self) -> Path | None:
-        """The tokenizer's file, None where the kind has none."""
+        """Return the tokenizer's file, None for a kind without tokenizer."""
         return self.folder / self.TOKENIZER if self.TOKENIZER else None
 
     @property
     def fixed(self) -> bool:
-        """Whether all training batches hold the same number of examples, which is `batch_size`."""
+        """Return whether every training batch holds exactly `batch_size` examples."""
         return self.GROUP is None
 
     def size(self, batch: Batch) -> int:
-        """How large a batch is, in the unit in which `batch_size` counts: examples, if not overridden."""
+        """Return the size of a batch in the unit of `batch_size`: examples, unless a kind overrides this."""
         return int(batch["samples"])
 
     def first(self, batch: Batch, count: int) -> Batch:
-        """The first `count` examples of a batch."""
+        """Return the first `count` examples of a batch."""
         import torch
 
         cut = {key: value[:count] if torch.is_tensor(value) else value for key, value in batch.items()}
         return {**cut, "samples": min(count, batch["samples"])}
 
     def typical(self, batches: Training) -> Batch:
-        """The training batch on which operations are counted, the same for every seed. Where batches are of unequal
-        size, it is the one of an epoch that is nearest to the mean."""
+        """Return the training batch for counting operations, the same for every seed. If batches have unequal sizes,
+        it is the batch of an epoch whose size is nearest to the mean."""
         if self.fixed:
             return batches.batch(0)
         sizes = [batches.examples(i) for i in range(batches.per_epoch)]
@@ -77,8 +77,8 @@ class Kind(ABC):
 
     @classmethod
     def stand_in(cls, folder: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
-        """Write blank files into `folder` for what a source foresees, in the place of data that is not prepared.
+        """Write blank files into `folder`, from a source's `foreseen` facts, in place of data that is not prepared yet.
 
-        Returns what the manifest says beside `facts`; None, having written nothing, where blank files would not do.
+        Return the manifest's entries other than `facts`; None, without any file, if blank files cannot stand in.
         """
         return None

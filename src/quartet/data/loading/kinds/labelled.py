@@ -1,4 +1,4 @@
-"""Examples with one label each: what images and series have in common."""
+"""Examples with one label each: the shared part of the kinds `images` and `series`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quartet.types import Classes
 
 
 class LabelledKind(Kind):
-    """Files `x_<split>.npy` and `y_<split>.npy`; the manifest says `shape`, `classes` and `examples`."""
+    """Files `x_<split>.npy` and `y_<split>.npy`; the manifest has `shape`, `classes` and `examples`."""
 
     DTYPE: ClassVar[str]  # of x
 

@@ -1,4 +1,4 @@
-"""Pairs: sentences of two languages, batched by their length."""
+"""The kind `pairs`: sentences of two languages, batched by length."""
 
 from __future__ import annotations
 

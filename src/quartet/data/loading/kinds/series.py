@@ -1,4 +1,4 @@
-"""Series: sequences of numbers of one length, one label each."""
+"""The kind `series`: sequences of numbers of one length, one label each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from quartet.types import Series
 
 
 class SeriesKind(LabelledKind):
-    """x float32 (N, L, C). Where the manifest says `mean` and `std` of training, the model normalises by them."""
+    """x float32 (N, L, C). If the manifest has `mean` and `std` of the training split, the model normalises by them."""
 
     LIKE = ("series",)
     DTYPE = "float32"

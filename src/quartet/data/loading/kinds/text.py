@@ -1,4 +1,4 @@
-"""Text: one stream of tokens a split, read in windows."""
+"""The kind `text`: one stream of tokens for each split, read in windows."""
 
 from __future__ import annotations
 
