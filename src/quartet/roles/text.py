@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quartet.roles.role import Role
 from quartet.types import UNK, Tokens
 
 if TYPE_CHECKING:
@@ -18,19 +19,27 @@ if TYPE_CHECKING:
 EXAMPLE = ("The cat eats",)
 
 
-def describe(
-    outputs: Tokens, tokenizer: Path, example: Sequence[str], params: Mapping[str, float] | None
-) -> dict[str, Any]:
-    """Return the description of a model of texts.
+class TextRole(Role):
+    """The abstract role of a model of texts, which carries its tokenizer."""
 
-    Args:
-        tokenizer: the data's tokenizer.json.
-        example: sentences that show how to use the model.
-        params: how the task decodes, as the defaults of `predict`; None keeps the script's defaults.
-    """
-    engine = portable(json.loads(tokenizer.read_text(encoding="utf-8")))
-    described = {"vocabulary": outputs.vocabulary, "context": outputs.context, "example": list(example)}
-    return {**described, "params": dict(params or {}), "tokenizer": json.loads(engine.to_str())}
+    def describe(  # type: ignore[override]
+        self,
+        *,
+        outputs: Tokens,
+        tokenizer: Path,
+        example: Sequence[str] = EXAMPLE,
+        params: Mapping[str, float] | None = None,
+    ) -> dict[str, Any]:
+        """Return the description of a model of texts.
+
+        Args:
+            tokenizer: the data's tokenizer.json.
+            example: sentences that show how to use the model.
+            params: how the task decodes, as the defaults of `predict`; None keeps the script's defaults.
+        """
+        engine = portable(json.loads(tokenizer.read_text(encoding="utf-8")))
+        described = {"vocabulary": outputs.vocabulary, "context": outputs.context, "example": list(example)}
+        return {**described, "params": dict(params or {}), "tokenizer": json.loads(engine.to_str())}
 
 
 def tokens_of(described: Mapping[str, Any]) -> Tokens:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from quartet.roles import text
-from quartet.roles.role import Described, Load, Role
+from quartet.roles.role import Described, Load
 from quartet.roles.shapes import say
-from quartet.types import Tokens
 
 if TYPE_CHECKING:
     import argparse
@@ -18,22 +16,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Translate(Role):
+class Translate(text.TextRole):
     """Translate sentences by beam search."""
 
     HELP = "sentences in the other language"
     SCRIPT = "quartet.serving.translate"
     PREDICTOR = "Translator"
-
-    def describe(  # type: ignore[override]
-        self,
-        *,
-        outputs: Tokens,
-        tokenizer: Path,
-        example: Sequence[str] = text.EXAMPLE,
-        params: Mapping[str, float] | None = None,
-    ) -> dict[str, Any]:
-        return text.describe(outputs, tokenizer, example, params)
 
     def rebuild(self, net: Any, described: Described) -> nn.Module:
         return net.translator(text.tokens_of(described))  # type: ignore[no-any-return]
