@@ -25,8 +25,8 @@ run: install ## prepare the data, train, evaluate and compare the four architect
 grid: install ## train every net on every data set, all of the same size, with three seeds; writes grid/reports/index.html
 	@quartet grid grid
 
-test: install ## run the tests, without the slow ones and those that fetch data
-	@python -m pytest
+test: install ## run the tests two files at once, without the slow ones and those that fetch data
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 test-slow: install ## run all tests, with real data
 	@python -m pytest -m 'not floors'
