@@ -112,7 +112,7 @@ ELSEWHERE = {
     "make lint": ".ci/run",
     "make bench": "tests/benchmarks/test_bench.py",
     "quartet train --multirun sweep=gan trainer.devices=2 hydra.sweeper.address=auto":
-        "tests/quartet_app/sweep/test_sweep_cluster.py::test_workers_of_two_machines_train_what_one_process_trains",
+        "tests/quartet_app/sweep/test_sweep_cluster.py::test_workers_on_two_machines_give_the_weights_of_one_process",
     "dvc remote add -d store /some/folder && dvc push":
         "tests/quartet_app/table/test_graph.py::test_a_clone_pulls_and_trains_nothing",
     "MLFLOW_TRACKING_URI=sqlite:///mlflow.db mlflow models serve -m models:/quartet-language@champion "
