@@ -179,7 +179,7 @@ def test_what_cannot_be_is_refused_before_anything_is_imported(overrides: Callab
     for source, devices, said in (
         ("MadeAlone", 1, "data: waves holds somebody_s.Alone, task Classify needs images or series"),
         ("MadeGrouped", 3, "trainer.devices: groups of 4 somebody_s.Grouped cannot be shared by 3"),
-        ("Lost", 1, "data.source: Lost.KIND is somebody_s.Nothing, and there is no such class; set it to one of images, series"),
+        ("Lost", 1, "data.source: Lost.KIND is somebody_s.Nothing, and there is no such class; set it to one of"),
         ("Made", 3, "data.loading.batch_size: a batch of 16 cannot be shared by 3"),
     ):
         with pytest.raises(QuartetError, match=said):
