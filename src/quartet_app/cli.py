@@ -49,7 +49,7 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
 
 
 def refuse_another_clone() -> None:
-    """Refuse to run one clone's code in another clone: changes of that other code would have no effect."""
+    """Refuse to run one clone's code in another clone, where changes to the code would have no effect."""
     here = project()
     if here != REPOSITORY and (here / "src" / "quartet_app" / "__init__.py").exists():
         raise QuartetError(
@@ -84,9 +84,9 @@ def typed_source(text: str) -> str:
 
 
 def typed_overrides(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with paths that exist made relative to the present working directory.
+    """Return the arguments with their paths made relative to the present working directory.
 
-    Paths are the values of PATH_KEYS, and a resolved file such as build/cnn.yaml.
+    Paths are a resolved file such as build/cnn.yaml, and a value of PATH_KEYS that exists.
     """
     found = []
     for argument in arguments:

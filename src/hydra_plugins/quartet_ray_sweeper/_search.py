@@ -117,11 +117,11 @@ def tune_domains(space: Space) -> dict[str, Any]:
 
 
 def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, seed: int) -> Searcher:
-    """Return the searcher that `config` names, with space, metric and mode set.
+    """Return the searcher that `config` names, else a grid of a finite space if `endless`, else Optuna's.
 
     Args:
         endless: whether no number of trials is set; then a finite space is searched as a grid by default.
-        seed: of the default search.
+        seed: of Optuna, the default.
     """
     target = str((config or {}).get("_target_") or "")
     if not target and space.finite and endless:
@@ -151,7 +151,7 @@ def build(config: Any, *, space: Space, metric: Any, mode: Any, endless: bool, s
 
 
 def to_point(space: Space, suggested: dict[str, Any]) -> Point:
-    """Return a searcher's suggestion as the values of a trial: active parameters under their own keys."""
+    """Return a trial's values from a suggestion: without inactive parameters, with / in keys again."""
     values = {key.replace(SLASH, "/"): value for key, value in suggested.items()}
     return space.point(
         {parameter.key: _as_python(values[parameter.key]) for parameter in space.parameters if parameter.key in values}

@@ -35,7 +35,10 @@ def start_small(layer: nn.Module) -> None:
 
 
 def convolution(inputs: int, outputs: int, *, kernel: int, rank: int, norm: Norm, stride: int = 1) -> nn.Module:
-    """Return a convolution of `rank` dimensions, drawn for rectifiers (He et al. 2015); no bias before batch norm."""
+    """Return a convolution of `rank` dimensions, drawn for rectifiers (He et al. 2015).
+
+    `norm` names the layer that the caller adds after it: batch norm needs no bias before it.
+    """
     layer = CONV[rank](inputs, outputs, kernel, stride, (kernel - stride + 1) // 2, bias=norm != "batch")
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return layer

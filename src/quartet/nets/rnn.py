@@ -59,7 +59,10 @@ class RNN(Net):
 
 
 class RNNEncoder(Encoder):
-    """Layers that read forwards and backwards, half of the width each. They skip masked positions at the end."""
+    """Layers that read forwards and backwards, half of the width each.
+
+    Masked positions are at the end; the backward layers read them last.
+    """
 
     ahead: Sequence[nn.RNNBase]
     back: Sequence[nn.RNNBase]
@@ -112,7 +115,10 @@ class RNNDecoder(Decoder):
 
 
 class RNNGenerator(nn.Module):
-    """Generate an image row by row: each row reads its share of the noise after the rows above it."""
+    """Generate an image row by row.
+
+    Each row has its own linear map of the whole noise, and the state that the rows above it left.
+    """
 
     def __init__(self, *, net: RNN, latent_dim: int, pixels: Pixels) -> None:
         super().__init__()

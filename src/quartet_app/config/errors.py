@@ -42,7 +42,7 @@ def _explain_by_type(error: BaseException) -> str:
     if isinstance(error, CompactHydraException) and type(error).__name__ == "SweeperError":
         return str(error)  # the sweeper wrote this message for a person already
     if isinstance(error, MissingConfigException):
-        return _missing_option(error)
+        return _unknown_option(error)
     if isinstance(error, OverrideParseException):
         return f"{error.override!r} cannot be read as key=value; put special characters in quotes"
     if isinstance(error, MissingMandatoryValue):
@@ -59,7 +59,7 @@ def _explain_by_type(error: BaseException) -> str:
     return ""
 
 
-def _missing_option(error: MissingConfigException) -> str:
+def _unknown_option(error: MissingConfigException) -> str:
     missing = str(error.missing_cfg_file or "")
     group, _, option = missing.rpartition("/")
     if not group:

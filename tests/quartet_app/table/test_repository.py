@@ -34,7 +34,7 @@ class Clone:
 
     def commit(self) -> None:
         self.run("git", "add", "-A")
-        self.run("git", *IDENTITY, "commit", "-qm", "all")
+        self.run("git", *IDENTITY, "commit", "--allow-empty", "-qm", "all")
 
     def repro(self, below: str = ".") -> list[str]:
         """Run `dvc repro`; return the stages that it ran. Fails where DVC warns of an empty output."""

@@ -97,7 +97,7 @@ class Comparison:
 
     @property
     def ordered(self) -> list[Difference]:
-        """The pairs in the order of their verdicts."""
+        """The pairs, shown differences first."""
         return sorted(self.differences, key=lambda difference: not difference.shown)
 
     @property
@@ -158,7 +158,7 @@ def common_caveats(contested: Sequence[Comparison]) -> list[str]:
 
 
 def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comparison:
-    """Return the comparison of a group by its headline metric."""
+    """Return the comparison of a group by its task's main metric, or else by one that an experiment has."""
     found = [experiment.headline for experiment in group if experiment.values(f"test/{experiment.headline}")]
     facts = about(task)
     headline = facts.headline if facts else ""
@@ -170,7 +170,7 @@ def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comp
 def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the content of statistics.json: for each task and data set its experiments, pairs and matched conditions.
 
-    Unknown values are None.
+    NaN and infinities are None.
     """
     return [_entry(comparison) for comparison in comparisons(runs)]
 

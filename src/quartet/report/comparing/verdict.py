@@ -157,7 +157,7 @@ def _why_not_shown(difference: Difference, metric: str) -> str:
 
 
 def p_value(p: float) -> str:
-    """Return a p value with two digits, "<0.001" below that."""
+    """Return a p value with two decimals, or three below 0.1; "<0.001" below that, – for nan."""
     if math.isnan(p):
         return "–"
     return "<" + NARROW_SPACE + "0.001" if p < 0.001 else f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"

@@ -1,6 +1,6 @@
 """Describe tasks and their metrics for the report: one file for each task, found by its name.
 
-The report shows a task without a file too: by its name and by the metric that chose its weights.
+The report shows a task without a file too: by its name and by the metric that chose which checkpoint to keep.
 """
 
 from __future__ import annotations
