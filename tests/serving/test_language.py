@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -107,6 +107,20 @@ def test_pieces_make_the_text_of_the_tokens(prompt: str, make: Make) -> None:
     assert writer.predict(None, [prompt], ask) == [text]
 
 
+def small_rnn(cell: Literal["gru", "lstm"], *, width: int) -> RNN:
+    """Return a net of one layer, without dropout."""
+    return RNN(
+        cell=cell,
+        width=width,
+        layers=1,
+        residual=False,
+        heads=2,
+        dropout=0.0,
+        spectral=False,
+        tie_embeddings=False,
+    )
+
+
 def test_no_character_is_cut(tmp_path: Any) -> None:
     """A net that has learned by heart a text whose characters are several tokens each."""
     text = "ä€😀ñ漢字 ¿qué? "
@@ -114,16 +128,7 @@ def test_no_character_is_cut(tmp_path: Any) -> None:
     learned.save(tmp_path / "tokenizer.json")
     tokens = Tokens(vocabulary=260, context=64)
     torch.manual_seed(0)
-    recipe: dict[str, Any] = {
-        "width": 64,
-        "layers": 1,
-        "residual": False,
-        "heads": 2,
-        "dropout": 0.0,
-        "spectral": False,
-        "tie_embeddings": False,
-    }
-    model = RNN(cell="gru", **recipe).language_model(tokens)
+    model = small_rnn("gru", width=64).language_model(tokens)
     ids = torch.tensor([learned.encode(text * 4)])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(150):
@@ -144,18 +149,9 @@ def test_characters_that_are_tokens(tmp_path: Any) -> None:
     learned = train_tokenizer(["aä€😀 "], kind="character", vocabulary=20)
     learned.save(tmp_path / "tokenizer.json")
     tokens = Tokens(vocabulary=learned.vocabulary, context=8)
-    recipe: dict[str, Any] = {
-        "width": 8,
-        "layers": 1,
-        "residual": False,
-        "heads": 2,
-        "dropout": 0.0,
-        "spectral": False,
-        "tie_embeddings": False,
-    }
     described = describe(role="language", outputs=tokens, tokenizer=tmp_path / "tokenizer.json")
     role = roles.find("language")
-    writer = role.predictor(described, role.programs(RNN(cell="lstm", **recipe).language_model(tokens).eval()))
+    writer = role.predictor(described, role.programs(small_rnn("lstm", width=8).language_model(tokens).eval()))
     pieces = list(writer.stream("a?", {"tokens": 30, "temperature": 1.0}))
     assert len(pieces) == 30
     assert set(pieces) <= set("aä€😀 ")

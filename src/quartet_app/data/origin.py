@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from quartet.types import QuartetError
@@ -25,10 +24,8 @@ def origin(data: Config) -> str:
     size, name = constants.get("FETCHED_MB", 0.0), constants.get("ORIGIN", data["name"])
     if not size:
         return f"to be prepared from {source.get('folder') or source.get('file') or name}"
-    mirrors = [
-        Path(root).expanduser() / data["name"]
-        for root in (source.get("mirror"), os.environ.get("QUARTET_MIRROR"))
-        if root
-    ]
-    local = [folder for folder in (DOWNLOADS / data["name"], *mirrors) if folder.is_dir()]
+    from quartet.data.preparing.fetch import mirrors
+
+    folders = [DOWNLOADS / data["name"], *mirrors(source.get("mirror"), data["name"])]
+    local = [folder for folder in folders if folder.is_dir()]
     return f"to be prepared from {local[0]}" if local else f"to be fetched, {size:g} MB from {name}"

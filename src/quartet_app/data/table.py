@@ -10,6 +10,7 @@ from quartet.types import QuartetError
 from quartet_app.config.composing import compose_group
 from quartet_app.config.resolved import load_config
 from quartet_app.data.prepared import TABLE, ensure
+from quartet_app.files import read_json
 
 
 def prepare(names: list[str]) -> None:
@@ -42,20 +43,11 @@ def prepare_table() -> None:
 def remove_stale(*, names: set[str], experiments: set[str]) -> None:
     """Delete data sets and notes that this module made and no experiment uses any more. Leaves other files alone."""
     for manifest in TABLE.glob("*/manifest.json"):
-        if manifest.parent.name not in names and {"digest", "recipe", "files"} <= keys_of(manifest):
+        if manifest.parent.name not in names and {"digest", "recipe", "files"} <= set(read_json(manifest)):
             shutil.rmtree(manifest.parent)
     for note in TABLE.glob("*.json"):
-        if note.stem not in experiments and keys_of(note) == {"data", "digest", "recipe"}:
+        if note.stem not in experiments and set(read_json(note)) == {"data", "digest", "recipe"}:
             note.unlink()
-
-
-def keys_of(path: Path) -> set[str]:
-    """Return the keys of a JSON file's mapping; an empty set for a file of another kind."""
-    try:
-        content = json.loads(path.read_text())
-    except ValueError:
-        return set()
-    return set(content) if isinstance(content, dict) else set()
 
 
 def prepare_named(names: list[str]) -> None:
