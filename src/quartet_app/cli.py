@@ -49,9 +49,14 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
 
 
 def refuse_another_clone() -> None:
-    """Refuse to run one clone's code in another clone, where changes to the code would have no effect."""
-    here = project()
-    if here != REPOSITORY and (here / "src" / "quartet_app" / "__init__.py").exists():
+    """Refuse to run one clone's code in another clone, where changes to the code would have no effect.
+
+    PYTHONPATH names code on purpose, as the command does that repeats a run by the code of its own commit.
+    """
+    here, named = project(), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if here == REPOSITORY or str(REPOSITORY / "src") in named:
+        return
+    if (here / "src" / "quartet_app" / "__init__.py").exists():
         raise QuartetError(
             f"{here}: this is a clone, but the command runs the code of another clone, {REPOSITORY}\n"
             f"install this one (make install), or put PYTHONPATH={here / 'src'} before the command"
