@@ -24,6 +24,8 @@ HARMLESS = {
     "quartet_app.near": "words of a refusal",
     "quartet_app.progress": "progress bars",
     "quartet_app.files": "reads and writes small files whole",
+    "quartet_app.processes": "ends a stage with the command that started it",
+    "quartet_app.run.verify": "refuses files that were changed since they were written",
     "quartet_app.run.crash": "how a failure is told",
     "quartet.data": "a façade that imports when asked",
     "quartet.types": "words that all rooms share",

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from quartet.types import QuartetError
 from quartet_app.config.project import REPOSITORY, make_importable, project, store_folder, table_above
+from quartet_app.processes import end_with_ancestor
 from quartet_app.run.crash import Crash
 
 REFUSED, CRASHED, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
@@ -29,6 +30,7 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
         refuse_another_clone()
     except QuartetError as error:
         _exit(str(error), REFUSED)
+    end_with_ancestor()
     make_importable()
     if store_folder().is_absolute():  # below the project's folder: all tables use one store
         os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder()}/mlflow.db")

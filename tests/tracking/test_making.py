@@ -86,6 +86,11 @@ def test_a_store_that_was_left_half_made_is_made_anew(tmp_path: Path, caplog: py
     assert known is not None
 
 
+def test_a_new_store_without_a_run_is_whole(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", IN_PLACE, f"sqlite:///{tmp_path}/mlflow.db"], check=True, capture_output=True)
+    assert is_whole(tmp_path / "mlflow.db")
+
+
 def test_an_empty_file_is_no_store_yet(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").touch()
     assert tracker(tmp_path / "mlflow.db").start(name="a", params={}, tags={})

@@ -59,9 +59,7 @@ def is_whole(file: Path) -> bool:
             tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if any(_holds_rows(base, tables, name, at_least) for name, at_least in KEPT.items()):
                 return True
-            versions = (
-                {name for (name,) in base.execute("SELECT * FROM alembic_version")} if VERSION in tables else set()
-            )
+            versions = set(base.execute(f"SELECT * FROM {VERSION}")) if VERSION in tables else set()
     except sqlite3.Error:  # locked, or no database: MLflow says so
         return True
     return _has_all(tables, {version for (version,) in versions})
