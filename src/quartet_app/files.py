@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from quartet.types import QuartetError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -37,6 +40,13 @@ def not_written(path: Path, error: OSError) -> QuartetError:
         f"{path}: cannot be written ({error.strerror or error})\n"
         "free some space or allow writing there, then give the same command again"
     )
+
+
+def refused_by_disk(error: BaseException) -> QuartetError | None:
+    """Return the refusal for an error of a full or read-only disk, None for another error."""
+    if not isinstance(error, OSError) or error.errno not in DISK_ERRORS:
+        return None
+    return not_written(Path(error.filename or os.getcwd()), error)
 
 
 def make_folder(path: Path) -> None:

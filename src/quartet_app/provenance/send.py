@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quartet.types import QuartetError
 from quartet_app.config.resolved import load_run_config
 from quartet_app.provenance.run_record import RunRecord, list_local_runs
+from quartet_app.run.unsent import UNSENT
 from quartet_app.run.verify import verify_run
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def send(record: RunRecord) -> str:
         known = tracker.run_data(run_id)
         if known is None:
             raise QuartetError(f"{tracker.uri} holds no run {run_id}: it was deleted there, or is in another store")
-        with tracker.attach(run_id, unsent=folder / "unsent.csv"):
+        with tracker.attach(run_id, unsent=folder / UNSENT):
             pass  # it sends the rows of that file
         if (folder / "run.json").exists():
             send_results(run, tracker, known)
         tracker.finish(run_id, final_status(run))
-    missing = [*tracker.lost, *(["rows of the curves"] if (folder / "unsent.csv").exists() else [])]
+    missing = [*tracker.lost, *(["rows of the curves"] if (folder / UNSENT).exists() else [])]
     if missing:
         raise QuartetError(f"{', '.join(missing)} did not reach {tracker.uri}\ngive the same command again later")
     return f"{run.name}: {tracker.uri} has all of it, as run {run_id}"

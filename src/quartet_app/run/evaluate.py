@@ -90,7 +90,7 @@ def track_evaluation(config: dict[str, Any], facts: dict[str, Any], *, folder: P
     """Add the evaluation in `out` to the run that training opened."""
     from hydra.utils import instantiate
 
-    from quartet_app.run.tracked_run import say_what_was_lost
+    from quartet_app.run.unsent import say_what_was_lost
 
     if facts["mlflow_run_id"]:
         tracker = instantiate(config["tracking"])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.types import QuartetError
 
-UNSENT = "unsent.csv"  # in a run's folder: rows of the curves that did not reach the store
 NOTHING: Mapping[str, float] = {}
 FILES = ("config.yaml", "run.json", "train.csv", "val.csv")
 
@@ -28,13 +27,11 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
     A trial's run is a child of its sweep's. A trial that was stopped early ends as KILLED and has the tag
     `stopped_early`.
     """
-    from hydra.utils import instantiate
-
+    from quartet_app.run.unsent import say_what_was_lost
     from quartet_app.run.work_tree import read_diff
 
     sweep = trial.facts if trial is not None else {}
-    at = {"uri": sweep["tracking_uri"]} if sweep.get("tracking_uri") and "uri" in run.config["tracking"] else {}
-    tracker = instantiate({**run.config["tracking"], **at})
+    tracker = tracker_of(run, sweep.get("tracking_uri"))
     dataset = {"name": run.config["data"]["name"], "digest": run.data_digest, "path": str(run.data)}
     run_id = tracker.start(
         name=run.name if trial is None else f"{run.name}-trial-{trial.number}",
@@ -65,14 +62,13 @@ def tracked(run: Run, trial: Trial | None) -> Iterator[Tracker]:
             say_what_was_lost(tracker, run.folder)
 
 
-def say_what_was_lost(tracker: Tracker, folder: Path) -> None:
-    """Print a line where something of the run in `folder` did not reach the store: how it gets there later."""
-    if tracker.lost or (folder / UNSENT).exists():
-        print(
-            f"tracking: not all of this run reached {tracker.uri}; it is whole in {folder}, and "
-            f"quartet trace --send {folder} delivers the rest",
-            file=sys.stderr,
-        )
+def tracker_of(run: Run, uri: str | None) -> Tracker:
+    """Return the tracker of a run's configuration, at the store `uri` where a sweep names one."""
+    from hydra.utils import instantiate
+
+    at = {"uri": uri} if uri and "uri" in run.config["tracking"] else {}
+    tracker: Tracker = instantiate({**run.config["tracking"], **at})
+    return tracker
 
 
 def tags_of(run: Run, trial: Trial | None) -> dict[str, str]:

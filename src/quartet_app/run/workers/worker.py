@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from quartet.types import QuartetError
 from quartet_app.config import resolved
 from quartet_app.config.resolved import Config, load_config
-from quartet_app.files import read_record, whole_file, write_text
+from quartet_app.files import read_record, refused_by_disk, whole_file, write_text
 from quartet_app.run.build import build_data, build_method, describe_model
 from quartet_app.run.environment import threads, trained_on
+from quartet_app.run.unsent import UNSENT
 from quartet_app.run.workers.checkpoints import load_checkpoint
 from quartet_app.run.workers.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
 from quartet_app.run.workers.trainer import build_trainer, find_accelerator
@@ -144,7 +145,7 @@ def attach(folder: Path, config: dict[str, Any]) -> Metrics:
 
     state = read_record(folder / "state.json", remedy="give the same command again")
     tracker = instantiate({**config["tracking"], **({"uri": state["tracking_uri"]} if state["tracking_uri"] else {})})
-    return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
+    return tracker.attach(state["mlflow_run_id"], unsent=folder / UNSENT)
 
 
 def write_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
@@ -201,6 +202,12 @@ if __name__ == "__main__":
         fit(Path(run_folder), Path(data_folder), config_hash)
     except QuartetError as error:
         print(error, file=sys.stderr)
+        sys.exit(REFUSED)
+    except OSError as error:
+        refusal = refused_by_disk(error)
+        if refusal is None:
+            raise
+        print(refusal, file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:  # no message here: the driver prints it
         sys.exit(INTERRUPTED)
