@@ -72,9 +72,14 @@ def send_results(run: Run, tracker: Tracker, known: RunData) -> None:
     """Send the results of a finished run and of its evaluations, but for the metrics that are `known` there."""
     from quartet_app.run.evaluate import log_evaluation
     from quartet_app.run.tracked_run import log_results
+    from quartet_app.run.work_tree import read_diff
 
     facts = {**verify_run(run.folder), "mlflow_run_id": run.state["mlflow_run_id"]}
     log_results(run, tracker, facts, known=known.metrics)
+    if read_diff(run.folder / "work_tree.diff"):
+        tracker.artifact(facts["mlflow_run_id"], run.folder / "work_tree.diff", folder="run")
+    if facts.get("sweep"):
+        tracker.tags(facts["mlflow_run_id"], {"stopped_early": "true" if facts["stopped_early"] else "false"})
     for evaluated in evaluations(run):
         log_evaluation(tracker, facts, folder=run.folder, out=evaluated, known=known.metrics)
 
