@@ -25,6 +25,7 @@ REFUSED, CRASHED, HUNG_UP, INTERRUPTED, BROKEN_PIPE = 2, 1, 129, 130, 141
 PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror", "out")  # overrides whose value is a path
 
 _hung_up = False  # whether the terminal was closed
+_terminals: list[int] = []  # the outputs that were a terminal at the start: a closed one cannot be told from a file
 _typed_in: Path | None = None  # the folder where the command was typed, if the working directory is another one now
 
 
@@ -63,6 +64,7 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
 def end_on_hangup() -> None:
     """Let SIGHUP, which a closed terminal sends, end a command as Ctrl-C does. nohup's choice to ignore it stays."""
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        _terminals[:] = [stream for stream in (1, 2) if os.isatty(stream)]
         signal.signal(signal.SIGHUP, _hang_up)
 
 
@@ -70,9 +72,8 @@ def _hang_up(*_: object) -> None:
     """Interrupt this process, as Ctrl-C does. What it still prints goes nowhere: a write to no terminal is an error."""
     global _hung_up
     _hung_up = True
-    for stream in (1, 2):
-        if os.isatty(stream):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    for stream in _terminals:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)

@@ -69,10 +69,10 @@ def test_a_closed_terminal_ends_a_run_though_it_cannot_print(small: Small, tmp_p
     ours, theirs = pty.openpty()
     words = [*small("mnist1d_cnn", "trainer.progress=true", steps=8000), "validate_every='20 steps'"]
     words.remove("trainer.progress=false")
-    process = started(words, tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    log_in = lambda: os.login_tty(theirs)  # noqa: E731  # the system then sends SIGHUP by itself
+    process = started(words, tmp_path, stdout=None, stderr=None, preexec_fn=log_in)
     os.close(theirs)
     os.close(ours)
-    process.send_signal(signal.SIGHUP)
     assert process.wait(60) == 129
     assert json.loads((only_run(tmp_path) / "state.json").read_text())["status"] == "KILLED"
 
