@@ -54,6 +54,7 @@ QUICK = {
     "quartet train experiment=cnn match.parameters=2e5": Run(says="net.width="),
     "quartet trace runs/cnn-0-…": Run(says="configuration  runs/cnn-0-", after=(CNN,)),
     "quartet trace --repeat runs/cnn-0-…": Run(says="same to the bit", after=(CNN,)),
+    "quartet trace --send runs/cnn-0-…": Run(says="has all of it, as run", after=(CNN,)),
     REGISTERED: Run(makes="reports/index.html", says="quartet-classify", after=(CNN, EVALUATED, *TRAINED_RNN)),
     "quartet predict classify image.png photos/": Run(says="photos/kind0/0.png\t0 ", after=(REGISTERED,)),
     'quartet predict language "The cat eats" --tokens 200': Run(says="The cat eats", after=(REGISTERED,)),

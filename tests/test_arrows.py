@@ -46,7 +46,7 @@ LEVELS = [
     {"run"},
     {"data"},
     {"config"},
-    {"files", "near", "progress"},
+    {"files", "near", "processes", "progress"},
 ]
 
 

@@ -1,12 +1,14 @@
 """Run one command line, and exit with a code that tells a refusal from a crash.
 
 A refusal means that the command cannot work as typed: it prints one or two lines and exits with 2. A crash prints its
-traceback and exits with 1, Ctrl-C with 130. Where nobody reads the output to its end, the code is 141.
+traceback and exits with 1, Ctrl-C with 130, a closed terminal with 129. Where nobody reads the output to its end, the
+code is 141.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,11 +17,15 @@ from typing import Any, NoReturn
 
 from quartet.types import QuartetError
 from quartet_app.config.project import REPOSITORY, make_importable, project, store_folder, table_above
+from quartet_app.files import refused_by_disk
+from quartet_app.processes import end_with_ancestor
 from quartet_app.run.crash import Crash
 
-REFUSED, CRASHED, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
+REFUSED, CRASHED, HUNG_UP, INTERRUPTED, BROKEN_PIPE = 2, 1, 129, 130, 141
 PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror", "out")  # overrides whose value is a path
 
+_hung_up = False  # whether the terminal was closed
+_terminals: list[int] = []  # the outputs that were a terminal at the start: a closed one cannot be told from a file
 _typed_in: Path | None = None  # the folder where the command was typed, if the working directory is another one now
 
 
@@ -29,6 +35,8 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
         refuse_another_clone()
     except QuartetError as error:
         _exit(str(error), REFUSED)
+    end_with_ancestor()
+    end_on_hangup()
     make_importable()
     if store_folder().is_absolute():  # below the project's folder: all tables use one store
         os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder()}/mlflow.db")
@@ -36,16 +44,39 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
         function(list(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
-        _exit("interrupted", INTERRUPTED)
+        _exit("interrupted", HUNG_UP if _hung_up else INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout once more at its end
         sys.exit(BROKEN_PIPE)
     except QuartetError as error:
         _exit(str(error), REFUSED)
+    except OSError as error:
+        refusal = refused_by_disk(error)
+        if refusal is None:
+            raise
+        _exit(str(refusal), REFUSED)
     except Crash as crash:
         traceback.print_exception(crash.error)
         _exit("", CRASHED)
     sys.exit(0)
+
+
+def end_on_hangup() -> None:
+    """Let SIGHUP, which a closed terminal sends, end a command as Ctrl-C does. nohup's choice to ignore it stays."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        _terminals[:] = [stream for stream in (1, 2) if os.isatty(stream)]
+        signal.signal(signal.SIGHUP, _hang_up)
+
+
+def _hang_up(*_: object) -> None:
+    """Interrupt this process, as Ctrl-C does. What it still prints goes nowhere: a write to no terminal is an error."""
+    global _hung_up
+    _hung_up = True
+    for stream in _terminals:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def refuse_another_clone() -> None:

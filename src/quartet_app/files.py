@@ -1,18 +1,66 @@
-"""Read and write the small files that runs, tables and sweeps keep."""
+"""Read and write the small files that runs, tables and sweeps keep, whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from quartet.types import QuartetError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write to; then flush that file to the disk and rename it to `path`.
+
+    After an error, `path` is as it was before. Raises QuartetError where the disk or the folder refuses.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: OSError) -> QuartetError:
+    """Return the refusal for a file or folder that cannot be written."""
+    return QuartetError(
+        f"{path}: cannot be written ({error.strerror or error})\n"
+        "free some space or allow writing there, then give the same command again"
+    )
+
+
+def refused_by_disk(error: BaseException) -> QuartetError | None:
+    """Return the refusal for an error of a full or read-only disk, None for another error."""
+    if not isinstance(error, OSError) or error.errno not in DISK_ERRORS:
+        return None
+    return not_written(Path(error.filename or os.getcwd()), error)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents; QuartetError where the disk or the folder above refuses."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or nothing: write a temporary file in the same folder, then rename it."""
-    part = path.with_name(path.name + f".{os.getpid()}")
-    part.write_text(text)
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -22,6 +70,19 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def read_record(path: Path, *, remedy: str) -> dict[str, Any]:
+    """Return the mapping in a JSON file; QuartetError with `remedy` where the file is missing or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise QuartetError(f"{path}: cannot be read ({error.strerror or error})\n{remedy}") from error
+    except ValueError as error:
+        raise QuartetError(f"{path}: damaged ({error})\n{remedy}") from error
+    if not isinstance(found, dict):
+        raise QuartetError(f"{path}: damaged (it holds a {type(found).__name__} instead of a mapping)\n{remedy}")
+    return found
 
 
 def relative_to_cwd(path: Path) -> str:

@@ -178,11 +178,8 @@ def test_system_metrics_and_final_metrics(store: MLflow) -> None:
     assert sorted(steps) == [0, 1]
 
 
-def test_a_lost_store_ends_no_training_and_leaves_a_csv(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("quartet.tracking.buffer.CLOSE_SECONDS", 2.0)
-    gone = tracker(tmp_path)
+def test_a_lost_store_ends_no_training_and_leaves_a_csv(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    gone = tracker(tmp_path, patience=2.0)
     run = gone.start(name="gone", params={}, tags={})
     metrics = gone.attach(run, unsent=tmp_path / "unsent.csv")
     Path(gone.uri.removeprefix("sqlite:///")).write_bytes(b"this is no database" * 1000)

@@ -62,7 +62,8 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
     previous_handler = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
         try:
-            _init_ray(ray, address, stack, include_dashboard=dashboard)
+            with hangups_ignored():
+                _init_ray(ray, address, stack, include_dashboard=dashboard)
         except (OSError, RuntimeError, ValueError) as error:
             raise SweeperError(f"{key}: {address}: {str(error).strip().splitlines()[0]}") from error
         in_main_thread = threading.current_thread() is threading.main_thread()  # only it may set handlers
@@ -74,6 +75,22 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
             ray.shutdown()
             if in_main_thread:
                 signal.signal(signal.SIGTERM, previous_handler)
+
+
+@contextmanager
+def hangups_ignored() -> Iterator[None]:
+    """Let processes that are started in the block ignore SIGHUP, which a closed terminal sends to all of them.
+
+    Ray would otherwise die before this process could end the run.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _init_ray(ray: Any, address: str | None, stack: ExitStack, *, include_dashboard: bool) -> None:

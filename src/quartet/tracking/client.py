@@ -9,6 +9,7 @@ import warnings
 from functools import cache
 from typing import Any
 
+from quartet.tracking.making import make_store
 from quartet.types import QuartetError
 
 # By default MLflow waits 15 minutes for a lost server, draws progress bars and reports usage. A variable that is set
@@ -25,7 +26,10 @@ ENVIRONMENT = {
 
 @cache
 def connect(uri: str) -> Any:
-    """Return the client of the store at `uri`. Raise `QuartetError` where mlflow cannot be imported."""
+    """Return the client of the store at `uri`, which is made first where it is a file that does not exist.
+
+    Raise `QuartetError` where mlflow cannot be imported.
+    """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
@@ -38,6 +42,7 @@ def connect(uri: str) -> Any:
             ) from error
         for name in ("mlflow", "alembic"):  # their INFO level prints a page for every new store
             logging.getLogger(name).setLevel(logging.WARNING)
+        make_store(uri)
         client = MlflowClient(tracking_uri=uri)
         if "sqlalchemy.orm" in sys.modules:
             sys.modules["sqlalchemy.orm"].configure_mappers()  # here, not in a thread at its first query

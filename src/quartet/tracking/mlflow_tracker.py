@@ -1,25 +1,26 @@
 """Track runs in an MLflow store.
 
 All calls go through `MlflowClient`, never through MLflow's global "active run": a process may have several runs. Only
-`start` raises errors. From then on an error of the store never ends a training: calls are repeated, then a warning
-names the loss. MLflow's terms: an *experiment* gathers runs, a *logged model* is a run's model.
+`start` raises errors. From then on an error of the store never ends a training, nor holds it for long: calls are
+repeated, then a warning names the loss. MLflow's terms: an *experiment* gathers runs, a *logged model* is a run's
+model.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quartet.tracking.buffer import Buffer, Point, points
+from quartet.tracking.buffer import CLOSE_SECONDS, Buffer, Point, points
 from quartet.tracking.client import connect, first_line
 from quartet.tracking.labels import TAG_LENGTH, allowed_name, flatten, mlflow_tags
 from quartet.tracking.model_store import log_model
+from quartet.tracking.patience import Patience
 from quartet.tracking.queries import active_run, runs_with_tags, store_readable, write_table
 from quartet.tracking.registry import Registry, open_registry
 from quartet.tracking.tracker import Metrics, RunData, Status, Tracker
@@ -42,10 +43,14 @@ class MLflow(Tracker):
         experiment: the name of the MLflow experiment that gathers the runs.
         system_metrics: whether `attach` also samples CPU, memory, disk, network and GPU.
         model: whether `model` stores models.
+        patience: the seconds that failed calls may take in all after `start`. Runs of early versions have no such key.
     """
 
-    def __init__(self, *, uri: str | None, experiment: str, system_metrics: bool, model: bool) -> None:
+    def __init__(
+        self, *, uri: str | None, experiment: str, system_metrics: bool, model: bool, patience: float = 60.0
+    ) -> None:
         self.uri: str = resolve_uri(uri)
+        self._patience = Patience(patience, store=self.uri)
         self.experiment = experiment
         self.system_metrics = system_metrics
         self.stores_model = model
@@ -92,11 +97,12 @@ class MLflow(Tracker):
             last_steps=lambda: _last_steps(client, run),
             sample=_system_sampler(self.uri, run) if self.system_metrics else None,
             unsent=unsent,
+            patience=min(CLOSE_SECONDS, self._patience.left),
         )
 
     def metrics(self, run: str, values: Mapping[str, float], *, step: int) -> None:
         batch = points(values, step)
-        self._attempt("metrics", lambda: _send(connect(self.uri), run, batch))
+        self._patience.attempt("metrics", lambda: _send(connect(self.uri), run, batch))
 
     def tags(self, run: str, values: Mapping[str, str | None]) -> None:
         client = connect(self.uri)
@@ -106,7 +112,7 @@ class MLflow(Tracker):
                 if value is None
                 else partial(client.set_tag, run, allowed_name(key), value[:TAG_LENGTH])
             )
-            self._attempt(f"the tag {key}", call)
+            self._patience.attempt(f"the tag {key}", call)
 
     def inputs(self, run: str, dataset: Mapping[str, Any], *, context: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -120,54 +126,51 @@ class MLflow(Tracker):
             profile=json.dumps({key: value for key, value in dataset.items() if key != "path"}, default=str),
         )
         dataset_input = DatasetInput(used, tags=[InputTag("mlflow.data.context", context)])
-        self._attempt("the data set", lambda: connect(self.uri).log_inputs(run, datasets=[dataset_input]))
+        self._patience.attempt("the data set", lambda: connect(self.uri).log_inputs(run, datasets=[dataset_input]))
 
     def artifact(self, run: str, path: Path, *, folder: str | None = None) -> None:
         client = connect(self.uri)
         log = client.log_artifacts if path.is_dir() else client.log_artifact
-        self._attempt(str(path), lambda: log(run, str(path), folder))
+        self._patience.attempt(str(path), lambda: log(run, str(path), folder))
 
     def figure(self, run: str, name: str, figure: Figure) -> None:
-        self._attempt(name, lambda: connect(self.uri).log_figure(run, figure, name))
+        self._patience.attempt(name, lambda: connect(self.uri).log_figure(run, figure, name))
 
     def text(self, run: str, name: str, text: str) -> None:
-        self._attempt(name, lambda: connect(self.uri).log_text(run, text, name))
+        self._patience.attempt(name, lambda: connect(self.uri).log_text(run, text, name))
 
     def table(self, run: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._attempt(name, lambda: write_table(connect(self.uri), run, name, rows))
+        self._patience.attempt(name, lambda: write_table(connect(self.uri), run, name, rows))
 
     def store_readable(self) -> bool:
         return store_readable(self.uri)
 
     def run_data(self, run: str) -> RunData | None:
-        found = self._attempt(f"a look at run {run}", lambda: active_run(connect(self.uri), run))
+        found = self._patience.attempt(f"a look at run {run}", lambda: active_run(connect(self.uri), run))
         return None if found is None else RunData(dict(found.data.tags), dict(found.data.metrics))
 
     def registry(self) -> AbstractContextManager[Registry]:
         return open_registry(connect(self.uri), self.uri)
 
     def find(self, tags: Mapping[str, str]) -> list[str]:
-        return self._attempt("a search", lambda: runs_with_tags(connect(self.uri), self.experiment, tags)) or []
+        search = partial(runs_with_tags, connect(self.uri), self.experiment, tags)
+        return self._patience.attempt("a search", search) or []
 
     def model(self, run: str, folder: Path, *, name: str = "model") -> str | None:
         if not self.stores_model:
             return None
-        return self._attempt("the model", lambda: log_model(connect(self.uri), run, folder, name))
+        return self._patience.attempt("the model", lambda: log_model(connect(self.uri), run, folder, name))
+
+    def has_model(self, run: str) -> bool:
+        outputs = self._patience.attempt(f"a look at run {run}", lambda: connect(self.uri).get_run(run).outputs)
+        return bool(outputs and outputs.model_outputs)
+
+    @property
+    def lost(self) -> Sequence[str]:
+        return self._patience.lost
 
     def finish(self, run: str, status: Status) -> None:
-        self._attempt(f"the status {status}", lambda: connect(self.uri).set_terminated(run, status))
-
-    def _attempt(self, what: str, call: Callable[[], Any]) -> Any:
-        """Return the result of `call`, tried three times; warn and return None when all fail."""
-        for pause in (0.5, 2.0, None):
-            try:
-                return call()
-            except Exception as error:  # of network, database or disk: it must not end a training
-                if pause is None:
-                    LOG.warning("tracking: %s did not reach %s: %s", what, self.uri, first_line(error))
-                else:
-                    time.sleep(pause)
-        return None
+        self._patience.attempt(f"the status {status}", lambda: connect(self.uri).set_terminated(run, status))
 
 
 def _experiment_id(client: Any, name: str, artifacts: str | None) -> str:

@@ -131,6 +131,15 @@ class Tracker(ABC):
         """Store the result of `quartet.export.export` in `folder` as `runs:/<run>/<name>`; return its uri."""
 
     @abstractmethod
+    def has_model(self, run: str) -> bool:
+        """Return whether the store has a model of `run`."""
+
+    @property
+    @abstractmethod
+    def lost(self) -> Sequence[str]:
+        """Return what did not reach the store, named for a person."""
+
+    @abstractmethod
     def finish(self, run: str, status: Status) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
 
@@ -182,6 +191,13 @@ class NoTracking(Tracker):
 
     def model(self, run: str, folder: Path, *, name: str = "model") -> str | None:
         return None
+
+    def has_model(self, run: str) -> bool:
+        return False
+
+    @property
+    def lost(self) -> Sequence[str]:
+        return ()
 
     def finish(self, run: str, status: Status) -> None:
         pass

@@ -1,7 +1,8 @@
-"""Trace a run: show what it was made of and what was made of it, or repeat it and compare.
+"""Trace a run: show what it was made of and what was made of it, repeat it and compare, or deliver it to MLflow.
 
     quartet trace X [--config] [--diff] [--json]
     quartet trace --repeat X [--anyway]      exit code 0: the same to the bit; 1: different; 2: not compared
+    quartet trace --send X                   deliver to MLflow what did not reach it
 
 X is an MLflow run id, a file or folder of a run, a row of the report (cnn-0) or of another table's
 (grid/reports/results.json#cnn-0), a registered model's version (quartet-classify@champion), or the beginning of a
@@ -32,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
     argument_parser.add_argument("--json", action="store_true", help="print everything as JSON")
     argument_parser.add_argument("--repeat", action="store_true", help="train it again and compare the two bit by bit")
     argument_parser.add_argument(
+        "--send", action="store_true", help="deliver to MLflow what did not reach it, where its server failed"
+    )
+    argument_parser.add_argument(
         "--anyway", action="store_true", help="repeat even if code or data have changed since the run"
     )
     return argument_parser
@@ -48,6 +52,11 @@ def main(arguments: list[str]) -> None:
         from quartet_app.provenance.repeat import repeat
 
         sys.exit(repeat(run, anyway=args.anyway, as_json=args.json))
+    if args.send:
+        from quartet_app.provenance.send import send
+
+        print(send(run))
+        return
     if args.diff:
         from quartet_app.run.work_tree import read_diff
 

@@ -7,6 +7,10 @@ import os
 import subprocess
 import sys
 
+from quartet.tracking.client import connect
+from quartet.tracking.making import is_whole
+from quartet.tracking.uri import absolute, database
+
 
 def parser() -> argparse.ArgumentParser:
     argument_parser = argparse.ArgumentParser(prog="quartet ui", description=__doc__)
@@ -17,6 +21,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> None:
     args = parser().parse_args(arguments)
     store = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    file = database(absolute(store))
+    if file is not None and not is_whole(file):
+        connect(absolute(store))  # MLflow's server would make it in place, and a kill would leave it half made
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1"]
     # MLflow's job queue would start a dozen more processes, for pages that are not used here.
     quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

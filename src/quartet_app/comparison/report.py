@@ -9,7 +9,10 @@ from quartet.report import Run, analysis, markdown, page, results, split_by_conf
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
 from quartet_app.config.params import read_params
+from quartet_app.config.resolved import load_run_config
+from quartet_app.files import make_folder, write_text
 from quartet_app.run.results import load_run
+from quartet_app.run.verify import verify_run
 
 
 def table_folders() -> list[Path]:
@@ -22,20 +25,40 @@ def load_evaluated(folders: list[Path]) -> list[Run]:
     """Load the runs in `folders`; QuartetError for the first without an evaluation."""
     runs = []
     for folder in folders:
-        trained = folder / "train" if (folder / "train").exists() else folder
+        trained = trained_in(folder)
         if not (folder / "evaluate" / "metrics.json").exists():
             raise QuartetError(f"{folder} holds no evaluated run\nquartet evaluate {trained} first")
         runs.append(load_run(trained, folder / "evaluate"))
     return runs
 
 
+def trained_in(folder: Path) -> Path:
+    """Return the folder with the training of a run: `folder/train` in a table, else `folder` itself."""
+    return folder / "train" if (folder / "train").exists() else folder
+
+
+def verify(folders: list[Path]) -> None:
+    """Refuse runs whose configuration, weights or data were changed since training: no such model is registered."""
+    from quartet_app.data.prepared import ensure, find
+
+    checked: set[Path] = set()
+    for folder in map(trained_in, folders):
+        if not (folder / "run.json").exists():  # `load_evaluated` says so
+            continue
+        verify_run(folder)
+        data = load_run_config(folder)["data"]
+        prepared = find(data)
+        if prepared is not None and prepared not in checked:
+            checked.add(ensure(data, full=True))
+
+
 def write_report(runs: list[Run], *, out: Path) -> None:
     """Write index.html, the same as report.md, results.json (all runs) and statistics.json (tests and verdicts)."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for name, content in (("results", results(runs)), ("statistics", analysis(runs))):
-        (out / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    (out / "index.html").write_text(page(runs))
-    (out / "report.md").write_text(markdown(runs))
+        write_text(out / f"{name}.json", json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(out / "index.html", page(runs))
+    write_text(out / "report.md", markdown(runs))
 
 
 def compare_folders(folders: list[Path], *, out: Path, show: bool, register: bool) -> list[str]:
@@ -43,6 +66,8 @@ def compare_folders(folders: list[Path], *, out: Path, show: bool, register: boo
 
     `show` writes nothing. `register` also registers the best model of each task and data set in MLflow.
     """
+    if register:
+        verify(folders or table_folders())
     runs = split_by_config(load_evaluated(folders)) if folders else load_evaluated(table_folders())
     lines = []
     if not show:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from quartet.renamed import upgraded
 from quartet.types import QuartetError
 from quartet_app.config.errors import explain
+from quartet_app.files import make_folder, write_text
 
 Config = dict[str, Any]
 
@@ -36,10 +37,10 @@ def resolve(config: DictConfig) -> Config:
 
 def save_config(config: Config, path: Path, *, header: Iterable[str] = ()) -> None:
     """Write `config` as YAML, below `header` as comments. The same configuration makes the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     comment = "".join(f"# {line}\n" for line in header)
     # OmegaConf's dumper quotes a text such as "1e5", which its loader would read as a number.
-    path.write_text(comment + OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+    write_text(path, comment + OmegaConf.to_yaml(OmegaConf.create(config)))
 
 
 def load_config(path: Path) -> Config:

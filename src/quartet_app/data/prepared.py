@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from quartet_app.config.project import store_folder
+from quartet_app.data.content import SEEN, check_content
 
 TABLE = Path("data")  # the data sets of params.yaml's experiments, a DVC output
 OTHERS = Path("runs/data")  # data sets of runs that a person started without DVC
@@ -19,11 +20,12 @@ def recipe_of(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data["source"].items() if key != "mirror"}
 
 
-def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
+def ensure(data: dict[str, Any], *, table: bool = False, full: bool = False) -> Path:
     """Return the folder of the prepared data set for a config's section `data`; prepares it where it is missing.
 
     Looks in TABLE first. A missing data set is prepared in TABLE with `table`, else in OTHERS, so that a run outside
-    the table never changes an output of DVC.
+    the table never changes an output of DVC. Raises QuartetError where its files were changed since: it reads those
+    whose size or time is another one, and with `full` all.
     """
     from hydra.utils import instantiate
 
@@ -35,6 +37,7 @@ def ensure(data: dict[str, Any], *, table: bool = False) -> Path:
     if not is_prepared(folder, recipe):
         source = instantiate(data["source"])
         prepare(name=data["name"], source=source, recipe=recipe, root=folder.parent, downloads=DOWNLOADS)
+    check_content(folder, seen=OTHERS / SEEN, full=full)
     return folder
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose_group
 from quartet_app.config.resolved import load_config
+from quartet_app.data.content import read_manifest
 from quartet_app.data.prepared import TABLE, ensure
-from quartet_app.files import read_json
+from quartet_app.files import read_json, write_text
 
 
 def prepare(names: list[str]) -> None:
@@ -34,9 +35,9 @@ def prepare_table() -> None:
     TABLE.mkdir(exist_ok=True)
     for experiment, data in data_by_experiment.items():
         folder = ensure(data, table=True)
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = read_manifest(folder)
         note = {"data": data["name"], "digest": manifest["digest"], "recipe": manifest["recipe"]}
-        (TABLE / f"{experiment}.json").write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
+        write_text(TABLE / f"{experiment}.json", json.dumps(note, indent=1, sort_keys=True) + "\n")
     remove_stale(names={data["name"] for data in data_by_experiment.values()}, experiments=set(data_by_experiment))
 
 

@@ -15,6 +15,7 @@ from quartet.types import QuartetError
 from quartet_app.config.own_code import named_packages
 from quartet_app.config.signatures import signature
 from quartet_app.files import read_json
+from quartet_app.run.verify import verify_weights
 
 URIS = ("models:/", "runs:/")
 
@@ -61,6 +62,8 @@ def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, A
     if described["role"] != role:
         other = described["role"]
         raise QuartetError(f"{name}: this model is for {other}, not for {role}: quartet predict {other} …")
+    facts = read_json(folder / "run.json")
+    verify_weights(folder, facts)
     found = roles.find(role)  # the name that a person typed: a file must not decide what is imported
     try:
         predictor = found.predictor(described, found.programs(rebuild(found, described, folder / "model.safetensors")))
@@ -68,7 +71,6 @@ def from_folder(folder: Path, role: str, *, name: str) -> tuple[Any, dict[str, A
         raise
     except Exception as error:  # tokenizers raises nothing narrower
         raise QuartetError(f"{folder / description.FILE}: not a description of a model: {error!r}") from error
-    facts = read_json(folder / "run.json")
     known: dict[str, Any] = {key: facts[key] for key in ("experiment", "net", "data", "seed") if key in facts}
     return predictor, {"model": name, "described": described, **known}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from quartet.data.preparing.fetch import sha256
 from quartet_app.provenance.run_record import RunRecord
+from quartet_app.run.verify import run_facts
 
 TIMES = ("seconds", "samples_per_second")  # columns of the curves that say how fast it went
 MAX_LISTED = 5
@@ -48,7 +49,7 @@ class Comparison:
 def compare_runs(run: RunRecord, folder: Path) -> Comparison:
     """Compare `run` with its repeat in `folder`."""
     assert run.folder is not None
-    facts = json.loads((folder / "run.json").read_text())
+    facts = run_facts(folder)
     comparison = Comparison(facts["trained_on"])
     rows = _compare_curves(run.folder, folder, comparison)
     _compare_metrics(run.facts["metrics"], facts["metrics"], comparison)

@@ -19,6 +19,7 @@ from quartet.types import QuartetError
 from quartet_app.config.check import check
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import Config, config_hash
+from quartet_app.data.content import read_manifest
 from quartet_app.files import relative_to_cwd
 from quartet_app.provenance.differences import Comparison, compare_runs
 from quartet_app.provenance.run_record import RunRecord
@@ -143,8 +144,8 @@ def data_mismatch(run: RunRecord, config: Config) -> str:
     from quartet_app.data.prepared import ensure
 
     with contextlib.chdir(run.table):
-        folder = ensure(config["data"])
-        digest = json.loads((folder / "manifest.json").read_text())["digest"]
+        folder = ensure(config["data"], full=True)
+        digest = read_manifest(folder)["digest"]
     if digest == run.facts["data_digest"]:
         return ""
     return (

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quartet.types import QuartetError
+from quartet_app.files import refused_by_disk
 
 
 class Crash(Exception):
@@ -18,10 +19,16 @@ class Crash(Exception):
 
 
 def run_task(task: Callable[[Any], Any], config: Any) -> Any:
-    """Run `task` on `config`. Raises a QuartetError of the task unchanged, and any other error as a `Crash`."""
+    """Run `task` on `config`. Raises a QuartetError of the task unchanged, and any other error as a `Crash`.
+
+    A full or read-only disk is no crash but refuses the run.
+    """
     try:
         return task(config)
     except QuartetError:
         raise
     except Exception as error:
+        refusal = refused_by_disk(error)
+        if refusal is not None:
+            raise refusal from error
         raise Crash(error) from None

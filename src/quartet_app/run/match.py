@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from quartet.types import QuartetError
 from quartet_app.config.resolved import Config
+from quartet_app.data.content import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def matched(config: Config, folder: Path) -> Config:
     """
     if all(value is None for value in config["match"].values()):
         return config
-    sized_by = [str(folder.resolve()), (folder / "manifest.json").read_text(), *(config[part] for part in SIZED_BY)]
+    sized_by = [str(folder.resolve()), read_manifest(folder), *(config[part] for part in SIZED_BY)]
     # A solution takes a hundred nets, and the trials of a sweep ask for the same one again.
     if (key := json.dumps(sized_by)) not in _solutions:
         _solutions[key] = _matched(config, folder)

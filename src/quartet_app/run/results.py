@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import csv
-import json
+import zipfile
+import zlib
 from pathlib import Path
 
 from quartet.report import Run
+from quartet.types import QuartetError
 from quartet_app.config.resolved import load_run_config
+from quartet_app.files import read_record
+from quartet_app.run.verify import run_facts
 
 
 def load_run(folder: Path, evaluated: Path) -> Run:
     """Load a run for the report, from the files of its training in `folder` and of its evaluation in `evaluated`."""
     import numpy as np
 
-    record = json.loads((folder / "run.json").read_text())
-    record["metrics"] = json.loads((evaluated / "metrics.json").read_text())
+    remedy = f"quartet evaluate {folder} writes it again"
+    record = run_facts(folder)
+    record["metrics"] = read_record(evaluated / "metrics.json", remedy=remedy)
     record["config"] = load_run_config(folder)
-    with np.load(evaluated / "evidence.npz") as archive:
-        arrays = dict(archive)
-    texts = json.loads((evaluated / "evidence.json").read_text())
+    try:
+        with (evaluated / "evidence.npz").open("rb") as file, np.load(file) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise QuartetError(f"{evaluated / 'evidence.npz'}: damaged ({error})\n{remedy}") from error
+    texts = read_record(evaluated / "evidence.json", remedy=remedy)
     curves = {split: read_curve(folder / f"{split}.csv") for split in ("train", "val")}
     return Run(record=record, train=curves["train"], val=curves["val"], arrays=arrays, texts=texts)
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
     """Read train.csv or val.csv: a mapping for each row. Omits "objective", a copy of the monitored metric."""
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
         return [{name: float(value) for name, value in row.items() if value and name != "objective"} for row in rows]
+    except (OSError, ValueError, TypeError) as error:  # TypeError: a row with too many values
+        raise QuartetError(f"{path}: damaged ({error})\ntrain the run again") from error

@@ -22,14 +22,17 @@ from quartet_app.config import resolved
 from quartet_app.config.own_code import own_sources
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import Config, save_config
-from quartet_app.files import write_text
+from quartet_app.data.content import read_manifest
+from quartet_app.files import make_folder, read_record, whole_file, write_text
 from quartet_app.run import work_tree
 
 RUNS = Path("runs")
 
 DECIDING = ("data", "methods", "nets", "tasks")  # the rooms of the library whose code decides a run's outcome
+LOST_STATE = "delete {path}; the same command then goes on from the last checkpoint, as another run in MLflow"
 # The results of a finished run, which evaluation, comparison and prediction read.
-EXPORTED = ("config.yaml", "model.json", "model.safetensors", "run.json", "train.csv", "val.csv", "work_tree.diff")
+LAST_EXPORTED = "run.json"  # where it is, the others are there and whole
+EXPORTED = ("config.yaml", "model.json", "model.safetensors", "train.csv", "val.csv", "work_tree.diff", LAST_EXPORTED)
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Run:
     @cached_property
     def data_digest(self) -> str:
         """Return the digest (hex) of the prepared data, from its manifest."""
-        return json.loads((self.data / "manifest.json").read_text())["digest"]
+        return str(read_manifest(self.data)["digest"])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -73,7 +76,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """Return the content of state.json, which holds facts between two attempts at this run; {} before the first."""
         path = self.folder / "state.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return read_record(path, remedy=LOST_STATE.format(path=path)) if path.exists() else {}
 
     def remember(self, **facts: Any) -> None:
         """Add `facts` to state.json."""
@@ -105,7 +108,7 @@ class Run:
             self.before.mkdir()
             for child in children:
                 child.rename(self.before / child.name)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         save_config(self.config, self.folder / "config.yaml")
         sources = work_tree.read_work_tree(REPOSITORY)  # read now, since a person may edit or commit during training
         work_tree.write_diff(self.folder / "work_tree.diff", sources.diff)
@@ -128,7 +131,7 @@ class Run:
 
         Waits `patience` seconds for a process that holds the lock. Raises QuartetError after that.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         lock = FileLock(self.folder / "lock")
         try:
             lock.acquire(timeout=patience)
@@ -144,9 +147,11 @@ class Run:
 
     def export_results(self, target: Path) -> None:
         """Copy the results of a finished run to `target`, without checkpoints."""
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
+        (target / LAST_EXPORTED).unlink(missing_ok=True)
         for name in EXPORTED:
-            shutil.copyfile(self.folder / name, target / name)
+            with whole_file(target / name) as part:
+                shutil.copyfile(self.folder / name, part)
 
 
 def fingerprint(config_hash: str, data_digest: str, code: str, own_code: str | None = None) -> str:

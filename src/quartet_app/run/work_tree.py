@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quartet_app.files import whole_file
+
 SOURCE_FOLDERS = ("src", "pipelines", "conf")  # a run may use untracked files of these
 WITHOUT_LOCK_FILE = ":(exclude)dvc.lock"  # DVC writes it between stages; it is no source
 MAX_FILE_BYTES, MAX_BYTES = 1_000_000, 5_000_000  # bytes of a changed file or its diff, and of the whole diff
@@ -36,7 +38,8 @@ class WorkTree:
 
 def write_diff(path: Path, diff: bytes) -> None:
     """Write a diff to a file that is never empty: DVC warns of empty outputs."""
-    path.write_bytes(diff or CLEAN)
+    with whole_file(path) as part:
+        part.write_bytes(diff or CLEAN)
 
 
 def read_diff(path: Path | None) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.resolved import Config, resolve
 from quartet_app.config.signatures import constants
+from quartet_app.data.content import read_manifest
 from quartet_app.sweep.refusals import refuse_deletions, refuse_metric, refuse_shapes, refuse_solved
 from quartet_app.sweep.tuned import chosen_file, defaults
 
@@ -163,7 +163,7 @@ def budget_in_samples(config: Config) -> int:
 
     folder = ensure(config["data"])
     budget, loading = Budget.parse(config["budget"]), config["data"]["loading"]
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = read_manifest(folder)
     if budget.unit == "samples":
         return round(budget.amount)
     if "examples" in manifest and constants(kind_path(manifest["kind"])).get("GROUP") is None:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet.report.sweep import Trial, learning_curves, parallel_coordinates, table
 from quartet_app.config.project import own_conf
-from quartet_app.files import write_text
+from quartet_app.files import read_json, write_text
 from quartet_app.run.environment import command_line
 from quartet_app.run.run_folder import code_digest, git_commit
 from quartet_app.sweep.tuned import read_trial_file, write_tuned
@@ -44,7 +44,7 @@ class SweepTracker:
         """Open the sweep's MLflow run, or its earlier one; returns facts that each trial gets."""
         self.tracker: Tracker = instantiate(OmegaConf.to_container(sweep.config.tracking, resolve=True))
         state = sweep.folder / STATE_FILE
-        known = json.loads(state.read_text()) if state.exists() and sweep.journal.records else {}
+        known = read_json(state) if sweep.journal.records else {}  # a lost one costs a second run in MLflow, no more
         code = code_digest()
         if known and known.get("code") != code:
             print(code_change(sweep), flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet_app.config.options import groups, option_file
 from quartet_app.config.resolved import Config, load_config
-from quartet_app.files import relative_to_cwd, write_text
+from quartet_app.files import read_record, relative_to_cwd, write_text
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -97,6 +96,9 @@ def defaults(file: Config) -> Config:
     return {key: option for entry in entries for key, option in entry.items()}
 
 
+LOST_TRIAL = "the trial's record is lost; search in another folder (hydra.sweep.dir)"
+
+
 def describe_best(sweep: Sweep, best: Record) -> str:
     """Return the best trial's metrics and its number of samples, as "val/accuracy 0.9 after 600,000 samples"."""
     facts = read_trial_file(best, "run.json")
@@ -112,4 +114,4 @@ def describe_best(sweep: Sweep, best: Record) -> str:
 def read_trial_file(trial: Record, name: str) -> dict[str, Any]:
     """Read a JSON file in the folder of a trial's run; {} where the run has not written it."""
     path = Path(trial.folder) / name
-    return json.loads(path.read_text()) if trial.folder and path.exists() else {}
+    return read_record(path, remedy=LOST_TRIAL) if trial.folder and path.exists() else {}

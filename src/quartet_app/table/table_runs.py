@@ -17,6 +17,7 @@ from typing import Any
 from quartet.types import QuartetError
 from quartet_app.config.params import read_params
 from quartet_app.config.resolved import load_config
+from quartet_app.processes import ancestor
 
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -88,10 +89,11 @@ def dvc(
     """Run DVC in the table's folder, once its lock is free; returns the output. QuartetError where DVC fails.
 
     `log` gets the output while DVC runs; `variables` are added to the environment; `run_command` starts the process.
+    DVC and the stages end with this process, even where it is killed.
     """
     # Without --wait-for-lock, DVC would lose the result of a finished stage while another DVC holds the lock.
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
-    env = {**os.environ, **(variables or {})}
+    command = [sys.executable, "-m", "quartet_app.processes", "dvc", "--wait-for-lock", *arguments]
+    env = {**os.environ, **(variables or {}), **ancestor()}
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):

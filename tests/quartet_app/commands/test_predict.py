@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -272,8 +273,12 @@ def test_weights_that_carry_code_are_refused(trained: Path, tmp_path: Path, monk
     monkeypatch.chdir(trained)
     mark, run = tmp_path / "exploded", tmp_path / "run"
     shutil.copytree(run_of(trained, "classify"), run)
+    facts = json.loads((run / "run.json").read_text())
     for bomb in bombs(mark):
         (run / "model.safetensors").write_bytes(bomb)
+        # Whoever sends a run can write this too.
+        written = {**facts, "weights_sha256": hashlib.sha256(bomb).hexdigest()}
+        (run / "run.json").write_text(json.dumps(written))
         with pytest.raises(QuartetError, match=r"model\.safetensors: refused"):
             predict.main(["classify", "pictures", "--from", str(run)])
         with pytest.raises(QuartetError, match=r"model\.safetensors: refused"):

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from running import ROOT, command, copy_repository, environment
@@ -286,17 +287,57 @@ def test_a_failing_run_does_not_stop_the_others(project: Path) -> None:
     assert "4 runs, of which 2 are there already" in done.stdout
 
 
+def lengthen(project: Path) -> None:
+    """Give the table's runs enough steps that they can be interrupted."""
+    path = project / "mine/params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for overrides in params["overrides"].values():
+        overrides[-3:-1] = ["budget='400 steps'", "validate_every='20 steps'"]
+    path.write_text(yaml.safe_dump(params))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", [["--jobs", "2"], ["--ray", "local"]])
+def test_the_processes_of_a_table_die_with_it_and_it_goes_on_at_once(project: Path, executor: list[str]) -> None:
+    lengthen(project)
+    words = [sys.executable, "-m", "quartet_app", "grid", "mine", *executor]
+    process = subprocess.Popen(words, cwd=project, env=environment(project), stdout=subprocess.DEVNULL)
+    begun = time.monotonic()
+    while not list((project / "mine/runs").glob("mnist1d_*-0-*/checkpoints/last.ckpt")):
+        assert process.poll() is None
+        assert time.monotonic() - begun < 300
+        time.sleep(0.1)
+    stages = [one for one in psutil.process_iter(["cmdline"]) if of_table(one, project)]
+    assert len(stages) >= 2, "DVC and a stage"
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(stages, timeout=10)
+    try:
+        assert not alive
+    finally:
+        for one in alive:
+            one.kill()
+    done = quartet(project, "grid", "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4
+
+
+def of_table(process: psutil.Process, project: Path) -> bool:
+    """Return whether a process is DVC or a stage at work in the table."""
+    words = process.info["cmdline"] or []
+    try:
+        return {"dvc", "pipelines/train.py"} & set(words) != set() and process.cwd() == str(project / "mine")
+    except psutil.Error:
+        return False
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "all_of_them", "executor"),
     [("INT", True, ["--jobs", "1"]), ("TERM", False, ["--jobs", "1"]), ("INT", False, ["--ray", "local"])],
 )
 def test_an_interrupted_table_resumes(project: Path, sent: str, all_of_them: bool, executor: list[str]) -> None:
-    path = project / "mine/params.yaml"
-    params = yaml.safe_load(path.read_text())
-    for overrides in params["overrides"].values():
-        overrides[-3:-1] = ["budget='400 steps'", "validate_every='20 steps'"]
-    path.write_text(yaml.safe_dump(params))
+    lengthen(project)
     process = subprocess.Popen(
         [sys.executable, "-m", "quartet_app", "grid", "mine", *executor],
         cwd=project, env=environment(project), start_new_session=True,

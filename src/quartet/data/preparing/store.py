@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,6 +100,12 @@ def content_digest(folder: Path, files: Iterable[str]) -> str:
     return total.hexdigest()
 
 
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's other fields, which its field `manifest` holds."""
+    fields = json.loads(json.dumps({key: value for key, value in manifest.items() if key != "manifest"}))
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
 def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: Path) -> None:
     """Build a data set in a staging folder, and swap it in."""
     staging = folder.with_name(f".{folder.name}.staging")
@@ -119,6 +125,7 @@ def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: P
             "files": files,
             **fields,
         }
+        manifest["manifest"] = manifest_digest(manifest)
         text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (staging / MANIFEST).write_text(text, encoding="utf-8")
         for path in staging.iterdir():

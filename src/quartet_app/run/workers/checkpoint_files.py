@@ -6,13 +6,17 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from quartet.types import QuartetError
+from quartet_app.files import whole_file
 from quartet_app.run.workers.checkpoints import load_checkpoint
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LAST, BEFORE, BEST = "last.ckpt", "last.before.ckpt", "best.ckpt"
 
@@ -46,6 +50,18 @@ class WholeFiles(TorchCheckpointIO):
             ) from error
 
 
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the model's weights as safetensors, whole or not at all; QuartetError where the disk refuses."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_model
+
+    with whole_file(path) as part:
+        try:
+            save_model(model, str(part))
+        except SafetensorError as error:  # how it passes on an error of the disk
+            raise OSError(str(error)) from error
+
+
 def keep_before(last: Path) -> None:
     """Keep the file `last` under a second name, BEFORE, by a hard link. Does nothing where the file system has none."""
     before = last.with_name(BEFORE)
@@ -65,9 +81,7 @@ def newest_readable(folder: Path) -> Path | None:
         if not path.exists():
             continue
         try:
-            content = load_checkpoint(path)
-            if not isinstance(content, dict) or "quartet" not in content:
-                raise QuartetError(f"{path}: not a checkpoint of Quartet\ndelete it, and the run starts afresh")
+            load_own(path)
         except QuartetError as error:
             refusal = refusal or error
             continue
@@ -75,14 +89,34 @@ def newest_readable(folder: Path) -> Path | None:
             print(f"{str(refusal).partition(chr(10))[0]}; resuming from {path}, the one before", file=sys.stderr)
         return path
     if refusal is not None:
-        raise refusal
+        reason = str(refusal).partition("\n")[0]
+        raise QuartetError(f"{reason}\ndelete {folder}, and the run starts afresh")
     return None
 
 
+def to_resume_from(folder: Path) -> Path | None:
+    """Return the checkpoint in `folder` to resume from, None for none; QuartetError where no way leads to the end.
+
+    Training would not write a damaged best checkpoint again unless it got better, and fail at its end.
+    """
+    newest = newest_readable(folder)
+    if newest is not None and (folder / BEST).exists():
+        load_best(folder)
+    return newest
+
+
+def load_own(path: Path) -> dict[str, Any]:
+    """Return a checkpoint of ours; QuartetError for a file that is damaged or holds something else."""
+    content = load_checkpoint(path)
+    if not isinstance(content, dict) or not {"quartet", "state_dict"} <= content.keys():
+        raise QuartetError(f"{path}: not a checkpoint of Quartet\ndelete it, and the run starts afresh")
+    return content
+
+
 def load_best(folder: Path) -> dict[str, Any]:
-    """Return the best checkpoint of a finished training, from `folder`; QuartetError where it cannot be read."""
+    """Return the best checkpoint of a training, from `folder`; QuartetError where it cannot be read."""
     try:
-        return load_checkpoint(folder / BEST)
+        return load_own(folder / BEST)
     except QuartetError as error:
         reason = str(error).partition("\n")[0]
         raise QuartetError(f"{reason}\ndelete {folder}, and the run starts afresh") from error

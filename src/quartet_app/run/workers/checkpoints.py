@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     import torch
 
     try:
+        refuse_flipped_bits(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of an odd pickle, which is refused below anyway
             return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
@@ -26,10 +29,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         found = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it carries code{f' ({found.group(1)})' if found else ''}, or is damaged"
         raise QuartetError(f"{path}: refused: {reason}\ndelete it, and the run starts afresh") from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise QuartetError(
             f"{path}: cannot be read ({_first_line(error)})\ndelete it, and the run starts afresh"
         ) from error
+
+
+def refuse_flipped_bits(path: Path) -> None:
+    """Raise BadZipFile where a checkpoint's content does not match its checksums, which torch writes and ignores."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
 
 
 def load_weights(model: nn.Module, path: Path, *, extra_prefix: str | None = None) -> None:

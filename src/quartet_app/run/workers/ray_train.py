@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +146,7 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
                 "actor": actor,
             }
             try:
-                build_trainer(run, worker, settings).fit()
+                in_thread(build_trainer(run, worker, settings).fit)
                 shutil.rmtree(run.folder / "ray", ignore_errors=True)
                 return
             except (TrainingFailedError, RayActorError) as error:
@@ -157,6 +157,28 @@ def fit_on_ray(run: Run, *, worker: dict[str, float], start: Path | None, retrie
                 if attempt == retries:
                     raise RuntimeError(f"the workers were lost {attempt + 1} times: {error}") from None
                 print(f"{run.name}: a worker was lost; resuming from the last checkpoint", flush=True)
+
+
+def in_thread(fit: Callable[[], object]) -> None:
+    """Call `fit` in a thread and wait for it; raise its error, or KeyboardInterrupt on an interrupt.
+
+    In the main thread Ray Train would take Ctrl-C for itself: the run would end with exit code 0 or 1, or be resumed.
+    The workers end when this process leaves Ray.
+    """
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            fit()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="fit", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(1.0)
+    if errors:
+        raise errors[0]
 
 
 def build_trainer(run: Run, worker: dict[str, float], settings: dict[str, Any]) -> Any:

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 from quartet.types import QuartetError
 from quartet_app.config import resolved
 from quartet_app.config.resolved import Config, load_config
+from quartet_app.files import read_record, refused_by_disk, whole_file, write_text
 from quartet_app.run.build import build_data, build_method, describe_model
 from quartet_app.run.environment import threads, trained_on
+from quartet_app.run.unsent import UNSENT
 from quartet_app.run.workers.checkpoints import load_checkpoint
 from quartet_app.run.workers.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
 from quartet_app.run.workers.trainer import build_trainer, find_accelerator
@@ -47,7 +49,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     """
     from hydra_plugins.quartet_ray_sweeper import report
     from quartet.methods.reporting import Reporting
-    from quartet_app.run.workers.checkpoint_files import LAST, newest_readable
+    from quartet_app.run.workers.checkpoint_files import LAST, to_resume_from
 
     config = load_agreed_config(folder, config_hash)
     use_machine(config["trainer"])
@@ -60,7 +62,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     last = folder / "checkpoints" / LAST
     reporting = Reporting(lambda values, checkpoint: report(values, checkpoint=checkpoint), checkpoint=last)
     trainer = build_trainer(config, method, folder, metrics, reporting, ray=ray)
-    begun = start or broadcast(newest_readable(folder / "checkpoints") if rank == 0 else None)
+    begun = start or broadcast(to_resume_from(folder / "checkpoints") if rank == 0 else None)
     try:
         if begun is None or not restore_finished(begun, method):
             trainer.fit(method, datamodule=data, ckpt_path=None if begun is None else str(begun), weights_only=True)
@@ -72,7 +74,7 @@ def fit(folder: Path, data_folder: Path, config_hash: str, *, start: Path | None
     if rank == 0:
         write_results(folder, method, {"stopped_early": reporting.stopped, **hardware(trainer)})
         described = describe_model(config, method.task, data)
-        (folder / "model.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(folder / "model.json", json.dumps(described, ensure_ascii=False) + "\n")
 
 
 def load_agreed_config(folder: Path, config_hash: str) -> Config:
@@ -141,16 +143,14 @@ def attach(folder: Path, config: dict[str, Any]) -> Metrics:
     """Return the tracker's sink for metrics, for the run that the driver opened and named in state.json."""
     from hydra.utils import instantiate
 
-    state = json.loads((folder / "state.json").read_text())
+    state = read_record(folder / "state.json", remedy="give the same command again")
     tracker = instantiate({**config["tracking"], **({"uri": state["tracking_uri"]} if state["tracking_uri"] else {})})
-    return tracker.attach(state["mlflow_run_id"], unsent=folder / "unsent.csv")
+    return tracker.attach(state["mlflow_run_id"], unsent=folder / UNSENT)
 
 
 def write_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
     """Write the best checkpoint's weights, result.json with the facts in `more`, and the curves as CSV."""
-    from safetensors.torch import save_model
-
-    from quartet_app.run.workers.checkpoint_files import load_best
+    from quartet_app.run.workers.checkpoint_files import load_best, save_weights
 
     checkpoint = load_best(folder / "checkpoints")
     prefix = "model." if method.average is None else "average."
@@ -158,7 +158,7 @@ def write_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     eval_model = method.eval_model.cpu()
     eval_model.load_state_dict(weights)
-    save_model(eval_model, str(folder / "model.safetensors"))
+    save_weights(eval_model, folder / "model.safetensors")
     row = min(method.history["val"], key=lambda row: abs(row["samples"] - checkpoint["quartet"]["samples"]))
     facts = {
         "metrics": {f"val/{name}": value for name, value in row.items() if name not in ("samples", "seconds")},
@@ -173,7 +173,7 @@ def write_results(folder: Path, method: Method, more: dict[str, Any]) -> None:
         "monitor": f"val/{method.task.MONITOR}",
         "mode": method.task.MODE,
     }
-    (folder / "result.json").write_text(json.dumps(facts, indent=1))
+    write_text(folder / "result.json", json.dumps(facts, indent=1))
     write_rows(folder / "train.csv", method.history["train"])
     # DVC's plots need one column that has the same name for every task.
     objective = [{**row, "objective": row[method.task.MONITOR]} for row in method.history["val"]]
@@ -189,7 +189,7 @@ def device_name() -> str:
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
     """Write rows as CSV, with a column for each name that occurs in one of them."""
-    with path.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
@@ -202,6 +202,12 @@ if __name__ == "__main__":
         fit(Path(run_folder), Path(data_folder), config_hash)
     except QuartetError as error:
         print(error, file=sys.stderr)
+        sys.exit(REFUSED)
+    except OSError as error:
+        refusal = refused_by_disk(error)
+        if refusal is None:
+            raise
+        print(refusal, file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:  # no message here: the driver prints it
         sys.exit(INTERRUPTED)
