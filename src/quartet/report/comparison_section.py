@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from quartet.report.axis_section import axis_section
 from quartet.report.comparing.comparison import Comparison, common_caveats
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
@@ -50,6 +51,7 @@ def comparison_section(comparison: Comparison) -> Markup:
         tag("ul", [_condition(c.name, c.text, c.same) for c in matched(comparison.experiments)], class_="matched"),
         _nets(comparison),
         _pairs(comparison),
+        axis_section(comparison),
         tag("h4", "Quality against cost") if charts else None,
         tag("p", FRONTS, class_="note") if charts else None,
         tag("div", charts, class_="curves") if charts else None,

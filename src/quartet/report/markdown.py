@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from quartet.report.comparing.axes import Axis, axes
+from quartet.report.comparing.axis_words import axis_rows, crossing_sentences
 from quartet.report.comparing.comparison import Comparison, common_caveats, comparisons
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
@@ -50,7 +52,15 @@ def _group(group: Comparison) -> list[str]:
         conditions = matched(group.experiments)
         parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.name}**: {_text(c.text)}" for c in conditions)]
     parts += [_nets(group), NETS]
+    parts += [part for axis in axes(group.experiments) for part in _axis(axis, group)]
     return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
+
+
+def _axis(axis: Axis, group: Comparison) -> list[str]:
+    """Return an axis' table, a row for each net, and where the nets cross."""
+    said = crossing_sentences(axis, group)
+    rows = _table([axis.key, *axis.values], axis_rows(axis, group))
+    return [rows, "\n".join(f"- {_text(text)}" for text in said)] if said else [rows]
 
 
 def _nets(group: Comparison) -> str:

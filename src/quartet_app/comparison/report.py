@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
-from quartet_app.config.params import read_params
+from quartet_app.config.params import points, read_params
 from quartet_app.run.results import load_run
 
 
-def table_folders() -> list[Path]:
-    """Return the result folders of all experiments and seeds in params.yaml."""
-    params = read_params(Path("params.yaml"))
-    return [Path("results") / experiment / str(seed) for experiment in params.experiments for seed in params.seeds]
+def load_table() -> list[Run]:
+    """Load the runs of all experiments and seeds in params.yaml; with axes, those of all points.
+
+    A point's runs know its experiment and its values, by which the report draws the axes.
+    """
+    params, runs = read_params(Path("params.yaml")), []
+    for point in points(params, "params.yaml"):
+        note = {"point": {"experiment": point.experiment, "axes": dict(point.values)}}
+        found = load_evaluated([Path("results") / point.name / str(seed) for seed in params.seeds])
+        runs += [replace(run, record={**run.record, **note}) for run in found]
+    return runs
 
 
 def load_evaluated(folders: list[Path]) -> list[Run]:
@@ -43,7 +51,7 @@ def compare_folders(folders: list[Path], *, out: Path, show: bool, register: boo
 
     `show` writes nothing. `register` also registers the best model of each task and data set in MLflow.
     """
-    runs = split_by_config(load_evaluated(folders)) if folders else load_evaluated(table_folders())
+    runs = split_by_config(load_evaluated(folders)) if folders else load_table()
     lines = []
     if not show:
         write_report(runs, out=out)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from quartet.report.drawing.numerals import compact, duration
-from quartet.report.table import align_columns
+from quartet.report.summary import align_columns
 from quartet.types import QuartetError
 from quartet_app.config.composing import config_of
-from quartet_app.config.params import experiment_config, read_params
+from quartet_app.config.params import point_config, points, read_params
 from quartet_app.estimate.forecast import Forecast, forecast
 
 HEAD = (
@@ -49,16 +49,17 @@ def plan(arguments: Sequence[str], *, measure: bool, prepare: bool) -> list[Fore
     params = read_params(Path("params.yaml"))
     configs: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for experiment in params.experiments:
+    listed = points(params, "params.yaml")
+    for point in listed:
         try:
-            configs[experiment] = experiment_config(params, experiment, "params.yaml")
+            configs[point.name] = point_config(params, point, "params.yaml")
         except QuartetError as error:
-            refused[experiment] = str(error)
-    for experiment in params.experiments:
-        if experiment in refused:
-            rows.append(Forecast(experiment, impossible=refused[experiment]))
+            refused[point.name] = str(error)
+    for point in listed:
+        if point.name in refused:
+            rows.append(Forecast(point.name, impossible=refused[point.name]))
         else:
-            rows.append(forecast(configs[experiment], params.seeds, measure=measure, prepare=prepare))
+            rows.append(forecast(configs[point.name], params.seeds, measure=measure, prepare=prepare))
     return rows
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from quartet.report.comparing.axes import axes, axis_pairs, point_names
+from quartet.report.comparing.crossings import axis_entry
 from quartet.report.comparing.matched import Condition, matched, mixed, unmatched
 from quartet.report.comparing.power import POWER
 from quartet.report.comparing.statistics import (
@@ -71,6 +73,8 @@ class Comparison:
     @property
     def names(self) -> dict[str, str]:
         """The nets in words, by experiment: their families where these are unique, else the experiments' names."""
+        if points := point_names(self.experiments):
+            return points
         families = {str(experiment.name): FAMILY_NAMES.get(experiment.family) for experiment in self.experiments}
         distinct = None not in families.values() and len(set(families.values())) == len(families)
         return {name: f"the {family}" if distinct else name for name, family in families.items()}
@@ -164,7 +168,8 @@ def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comp
     headline = facts.headline if facts else ""
     metric = headline if headline in found or not found else found[0]
     values = {str(experiment.name): experiment.values(f"test/{metric}") for experiment in group}
-    return Comparison(task, data, group, metric, tuple(differences(values)) if len(group) > 1 else ())
+    tested = differences(values, pairs=axis_pairs(group)) if len(group) > 1 else []
+    return Comparison(task, data, group, metric, tuple(tested))
 
 
 def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -200,6 +205,7 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
             {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric, better=comparison.better)}
             for d in comparison.differences
         ],
+        "axes": [axis_entry(axis, f"test/{metric}") for axis in axes(comparison.experiments)],
         "verdicts": comparison.verdicts,
         "caveats": comparison.caveats,
         "matched": [_condition(condition) for condition in matched(comparison.experiments)]

@@ -114,9 +114,17 @@ def sampling_error(share: float, count: int, *, level: float = LEVEL) -> float:
     return z * math.sqrt(p * (1 - p) / n)
 
 
-def differences(values: Mapping[str, Mapping[int, float]], *, level: float = LEVEL) -> list[Difference]:
-    """Return the difference of each pair of nets by the rule above, in order. `values`: net → seed → finite value."""
-    pairs = list(combinations(values, 2))
+def differences(
+    values: Mapping[str, Mapping[int, float]],
+    *,
+    level: float = LEVEL,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> list[Difference]:
+    """Return the difference of each pair of nets by the rule above, in order. `values`: net → seed → finite value.
+
+    `pairs`: those to test, chosen before any result; all by default.
+    """
+    pairs = list(combinations(values, 2)) if pairs is None else pairs
     common = [sorted(values[a].keys() & values[b].keys()) for a, b in pairs]
     found = [_paired_differences(values[a], values[b], seeds) for (a, b), seeds in zip(pairs, common, strict=True)]
     tested = [i for i, d in enumerate(found) if len(d) > 1]
