@@ -5,7 +5,7 @@
 `evidence` and `sweep`; `figures` and `comparison_figures` go to the tracker.
 """
 
-from quartet.report.comparing.comparison import analysis
+from quartet.report.comparing.analysis import analysis
 from quartet.report.comparing.settings import split_by_config
 from quartet.report.figures import figures
 from quartet.report.markdown import markdown

@@ -12,6 +12,7 @@ from quartet.report.comparing.comparison import Comparison, common_caveats, comp
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+from quartet.report.comparison_section import verdicts_title
 from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.run import ExperimentRuns, Run, group_by_experiment, metric_name
 from quartet.report.table import METRICS, REPEATED, commands, mean
@@ -26,7 +27,11 @@ def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
     parts = [f"# {title}"]
     if contested:
         common = common_caveats(contested)
-        parts += ["## Verdicts", *(_verdicts(group, common) for group in contested), *map(_text, common)]
+        parts += [
+            f"## {verdicts_title(contested)}",
+            *(_verdicts(group, common) for group in contested),
+            *map(_text, common),
+        ]
         parts += [_folded("The rule, laid down before any result", "\n\n".join(map(_text, RULE)))]
     parts += [
         "## Results",
