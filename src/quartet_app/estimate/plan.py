@@ -76,8 +76,8 @@ def shown(rows: Sequence[Forecast]) -> str:
 HOW = """\
 memory: the peak of all processes, or of one GPU. It counts weights, gradients, the optimizer, averaged weights,
 activations (extended from a few examples), the program and the mapped data.
-time: one seed's training and validation, without evaluation, on this machine as busy as it is now; ≥ where the devices
-were not measured together.
+time: one seed from start to evaluation, on this machine as busy as it is now; ≥ where the devices were not measured
+together. The evaluation is that of an untrained model, whose texts may be longer.
 FLOPs: of training, forward and backward, as runs count them; without validation."""
 
 
@@ -128,7 +128,7 @@ def totals(rows: Sequence[Forecast]) -> str:
 
 
 def details(row: Forecast) -> list[str]:
-    """Return a line each on the data, the devices, the speed and the seeds, and the row's notes."""
+    """Return a line each on the data, the devices, the speed, the parts of the time, the seeds, and the notes."""
     lines = []
     if row.data_bytes is not None:
         lines.append(f"data {row.data_words}, {compact(row.data_bytes)}B")
@@ -136,6 +136,12 @@ def details(row: Forecast) -> list[str]:
         lines.append(f"{row.devices} devices ({row.accelerator})")
     if row.steps is not None:
         lines.append(f"{row.steps:,} steps, {row.validations} validations" + (f"; {row.pace}" if row.pace else ""))
+    if row.seconds is not None:
+        parts = ("start", row.start_seconds), ("training", row.train_seconds), ("validation", row.validation_seconds)
+        listed = ", ".join(
+            f"{name} {duration(part)}" for name, part in (*parts, ("evaluation", row.evaluation_seconds))
+        )
+        lines.append(f"{duration(row.seconds)}: {listed}")
     alike: dict[str, list[str]] = {}
     for status in row.seeds:
         alike.setdefault(status.words, []).append(str(status.seed))
