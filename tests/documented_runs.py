@@ -38,6 +38,7 @@ SHAPES, BOOKS, PHRASES = (
     "quartet table phrases own_pairs_rnn own_pairs_transformer data.source.folder=pairs.tsv",
 )
 CLOTHES = "quartet table clothes fashion_mnist_cnn fashion_mnist_mlp optimizer.lr=0.002"
+AMOUNTS = "quartet table amounts mnist1d_cnn mnist1d_rnn --axis data.loading.limit_train=3%,10%,30%,100%"
 EVALUATED, REGISTERED = "quartet evaluate runs/cnn-0-…", "quartet compare runs/cnn-0-… runs/rnn-0-… --register"
 TRAINED_RNN = (RNN, "quartet evaluate runs/rnn-0-…")  # what the pages take for granted
 # Run as they stand, on small data, in this process.
@@ -87,6 +88,8 @@ SLOW = {
     'quartet predict translate "Save the file." --data own_pairs': Run(after=("quartet grid phrases",)),
     CLOTHES: Run(makes="clothes/dvc.yaml"),
     "quartet grid clothes": Run(makes="clothes/reports/index.html", after=(CLOTHES,)),
+    AMOUNTS: Run(makes="amounts/dvc.yaml"),
+    "quartet grid amounts": Run(makes="amounts/reports/index.html", says="limit train", after=(AMOUNTS,)),
     "dvc repro": Run(says="up to date", after=("make run",)),
     "dvc repro evaluate@cnn-0": Run(says="up to date", after=("make run",)),
     "dvc repro --force --single-item prepare": Run(says="Running stage 'prepare'", after=("make run",)),

@@ -175,6 +175,23 @@ def test_limits_are_nested_and_chosen_by_seed(kind: str, open_data: Open) -> Non
         assert rows[0] < rows[1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_share_is_the_count_that_it_stands_for(kind: str, open_data: Open) -> None:
+    options: dict[str, Any] = {"augment": None, **({"batch_size": 8} if kind != "pairs" else {})}
+    everything = open_data(kind, **options).examples["train"]
+    share = open_data(kind, limit_train="50%", **options)
+    assert share.examples["train"] == round(everything / 2)
+    count = open_data(kind, limit_train=round(everything / 2), **options)
+    assert same(next(iter(share.batches("train"))), next(iter(count.batches("train"))))
+    assert open_data(kind, limit_train="100%", **options).examples["train"] == everything
+
+
+@pytest.mark.parametrize("limit", ["0%", "101%", "30", "some", 0, -3, 0.5])
+def test_what_is_no_limit_is_refused(limit: Any, open_data: Open) -> None:
+    with pytest.raises(QuartetError, match=r"data.loading.limit_train: .* a share as 30% would do"):
+        open_data("series", limit_train=limit)
+
+
 def test_more_devices_than_the_batch_can_serve_are_refused(open_data: Open) -> None:
     with pytest.raises(QuartetError, match=r"batch_size: 16 .* 3 devices; 15 would do"):
         open_data("images").batches("train", world=3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from quartet.report.axis_section import axis_section
+from quartet.report.comparing.caution import UNTUNED, tuned
 from quartet.report.comparing.comparison import Comparison, common_caveats
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
@@ -16,12 +18,18 @@ from quartet.report.run import ExperimentRuns, metric_name
 from quartet.report.table import exact, experiment_link, missing, number_cell, spread_with_values, table
 
 
+def verdicts_title(contested: Sequence[Comparison]) -> str:
+    """Return the heading of the verdicts, which says where no settings were tuned alike."""
+    untuned = not any(tuned(comparison.experiments) for comparison in contested)
+    return f"Verdicts on {UNTUNED}" if untuned else "Verdicts"
+
+
 def verdicts(contested: Sequence[Comparison]) -> Markup:
     """Return the section of verdicts, one block for each task and data set."""
     common = common_caveats(contested)
     return tag(
         "section",
-        tag("h2", "Verdicts"),
+        tag("h2", verdicts_title(contested)),
         tag("p", "Nets are compared on one task and one data set, never across. Each heading leads to its evidence."),
         tag("div", [_verdict_list(comparison, common) for comparison in contested], class_="contests"),
         [tag("p", note, class_="note") for note in common],
@@ -50,6 +58,7 @@ def comparison_section(comparison: Comparison) -> Markup:
         tag("ul", [_condition(c.name, c.text, c.same) for c in matched(comparison.experiments)], class_="matched"),
         _nets(comparison),
         _pairs(comparison),
+        axis_section(comparison),
         tag("h4", "Quality against cost") if charts else None,
         tag("p", FRONTS, class_="note") if charts else None,
         tag("div", charts, class_="curves") if charts else None,

@@ -6,10 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from quartet.report.comparing.axes import Axis, axes
+from quartet.report.comparing.axis_words import axis_rows, crossing_sentences
 from quartet.report.comparing.comparison import Comparison, common_caveats, comparisons
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+from quartet.report.comparison_section import verdicts_title
 from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.run import ExperimentRuns, Run, group_by_experiment, metric_name
 from quartet.report.table import METRICS, REPEATED, commands, mean
@@ -24,7 +27,11 @@ def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
     parts = [f"# {title}"]
     if contested:
         common = common_caveats(contested)
-        parts += ["## Verdicts", *(_verdicts(group, common) for group in contested), *map(_text, common)]
+        parts += [
+            f"## {verdicts_title(contested)}",
+            *(_verdicts(group, common) for group in contested),
+            *map(_text, common),
+        ]
         parts += [_folded("The rule, laid down before any result", "\n\n".join(map(_text, RULE)))]
     parts += [
         "## Results",
@@ -50,7 +57,15 @@ def _group(group: Comparison) -> list[str]:
         conditions = matched(group.experiments)
         parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.name}**: {_text(c.text)}" for c in conditions)]
     parts += [_nets(group), NETS]
+    parts += [part for axis in axes(group.experiments) for part in _axis(axis, group)]
     return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
+
+
+def _axis(axis: Axis, group: Comparison) -> list[str]:
+    """Return an axis' table, a row for each net, and where the nets cross."""
+    said = crossing_sentences(axis, group)
+    rows = _table([axis.key, *axis.values], axis_rows(axis, group))
+    return [rows, "\n".join(f"- {_text(text)}" for text in said)] if said else [rows]
 
 
 def _nets(group: Comparison) -> str:

@@ -1,14 +1,13 @@
-"""Build tables of numbers: results.json, the tables of the page, the summary in the terminal."""
+"""Build tables of numbers: results.json and the tables of the page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
-from quartet.report.comparing.comparison import common_caveats, comparisons
 from quartet.report.comparing.matched import CHOSEN
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration, spread
@@ -40,48 +39,6 @@ def results(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _without_nan(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Replace nan by None, since JSON has no nan."""
     return {name: value if finite(value) else None for name, value in metrics.items()}
-
-
-def summary(runs: Sequence[Run]) -> str:
-    """Return a short table for the terminal: each experiment with its headline metric over seeds; then the verdicts."""
-    head = ("experiment", "net", "task", "data", "test metric", "", "parameters", "samples", "time", "seeds")
-    lines = [
-        align_columns(
-            [head, *(_summary_row(experiment) for experiment in group_by_experiment(runs))], right={5, 6, 7, 8, 9}
-        )
-    ]
-    groups = comparisons(runs)
-    common = common_caveats([comparison for comparison in groups if comparison.contested])
-    for comparison in groups:
-        notes = [note for note in comparison.caveats if note not in common]
-        text = [f"  {sentence}" for sentence in comparison.verdicts + notes]
-        lines += ["", f"{comparison.title}:", *text] if text else []
-    lines += ["", *common] if common else []
-    return "\n".join(lines)
-
-
-def align_columns(rows: Sequence[Sequence[str]], *, right: Collection[int]) -> str:
-    """Return rows of text as aligned columns, with a line below the head; the columns in `right` are aligned right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    head, *rest = (
-        "  ".join(text.rjust(width) if i in right else text.ljust(width)
-                  for i, (text, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    )  # fmt: skip
-    return "\n".join([head, "  ".join("─" * width for width in widths), *rest])
-
-
-def _summary_row(experiment: ExperimentRuns) -> tuple[str, ...]:
-    """Return an experiment's row in the terminal's table."""
-    values = list(experiment.values(f"test/{experiment.headline}").values())
-    return (
-        str(experiment.name), str(experiment["net"]), str(experiment["task"]), str(experiment["data"]),
-        f"{metric_name(experiment.headline)} {arrow(experiment.headline, experiment)}".strip()
-        if values else "not evaluated",
-        spread(values) if values else "", compact(experiment["parameters"]),
-        compact(mean(experiment.numbers("samples_seen"))),
-        duration(mean(experiment.numbers("train_seconds"))), ", ".join(str(run.seed) for run in experiment.runs),
-    )  # fmt: skip
 
 
 def overview(all_experiments: Sequence[ExperimentRuns]) -> Markup:

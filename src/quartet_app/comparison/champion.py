@@ -4,7 +4,8 @@ The registered model `quartet-<task>` holds the versions of a task. Each data se
 champion of the first data set has the plain alias `champion` too, which a person may move by hand.
 
 The candidate is the experiment with the best validation metric (mean over seeds), in its best seed. Test metrics play
-no part. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
+no part, but for one rule: a classifier that is not shown to be better than a guess of the commonest class is not
+registered. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
 its favour; else it becomes `challenger-<data>`. It also replaces a champion that was measured on an older version of
 the data set, because metrics on different data cannot be compared.
 """
@@ -18,6 +19,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from quartet.report import Run
+from quartet.report.comparing.caution import UNTUNED, guess
 from quartet.report.comparing.statistics import welch
 from quartet.report.run import ExperimentRuns, comparable_experiments, metric_name
 from quartet.tracking.labels import version_alias
@@ -56,7 +58,9 @@ class Candidate:
         names = ("data", "task", "net", "experiment", "seed", "mlflow_run_id", "mode")
         digests = ("config_hash", "data_digest", "fingerprint", "git_commit")
         tags = {key: str(self.run[key]) for key in (*names, *digests) if self.run[key] is not None}
-        return {**tags, "metric": self.metric, VALUES: json.dumps(self.values)}
+        trials = self.run["tuning_trials"]
+        settings = f"{trials} trials" if trials else UNTUNED
+        return {**tags, "metric": self.metric, "settings": settings, VALUES: json.dumps(self.values)}
 
 
 def register(tracker: Tracker, runs: Sequence[Run]) -> list[str]:
@@ -88,6 +92,12 @@ def best(experiments: Sequence[ExperimentRuns]) -> Candidate:
     seed = pick(values, key=lambda seed: values[seed])
     # The last one: `values` shows it too.
     run = [run for run in experiment.runs if run.seed == seed and monitor in run.metrics][-1]
+    found = guess(experiment)
+    if found is not None and not found.better:
+        raise QuartetError(
+            f"the best, {run['experiment']}, is no better than guessing the commonest class (test accuracy "
+            f"{found.accuracy:.4g}, a guess has {found.commonest:.4g}); train longer, or look at the labels"
+        )
     if not run["mlflow_run_id"]:
         raise QuartetError(f"the best, {run['experiment']} with seed {seed}, was not tracked")
     return Candidate(experiment, run, values)

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
-from quartet_app.config.params import read_params
+from quartet_app.config.axes import Point
+from quartet_app.config.params import points, read_params
 from quartet_app.config.resolved import load_run_config
 from quartet_app.files import make_folder, write_text
 from quartet_app.run.results import load_run
 from quartet_app.run.verify import verify_run
 
 
-def table_folders() -> list[Path]:
-    """Return the result folders of all experiments and seeds in params.yaml."""
+def load_table() -> list[Run]:
+    """Load the runs of all experiments and seeds in params.yaml; with axes, those of all points.
+
+    A point's runs know its experiment and its values, by which the report draws the axes.
+    """
+    runs = []
+    for point, folders in table_folders().items():
+        note = {"point": {"experiment": point.experiment, "axes": dict(point.values)}}
+        runs += [replace(run, record={**run.record, **note}) for run in load_evaluated(folders)]
+    return runs
+
+
+def table_folders() -> dict[Point, list[Path]]:
+    """Return the result folders of all seeds in params.yaml, for each experiment or point."""
     params = read_params(Path("params.yaml"))
-    return [Path("results") / experiment / str(seed) for experiment in params.experiments for seed in params.seeds]
+    return {
+        point: [Path("results") / point.name / str(seed) for seed in params.seeds]
+        for point in points(params, "params.yaml")
+    }
 
 
 def load_evaluated(folders: list[Path]) -> list[Run]:
@@ -67,8 +84,8 @@ def compare_folders(folders: list[Path], *, out: Path, show: bool, register: boo
     `show` writes nothing. `register` also registers the best model of each task and data set in MLflow.
     """
     if register:
-        verify(folders or table_folders())
-    runs = split_by_config(load_evaluated(folders)) if folders else load_evaluated(table_folders())
+        verify(folders or [folder for found in table_folders().values() for folder in found])
+    runs = split_by_config(load_evaluated(folders)) if folders else load_table()
     lines = []
     if not show:
         write_report(runs, out=out)

@@ -1,31 +1,39 @@
-"""Read params.yaml, which describes a whole table: experiments, seeds, profile and overrides."""
+"""Read params.yaml, which describes a whole table: experiments, seeds, profile, overrides and axes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from quartet.types import QuartetError
+from quartet_app.config.axes import Point, read_axes, read_unless, table_points
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
-from quartet_app.config.options import options
+from quartet_app.config.options import net_keys, options
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.near import did_you_mean
 
-KEYS = ("experiments", "seeds", "profile", "overrides")
+REQUIRED = ("experiments", "seeds", "profile")
+KEYS = (*REQUIRED, "overrides", "axes", "unless")
 
 
 @dataclass(frozen=True)
 class Params:
-    """Hold the content of params.yaml. `overrides` are Hydra overrides by experiment."""
+    """Hold the content of params.yaml.
+
+    `overrides` are Hydra overrides by experiment. `axes` are lists of values by key, to vary in each experiment;
+    `unless` are rules that leave combinations out, as `read_unless` describes them.
+    """
 
     experiments: list[str]
     seeds: list[int]
     profile: str
     overrides: dict[str, list[str]]
+    axes: dict[str, list[Any]] = field(default_factory=dict)
+    unless: list[dict[str, list[Any]]] = field(default_factory=list)
 
     def overrides_for(self, experiment: str) -> list[str]:
         """Return all overrides that compose this experiment's config.
@@ -44,7 +52,7 @@ def read_params(path: Path) -> Params:
     params = load_config(path)
     for key in params:
         _require(key in KEYS, f"{path.name}: {key}: no such key; {did_you_mean(key, KEYS)}")
-    for key in KEYS[:3]:
+    for key in REQUIRED:
         _require(key in params, f"{path.name}: {key}: not given; see conf/ and README.md for what it takes")
     overrides = params.get("overrides") or {}
     _require(isinstance(overrides, dict), f"{path.name}: overrides: given {overrides!r}, needs a mapping by experiment")
@@ -56,24 +64,66 @@ def read_params(path: Path) -> Params:
     for key, name in [*(("experiments", name) for name in experiments), *(("overrides", name) for name in overrides)]:
         _require_option(name, "experiment", f"{path.name}: {key}")
     _require_option(params["profile"], "profile", f"{path.name}: profile")
+    axes = read_axes(params.get("axes") or {}, path.name)
     return Params(
-        experiments, seeds, params["profile"], {k: _parse_overrides(v, k, path) for k, v in overrides.items()}
+        experiments,
+        seeds,
+        params["profile"],
+        {k: _parse_overrides(v, k, path) for k, v in overrides.items()},
+        axes,
+        read_unless(params.get("unless") or [], axes, path.name),
     )
 
 
-def experiment_config(table: Params, experiment: str, source: str) -> Config:
-    """Return the resolved, checked config of one experiment of the table; QuartetError names its key in `source`."""
+def points(table: Params, source: str) -> list[Point]:
+    """Return what a table trains with each seed: its experiments or, with axes, these with each combination of values.
+
+    QuartetError names its key in `source` where an experiment does not compose, or where nothing is left.
+    """
+    if not table.axes:
+        return [Point(experiment, experiment) for experiment in table.experiments]
+    plain = {experiment: _compose(table, Point(experiment, experiment), source) for experiment in table.experiments}
+    for experiment, config in plain.items():
+        solved = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
+        width = next((key for key in table.axes if key in [f"{net}.width" for net in net_keys()]), None)
+        _require(
+            solved is None or width is None,
+            f"{source}: axes.{width}: {solved} sets the width of {experiment}; vary {solved}, or add {solved}=null to "
+            f"overrides.{experiment}",
+        )
+    found = table_points(plain, table.axes, table.unless)
+    lost = set(table.experiments) - {point.experiment for point in found}
+    _require(not lost, f"{source}: unless: leaves nothing of {', '.join(sorted(lost))}; take it out of experiments")
+    return found
+
+
+def point_config(table: Params, point: Point, source: str) -> Config:
+    """Return the resolved, checked config of one point of the table; QuartetError names its key in `source`.
+
+    Its experiment is the point's name: results, lineage and MLflow know the point by it.
+    """
+    return {**_compose(table, point, source), "experiment": point.name}
+
+
+def _compose(table: Params, point: Point, source: str) -> Config:
+    """Return the resolved, checked config of a point under its experiment's own name."""
+    experiment = point.experiment
     try:
-        config = compose(table.overrides_for(experiment))
+        config = compose([*table.overrides_for(experiment), *point.overrides])
         check(config)
     except QuartetError as error:
         where = f"overrides.{experiment}" if experiment in table.overrides else f"experiment {experiment}"
-        raise QuartetError(f"{source}: {where}: {error}") from error
+        raise QuartetError(f"{source}: {_axes_text(point)}{where}: {error}") from error
     if config["experiment"] != experiment:
         raise QuartetError(
             f"conf/experiment/{experiment}.yaml: experiment: given {config['experiment']}, needs {experiment}"
         )
     return config
+
+
+def _axes_text(point: Point) -> str:
+    """Return where a message about a point begins, "" without axes."""
+    return f"axes ({', '.join(point.overrides)}; leave it out by unless): " if point.values else ""
 
 
 def _parse_overrides(value: Any, experiment: str, path: Path) -> list[str]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from quartet.types import QuartetError
-from quartet_app.config.params import experiment_config, read_params
+from quartet_app.config.params import point_config, points, read_params
 from quartet_app.config.resolved import Config, save_config
 
 
@@ -19,16 +21,30 @@ def write_table(params: Path, folder: Path) -> list[Path]:
     Raises QuartetError where an experiment is refused; then no file changes.
     """
     table = read_params(params)
-    configs = {experiment: experiment_config(table, experiment, params.name) for experiment in table.experiments}
+    listed = points(table, params.name)
+    _check_graph(params, [point.name for point in listed], varied=bool(table.axes))
+    configs = {point.name: point_config(table, point, params.name) for point in listed}
     _check_names(configs, params.name)
     written = [
         path
-        for experiment, config in configs.items()
-        for path in _write(config, table.overrides_for(experiment), folder)
+        for point in listed
+        for path in _write(configs[point.name], [*table.overrides_for(point.experiment), *point.overrides], folder)
     ]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
         stale.unlink()
     return written
+
+
+def _check_graph(params: Path, names: list[str], *, varied: bool) -> None:
+    """Refuse axes that the stages of dvc.yaml, beside params.yaml, do not know: they would train other points."""
+    graph = params.parent / "dvc.yaml"
+    if not graph.exists():
+        return
+    listed = yaml.safe_load(graph.read_text())["stages"]["train"]["matrix"]["experiment"]
+    if listed != names if isinstance(listed, list) else varied:
+        raise QuartetError(
+            f"{params.name}: experiments, axes: changed since dvc.yaml was written; `quartet table .` renews it"
+        )
 
 
 def _check_names(configs: dict[str, Config], source: str) -> None:

@@ -27,7 +27,7 @@ class Forecast:
     """Hold one row of the plan. All numbers are of one seed with its whole budget.
 
     None means unknown, and `notes` say why. `impossible` says why the experiment cannot run; None where it can.
-    `pace` says how the speed was measured; `seconds` adds the validations to `train_seconds`. `peak` is in bytes.
+    `pace` says how the speed was measured. `seconds` is the sum of the four parts before it. `peak` is in bytes.
     """
 
     experiment: str
@@ -48,6 +48,9 @@ class Forecast:
     peak: float | None = None
     pace: str = ""
     train_seconds: float | None = None
+    validation_seconds: float | None = None
+    start_seconds: float | None = None
+    evaluation_seconds: float | None = None
     seconds: float | None = None
     seeds: list[RunStatus] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -223,9 +226,9 @@ def spend(row: Forecast, config: Config, data: DataModule, speed: float | None) 
 def clock(row: Forecast, config: Config, folder: Path, data: DataModule, *, real: bool) -> None:
     """Fill in the time that one seed takes, by the speed of an earlier run, else by a rehearsal on this machine.
 
-    The time of validations is always measured now.
+    The times of validations, of starting and of the evaluation are always measured now.
     """
-    from quartet_app.estimate import rehearsal
+    from quartet_app.estimate import overhead, rehearsal
 
     before = rehearsal.earlier(config, data.digest) if real else None
     pace = rehearsal.rehearse(config, folder, seconds=rehearsal.BRIEF if before else rehearsal.SECONDS)
@@ -235,4 +238,9 @@ def clock(row: Forecast, config: Config, folder: Path, data: DataModule, *, real
     spend(row, config, data, speed)
     if row.samples is not None and row.validations is not None:
         row.train_seconds = row.samples / speed
-        row.seconds = row.train_seconds + row.validations * pace.validation
+        row.validation_seconds = row.validations * pace.validation
+        row.start_seconds, rehearsed = overhead.starting(), overhead.evaluating(config, folder)
+        row.evaluation_seconds = rehearsed.seconds
+        row.seconds = row.train_seconds + row.validation_seconds + row.start_seconds + row.evaluation_seconds
+        if not rehearsed.whole:
+            row.notes.append("the evaluation's later phases were not reached: it may take longer")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from quartet.report.drawing.numerals import compact, duration
-from quartet.report.table import align_columns
+from quartet.report.summary import align_columns
 from quartet.types import QuartetError
 from quartet_app.config.composing import config_of
-from quartet_app.config.params import experiment_config, read_params
+from quartet_app.config.params import point_config, points, read_params
 from quartet_app.estimate.forecast import Forecast, forecast
 
 HEAD = (
@@ -49,16 +49,17 @@ def plan(arguments: Sequence[str], *, measure: bool, prepare: bool) -> list[Fore
     params = read_params(Path("params.yaml"))
     configs: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for experiment in params.experiments:
+    listed = points(params, "params.yaml")
+    for point in listed:
         try:
-            configs[experiment] = experiment_config(params, experiment, "params.yaml")
+            configs[point.name] = point_config(params, point, "params.yaml")
         except QuartetError as error:
-            refused[experiment] = str(error)
-    for experiment in params.experiments:
-        if experiment in refused:
-            rows.append(Forecast(experiment, impossible=refused[experiment]))
+            refused[point.name] = str(error)
+    for point in listed:
+        if point.name in refused:
+            rows.append(Forecast(point.name, impossible=refused[point.name]))
         else:
-            rows.append(forecast(configs[experiment], params.seeds, measure=measure, prepare=prepare))
+            rows.append(forecast(configs[point.name], params.seeds, measure=measure, prepare=prepare))
     return rows
 
 
@@ -75,8 +76,8 @@ def shown(rows: Sequence[Forecast]) -> str:
 HOW = """\
 memory: the peak of all processes, or of one GPU. It counts weights, gradients, the optimizer, averaged weights,
 activations (extended from a few examples), the program and the mapped data.
-time: one seed's training and validation, without evaluation, on this machine as busy as it is now; ≥ where the devices
-were not measured together.
+time: one seed from start to evaluation, on this machine as busy as it is now; ≥ where the devices were not measured
+together. The evaluation is that of an untrained model, whose texts may be longer.
 FLOPs: of training, forward and backward, as runs count them; without validation."""
 
 
@@ -127,7 +128,7 @@ def totals(rows: Sequence[Forecast]) -> str:
 
 
 def details(row: Forecast) -> list[str]:
-    """Return a line each on the data, the devices, the speed and the seeds, and the row's notes."""
+    """Return a line each on the data, the devices, the speed, the parts of the time, the seeds, and the notes."""
     lines = []
     if row.data_bytes is not None:
         lines.append(f"data {row.data_words}, {compact(row.data_bytes)}B")
@@ -135,6 +136,12 @@ def details(row: Forecast) -> list[str]:
         lines.append(f"{row.devices} devices ({row.accelerator})")
     if row.steps is not None:
         lines.append(f"{row.steps:,} steps, {row.validations} validations" + (f"; {row.pace}" if row.pace else ""))
+    if row.seconds is not None:
+        parts = ("start", row.start_seconds), ("training", row.train_seconds), ("validation", row.validation_seconds)
+        listed = ", ".join(
+            f"{name} {duration(part)}" for name, part in (*parts, ("evaluation", row.evaluation_seconds))
+        )
+        lines.append(f"{duration(row.seconds)}: {listed}")
     alike: dict[str, list[str]] = {}
     for status in row.seeds:
         alike.setdefault(status.words, []).append(str(status.seed))

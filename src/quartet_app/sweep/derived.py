@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from quartet.budget import Budget, Spent
 from quartet.data.loading.kinds import kind_path
+from quartet.data.loading.streams import limit_count
 from quartet.types import QuartetError
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
@@ -167,7 +167,8 @@ def budget_in_samples(config: Config) -> int:
     if budget.unit == "samples":
         return round(budget.amount)
     if "examples" in manifest and constants(kind_path(manifest["kind"])).get("GROUP") is None:
-        examples = min(manifest["examples"]["train"], loading.get("limit_train") or math.inf)
+        count = manifest["examples"]["train"]
+        examples = min(count, limit_count(loading.get("limit_train"), count) or count)
         return round(budget.amount * (examples if budget.unit == "epochs" else loading["batch_size"]))
     from quartet_app.run.build import build_data
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quartet.types import QuartetError
 from quartet_app.table.executors import SubmitRun, on_ray, on_this_machine
+from quartet_app.table.make import update_graph
 from quartet_app.table.table_runs import LOGS, TableRun, dvc, outdated_runs, run_and_print, table_runs
 
 
@@ -46,6 +47,7 @@ def run_table(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> N
         raise QuartetError(
             f"{table}: no DVC repository of its own, as tables are now\nquartet table {table} makes it one"
         )
+    update_graph(table)
     print("preparing the data", flush=True)
     dvc(table, "repro", "prepare", run_command=run_and_print)
     runs = table_runs(table)

@@ -11,11 +11,14 @@ import configparser
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from quartet.types import QuartetError
+from quartet_app.config.axes import typed_axes
 from quartet_app.config.composing import config_of
 from quartet_app.config.options import options
+from quartet_app.config.params import points, read_params
 from quartet_app.config.project import REPOSITORY
 from quartet_app.data.origin import origin
 from quartet_app.files import write_text
@@ -31,6 +34,19 @@ seeds: [0, 1, 2]
 profile: laptop
 overrides: {overrides}
 """
+AXES = """\
+# Each experiment is trained with each combination of these values. After a change, `quartet table .` renews dvc.yaml.
+axes:
+{axes}
+# Combinations to leave out, as [{{experiment: '*_rnn', net.position: [learned, rotary]}}]
+unless: []
+"""
+# In the project's dvc.yaml → in a table with axes: the matrix lists the points, and the stages see the axes.
+MATRIX = "experiment: ${experiments}"
+WITH_AXES = {
+    "params: [experiments, profile, overrides]": "params: [experiments, profile, overrides, axes, unless]",
+    "params: [experiments, seeds]": "params: [experiments, seeds, axes, unless]",
+}
 
 
 def write_repository(folder: Path) -> None:
@@ -46,7 +62,26 @@ def write_repository(folder: Path) -> None:
     write_text(folder / ".dvc" / "config", dvc_config(up))
     write_text(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text())
     write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
-    write_text(folder / "dvc.yaml", (REPOSITORY / "dvc.yaml").read_text())
+    write_text(folder / "dvc.yaml", graph(folder / "params.yaml"))
+
+
+def update_graph(folder: Path) -> None:
+    """Write a table's dvc.yaml anew where its axes are no longer those of params.yaml."""
+    text = graph(folder / "params.yaml")
+    if read_params(folder / "params.yaml").axes and (folder / "dvc.yaml").read_text() != text:
+        write_text(folder / "dvc.yaml", text)
+
+
+def graph(params: Path) -> str:
+    """Return a table's dvc.yaml: the project's; with axes, the stages of each point instead of each experiment."""
+    text = (REPOSITORY / "dvc.yaml").read_text()
+    table = read_params(params)
+    if not table.axes:
+        return text
+    names = [point.name for point in points(table, params.name)]
+    for old, new in {**WITH_AXES, MATRIX: f"experiment: {json.dumps(names)}"}.items():
+        text = text.replace(old, new)
+    return text
 
 
 def dvc_config(up: Path) -> str:
@@ -76,10 +111,11 @@ def relative_override(folder: Path, override: str) -> str:
     return f"{key}={Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()}" if is_path else override
 
 
-def make_table(folder: Path, experiments: list[str], overrides: list[str]) -> None:
+def make_table(folder: Path, experiments: list[str], overrides: list[str], axes: Sequence[str] = ()) -> None:
     """Write a table's dvc.yaml, its .gitignore and, if there is none, its params.yaml.
 
-    QuartetError, before anything is written, for a folder outside the project or a mistake in the arguments.
+    `axes`: settings to vary, each as KEY=VALUE,VALUE. QuartetError, before anything is written, for a folder outside
+    the project or a mistake in the arguments.
     """
     if folder.resolve() == REPOSITORY or not folder.resolve().is_relative_to(REPOSITORY):
         raise QuartetError(f"{folder}: a table is a folder within {REPOSITORY}; DVC looks after no other")
@@ -87,15 +123,18 @@ def make_table(folder: Path, experiments: list[str], overrides: list[str]) -> No
         if name not in options("experiment"):
             raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")
     params = folder / "params.yaml"
-    if params.exists() and (experiments or overrides):
+    if params.exists() and (experiments or overrides or axes):
         raise QuartetError(f"{params} is there already\nedit its experiments, or name another folder")
     if not params.exists() and not experiments:
         raise QuartetError(f"{folder}: no experiments given; some of {', '.join(options('experiment'))}")
     for name in experiments:  # refuse a mistake before anything is written
         origin(config_of([f"experiment={name}", *overrides])["data"])
+    varied = typed_axes(axes)
     folder.mkdir(parents=True, exist_ok=True)
     if not params.exists():
         listed = json.dumps([relative_override(folder, override) for override in overrides])
         by_experiment = "".join(f"\n  {name}: {listed}" for name in experiments) if overrides else "{}"
-        write_text(params, PARAMS.format(experiments=json.dumps(experiments), overrides=by_experiment))
+        text = PARAMS.format(experiments=json.dumps(experiments), overrides=by_experiment)
+        lines = "\n".join(f"  {key}: {json.dumps(values)}" for key, values in varied.items())
+        write_text(params, text + (AXES.format(axes=lines) if varied else ""))
     write_repository(folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from quartet.types import QuartetError
-from quartet_app.config.params import read_params
+from quartet_app.config.params import points, read_params
 from quartet_app.config.resolved import load_config
 from quartet_app.processes import ancestor
 
@@ -44,11 +44,12 @@ class TableRun:
 def table_runs(table: Path) -> list[TableRun]:
     """Return the runs of a composed table, seed by seed: an early end then leaves complete comparisons."""
     params = read_params(table / "params.yaml")
-    trainers = {name: load_config(table / "build" / f"{name}.yaml")["trainer"] for name in params.experiments}
+    names = [point.name for point in points(params, "params.yaml")]
+    trainers = {name: load_config(table / "build" / f"{name}.yaml")["trainer"] for name in names}
     return [
         TableRun(f"{name}-{seed}", trainers[name]["devices"], trainers[name]["accelerator"])
         for seed in params.seeds
-        for name in params.experiments
+        for name in names
     ]
 
 
@@ -93,7 +94,9 @@ def dvc(
     """
     # Without --wait-for-lock, DVC would lose the result of a finished stage while another DVC holds the lock.
     command = [sys.executable, "-m", "quartet_app.processes", "dvc", "--wait-for-lock", *arguments]
-    env = {**os.environ, **(variables or {}), **ancestor()}
+    # The stages say `python`: it must be this one, also where its environment is not activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    env = {**os.environ, "PATH": path, **(variables or {}), **ancestor()}
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(TRIES):

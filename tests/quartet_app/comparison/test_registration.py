@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from quartet.report import Run
@@ -97,6 +99,7 @@ def test_the_first_champion_is_the_best_by_validation_in_its_best_seed(table: Ta
     assert version.tags == {
         "data": "d", "task": table.task, "net": "cnn", "experiment": "cnn", "seed": "2", "mode": "max",
         "mlflow_run_id": version.run, "metric": "val/accuracy", "config_hash": "cnn-2", "data_digest": "digest",
+        "settings": "untuned settings",
     }  # fmt: skip
 
 
@@ -231,3 +234,21 @@ def test_an_unreachable_store_becomes_a_line(table: Table, tmp_path: Path) -> No
     gone = MLflow(uri="http://127.0.0.1:9", experiment="quartet", system_metrics=False, model=True)
     (line,) = register(gone, cnn)
     assert "not registered: the model registry of http://127.0.0.1:9" in line
+
+
+def test_a_classifier_no_better_than_a_guess_is_not_registered(table: Table) -> None:
+    runs = table.runs("cnn", CLOSE)  # of test accuracy 0.2, 0.19 and 0.18
+    guessed = [replace(run, arrays={"confusion": np.array([[20, 0], [79, 1]])}) for run in runs]
+    line = table.register(guessed)
+    assert "not registered: the best, cnn, is no better than guessing the commonest class" in line
+    assert "test accuracy 0.19, a guess has 0.8" in line
+    assert table.versions == []
+    known = [replace(run, arrays={"confusion": np.array([[2, 8]] * 10)}) for run in runs]
+    assert "champion" in table.register(known)
+
+
+def test_equal_seeds_give_no_interval_that_could_crown_a_champion(table: Table) -> None:
+    table.register(table.runs("cnn", (0.8, 0.8)))
+    line = table.register(table.runs("rnn", (0.81, 0.81)))
+    assert "challenger-d" in line
+    assert "not better beyond the interval" in line

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from running import ROOT, command, facts, interrupted, only_run
+from running import ROOT, command, environment, facts, interrupted, only_run
 
 from quartet.methods.method import Method
 from quartet_app.config.composing import compose
 from quartet_app.data.prepared import ensure
-from quartet_app.estimate import memory, rehearsal
+from quartet_app.estimate import memory, overhead, rehearsal
 from quartet_app.estimate.activations import activations
 from quartet_app.estimate.forecast import Forecast, weights_of
 from quartet_app.estimate.plan import plan, shown, totals
@@ -22,6 +25,7 @@ from quartet_app.estimate.status import RunStatus
 from quartet_app.run.train import train
 
 Small = Callable[..., list[str]]
+SLOW = pytest.mark.slow
 
 
 def planned(words: list[str], *, measure: bool = False) -> Forecast:
@@ -96,6 +100,43 @@ def test_what_is_measured_gives_the_time(small: Small, here: Path, monkeypatch: 
     longer = planned([*small("cnn"), "budget=1_000_000 samples", "trainer.devices=2"], measure=True)
     assert longer.pace.endswith("at best")
     assert longer.seconds is not None
+
+
+@pytest.mark.parametrize("experiment", ["cnn", *(pytest.param(name, marks=SLOW) for name in ("transformer", "gan"))])
+def test_the_time_is_that_of_a_whole_run(experiment: str, small: Small, here: Path) -> None:
+    """A generous factor: these machines are noisy, and an untrained model's translations are longer."""
+    words = [*small(experiment), "budget=20 steps"]
+    ensure(compose(words)["data"])
+    row = planned(words, measure=True)
+    parts = (row.start_seconds, row.train_seconds, row.validation_seconds, row.evaluation_seconds)
+    known = [part for part in parts if part is not None]
+    assert len(known) == len(parts), row
+    assert min(known) > 0
+    assert row.seconds == pytest.approx(total := sum(known))
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "quartet_app"]
+    subprocess.run([*command, "train", *words], cwd=here, env=environment(ROOT), check=True)
+    run = only_run(here).relative_to(here)
+    subprocess.run([*command, "evaluate", str(run)], cwd=here, env=environment(ROOT), check=True)
+    took = time.monotonic() - begun
+    assert took / 4 < total < took * 4
+    assert "evaluation" in shown([row])
+
+
+def test_an_evaluation_that_takes_long_is_cut_and_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    watch = overhead.Watch()
+    for done in range(1, 5):
+        now[0] += 0.25
+        watch.progress("read", done, 4)
+    for done in range(1, 5):
+        now[0] += 0.25
+        watch.progress("search", done, 100)
+    now[0] += 0.25
+    with pytest.raises(overhead._Enough):
+        watch.progress("search", 5, 100)
+    assert watch.extrapolated() == pytest.approx(1 + 25)
 
 
 def test_an_earlier_run_tells_the_speed(small: Small, here: Path) -> None:

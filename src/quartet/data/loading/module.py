@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from quartet.data.loading.augment import Augment
 from quartet.data.loading.files import SPLITS
 from quartet.data.loading.kinds import SHIPPED, kind_class
-from quartet.data.loading.streams import Batch, Clock, Evaluation, Reader, Training, TrainSegment
+from quartet.data.loading.streams import Batch, Clock, Evaluation, Reader, Training, TrainSegment, limit_count
 from quartet.data.loading.tokenizer import Tokenizer
 from quartet.types import QuartetError
 
@@ -24,7 +24,8 @@ class DataModule(pl.LightningDataModule):
         batch_size, evaluation_batch_size: of all devices together, in the kind's unit: examples, windows of text, or
             target tokens for pairs.
         context: tokens of a window of text.
-        limit_train: use only this many training examples, chosen by `seed`; for text the first windows.
+        limit_train: use only this many training examples, or a share of them such as "30%", chosen by `seed`; for text
+            the first windows. A larger limit includes the examples of a smaller one.
     Training code sets `clock`, which counts training and says when to pause for validation.
     """
 
@@ -38,12 +39,13 @@ class DataModule(pl.LightningDataModule):
         evaluation_batch_size: int,
         context: int | None = None,
         augment: Augment | None = None,
-        limit_train: int | None = None,
+        limit_train: int | str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         sizes = {"batch_size": batch_size, "evaluation_batch_size": evaluation_batch_size}
-        for key, value in {**sizes, "context": context, "limit_train": limit_train}.items():
+        limit_count(limit_train, 1)  # refuses what is no limit
+        for key, value in {**sizes, "context": context}.items():
             if value is not None and value < 1:
                 raise QuartetError(f"data.loading.{key}: {value} given; 1 or more would do")
         self.folder = Path(folder)
@@ -159,6 +161,8 @@ class DataModule(pl.LightningDataModule):
         if split not in SPLITS:
             raise QuartetError(f"split: {split!r} given; one of {', '.join(SPLITS)} would do")
         limit = self.limit_train if split == "train" else None
+        if isinstance(limit, str):
+            limit = limit_count(limit, self.kind.reader(split, limit=None, seed=seed).examples)
         return self.kind.reader(split, limit=limit, seed=seed)
 
 

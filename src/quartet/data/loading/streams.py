@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -181,6 +182,19 @@ def subset(count: int, limit: int | None, *, seed: int) -> np.ndarray:
     """Return the training examples to use: all, or `limit` of them by seed. A larger limit includes a smaller one's."""
     everything = np.arange(count)
     return everything if limit is None or limit >= count else shuffled(count, seed=(seed, LIMIT))[:limit]
+
+
+def limit_count(limit: int | str | None, count: int) -> int | None:
+    """Return how many of `count` examples a limit allows, at least 1; None for no limit.
+
+    `limit` is a number of examples or a share such as "30%". Raises QuartetError for anything else.
+    """
+    if limit is None or (isinstance(limit, int) and limit >= 1):
+        return limit  # type: ignore[return-value]
+    share = re.fullmatch(r"(\d+(?:\.\d+)?)%", limit) if isinstance(limit, str) else None
+    if share is None or not 0 < float(share[1]) <= 100:
+        raise QuartetError(f"data.loading.limit_train: {limit} given; a number from 1 on, or a share as 30% would do")
+    return max(1, round(count * float(share[1]) / 100))
 
 
 def draws(count: int, *, seed: int, i: int) -> Any:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from quartet.report.comparing.matched import Condition, matched, mixed, unmatched
-from quartet.report.comparing.power import POWER
+from quartet.report.comparing.axes import axis_pairs, point_names
+from quartet.report.comparing.caution import (
+    guess_notes,
+    mixed_devices_note,
+    untuned_note,
+)
+from quartet.report.comparing.matched import mixed, unmatched
 from quartet.report.comparing.statistics import (
-    LEVEL,
     UNBOUNDED,
     Difference,
     Estimate,
@@ -71,6 +74,8 @@ class Comparison:
     @property
     def names(self) -> dict[str, str]:
         """The nets in words, by experiment: their families where these are unique, else the experiments' names."""
+        if points := point_names(self.experiments):
+            return points
         families = {str(experiment.name): FAMILY_NAMES.get(experiment.family) for experiment in self.experiments}
         distinct = None not in families.values() and len(set(families.values())) == len(families)
         return {name: f"the {family}" if distinct else name for name, family in families.items()}
@@ -104,10 +109,14 @@ class Comparison:
     def caveats(self) -> list[str]:
         """Notes on the verdicts: unmatched conditions, excluded runs, the tests' limits. A single experiment has notes
         on its runs alone."""
+        guesses = guess_notes(self.experiments)
         if not self.contested:
-            return [note for note in (mixed(self.experiments), *self._left_out()) if note]
+            return [note for note in (*guesses, mixed(self.experiments), *self._left_out()) if note]
         notes = [
+            *guesses,
+            untuned_note(self.experiments),
             unmatched(self.experiments),
+            mixed_devices_note(self.experiments),
             *self._left_out(),
             self._few_examples(),
             permutation_caveat(self.differences),
@@ -164,60 +173,8 @@ def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comp
     headline = facts.headline if facts else ""
     metric = headline if headline in found or not found else found[0]
     values = {str(experiment.name): experiment.values(f"test/{metric}") for experiment in group}
-    return Comparison(task, data, group, metric, tuple(differences(values)) if len(group) > 1 else ())
-
-
-def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return the content of statistics.json: for each task and data set its experiments, pairs and matched conditions.
-
-    NaN and infinities are None.
-    """
-    return [_entry(comparison) for comparison in comparisons(runs)]
-
-
-def _entry(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison's entry in statistics.json."""
-    metric, names = comparison.metric, comparison.names
-    better = {"max": "higher", "min": "lower", None: None}[comparison.better]
-    measured = [(experiment, comparison.estimate(experiment)) for experiment in comparison.experiments]
-    return {
-        "task": comparison.task,
-        "data": comparison.data,
-        "metric": f"test/{metric}",
-        "better": better,
-        "level": LEVEL,
-        "power": POWER,
-        "smallest_effect": known(metric).smallest,
-        "cells": [
-            {
-                "experiment": experiment.name,
-                "seeds": list(experiment.values(f"test/{metric}")),
-                **_known(asdict(estimated) if estimated else {}),
-            }
-            for experiment, estimated in measured
-        ],
-        "pairs": [
-            {**_known(asdict(d)), "verdict": verdict(d, names=names, metric=metric, better=comparison.better)}
-            for d in comparison.differences
-        ],
-        "verdicts": comparison.verdicts,
-        "caveats": comparison.caveats,
-        "matched": [_condition(condition) for condition in matched(comparison.experiments)]
-        if comparison.contested
-        else [],
-    }
-
-
-def _condition(condition: Condition) -> dict[str, Any]:
-    """Return a condition under the keys of statistics.json."""
-    return {"what": condition.name, "same": condition.same, "said": condition.text}
-
-
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace nan and infinities by None, since JSON has neither."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()
-    }
+    tested = differences(values, pairs=axis_pairs(group)) if len(group) > 1 else []
+    return Comparison(task, data, group, metric, tuple(tested))
 
 
 def sentence(text: str) -> str:

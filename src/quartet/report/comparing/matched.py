@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from quartet.report.comparing.caution import device_text
 from quartet.report.comparing.settings import differing_keys, flatten_config, repetition_config
 from quartet.report.drawing.numerals import compact, duration, grouped, percent
 from quartet.report.run import FAMILY_NAMES, ExperimentRuns, Run
@@ -45,7 +46,7 @@ def matched(experiments: Sequence[ExperimentRuns]) -> list[Condition]:
         _repetitions(experiments),
         _data(experiments),
         _code(experiments),
-        _record_value(experiments, "device", "Device"),
+        _values("Device", experiments, device_text),
         _selection(experiments),
     ]
     return sorted(conditions, key=lambda condition: condition.same)

@@ -32,8 +32,8 @@ MAX_FLIPS = 2**14  # all sign patterns of up to 14 seeds; above 14, this many ra
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean over seeds and its t interval. `deviation` is the sample's; it and the bounds are nan for a single
-    value."""
+    """The mean over seeds and its t interval. `deviation` is the sample's, nan for a single value. The bounds are nan
+    for a single value and for equal ones, which say nothing of chance."""
 
     count: int
     mean: float
@@ -74,7 +74,7 @@ def welch(a: Sequence[float], b: Sequence[float], *, level: float = LEVEL) -> tu
     """Return `(mean(a) - mean(b), low, high)` by Welch's t interval, for unequal variances.
 
     Values that are not finite are ignored. With fewer than two values on a side the bounds are infinite, and without
-    any the difference is nan. Where neither side varies, the bounds are the difference itself.
+    any the difference is nan. Equal values say nothing of chance: where neither side varies, the bounds are infinite.
     """
     a, b = ([value for value in side if math.isfinite(value)] for side in (a, b))
     difference = fmean(a) - fmean(b) if a and b else math.nan
@@ -83,7 +83,7 @@ def welch(a: Sequence[float], b: Sequence[float], *, level: float = LEVEL) -> tu
     errors = [variance(side) / len(side) for side in (a, b)]
     error = sum(errors)
     if error == 0:
-        return difference, difference, difference
+        return difference, -math.inf, math.inf
     # Welch and Satterthwaite: the degrees of freedom of a sum of two variances.
     freedom = 1 / sum((e / error) ** 2 / (len(side) - 1) for e, side in zip(errors, (a, b), strict=True))
     half = t_quantile(level, freedom) * math.sqrt(error)
@@ -97,6 +97,8 @@ def estimate(values: Sequence[float], *, level: float = LEVEL, between: tuple[fl
     if n < 2:
         return Estimate(n, mean, math.nan, math.nan, math.nan)
     deviation = stdev(values)
+    if deviation <= 1e-12 * abs(mean):
+        return Estimate(n, mean, 0.0, math.nan, math.nan)
     half = t_quantile(level, n - 1) * deviation / math.sqrt(n)
     return Estimate(n, mean, deviation, max(mean - half, between[0]), min(mean + half, between[1]))
 
@@ -114,9 +116,17 @@ def sampling_error(share: float, count: int, *, level: float = LEVEL) -> float:
     return z * math.sqrt(p * (1 - p) / n)
 
 
-def differences(values: Mapping[str, Mapping[int, float]], *, level: float = LEVEL) -> list[Difference]:
-    """Return the difference of each pair of nets by the rule above, in order. `values`: net → seed → finite value."""
-    pairs = list(combinations(values, 2))
+def differences(
+    values: Mapping[str, Mapping[int, float]],
+    *,
+    level: float = LEVEL,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> list[Difference]:
+    """Return the difference of each pair of nets by the rule above, in order. `values`: net → seed → finite value.
+
+    `pairs`: those to test, chosen before any result; all by default.
+    """
+    pairs = list(combinations(values, 2)) if pairs is None else pairs
     common = [sorted(values[a].keys() & values[b].keys()) for a, b in pairs]
     found = [_paired_differences(values[a], values[b], seeds) for (a, b), seeds in zip(pairs, common, strict=True)]
     tested = [i for i, d in enumerate(found) if len(d) > 1]

@@ -148,12 +148,23 @@ def _why_not_shown(difference: Difference, metric: str) -> str:
     target = f"{size * factor:g} {word}"
     if max(abs(difference.low), abs(difference.high)) < size:
         return f"{seeds}, nor is there room in the interval for one of {target}"
-    needed = seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=count)
-    if needed is None:
-        return f"{seeds}; more than {compact(MAX_SEEDS)} would be needed to show {target}"
+    needed = _seeds_for(size, difference)
     if needed == count:
         return f"{seeds}, with which one of {target} would be shown with a chance of {percent(POWER)} or more"
-    return f"{seeds}; about {needed} would be needed to show {target}"
+    seen = abs(difference.mean)
+    now = f", {_seeds_text(_seeds_for(seen, difference))} for the {seen * factor:.2g} {word} seen" if seen else ""
+    return f"{seeds}; {_seeds_text(needed)} would be needed to show {target}{now}"
+
+
+def _seeds_for(size: float, difference: Difference) -> int | None:
+    """Return how many seeds would show a difference of `size` between a pair; None for more than anyone trains."""
+    count = len(difference.seeds)
+    return seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=count)
+
+
+def _seeds_text(count: int | None) -> str:
+    """Return a number of seeds in words."""
+    return f"more than {compact(MAX_SEEDS)}" if count is None else f"about {count}"
 
 
 def p_value(p: float) -> str:

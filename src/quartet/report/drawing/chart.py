@@ -81,20 +81,31 @@ def window(lines: Sequence[Line], bands: Sequence[Band], reference: float | None
 
 
 def line_chart(
-    lines: Sequence[Line], *, title: str, unit: str, reference: float | None = None, bands: Sequence[Band] = ()
+    lines: Sequence[Line],
+    *,
+    title: str,
+    unit: str,
+    reference: float | None = None,
+    bands: Sequence[Band] = (),
+    labels: Sequence[tuple[float, str]] = (),
 ) -> Markup:
-    """Return curves over `unit` on top of bands, with a dashed line at `reference`. Return nothing without a point."""
+    """Return curves over `unit` on top of bands, with a dashed line at `reference`. Return nothing without a point.
+
+    `labels`: places of x with their texts, which span the chart; by default round numbers from zero on.
+    """
     lines = [Line(thin(line.points), line.family, line.kind, line.label) for line in lines]
     lines = [line for line in lines if line.points]
     if not lines:
         return Markup("")
     xs = [x for line in lines for x, _ in line.points]
-    x = Scale(min(0.0, *xs), max(xs), LEFT, WIDTH - RIGHT)
+    edge = 12 if labels else 0  # room for the first and the last label
+    low, high = (labels[0][0], labels[-1][0]) if labels else (min(0.0, *xs), max(xs))
+    x = Scale(low, high, LEFT + edge, WIDTH - RIGHT - edge)
     y = Scale(*window(lines, bands, reference), HEIGHT - BOTTOM, TOP)
     return tag(
         "svg",
         tag("title", title),
-        _grid(x, y),
+        _grid(x, y, labels),
         tag("text", unit, x=WIDTH - RIGHT, y=HEIGHT - 6, class_="axis", text_anchor="end"),
         # A nested svg cuts off what leaves the window.
         tag("svg", [_band(band, x, y) for band in bands], _marks(lines, x, y, reference),
@@ -126,11 +137,11 @@ def across(y: Scale) -> Markup:
     )
 
 
-def _grid(x: Scale, y: Scale) -> Markup:
+def _grid(x: Scale, y: Scale, labels: Sequence[tuple[float, str]]) -> Markup:
     """Return the horizontal grid lines and the labels of x."""
     along = [
-        tag("text", compact(value), x=f"{x(value):.1f}", y=HEIGHT - BOTTOM + 17, class_="axis", text_anchor="middle")
-        for value in ticks(x.low, x.high, 4)
+        tag("text", text, x=f"{x(value):.1f}", y=HEIGHT - BOTTOM + 17, class_="axis", text_anchor="middle")
+        for value, text in labels or [(value, compact(value)) for value in ticks(x.low, x.high, 4)]
     ]
     return join(across(y), along)
 
