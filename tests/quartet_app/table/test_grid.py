@@ -161,6 +161,7 @@ def test_ray_is_not_started_where_all_runs_are_done(tmp_path: Path, monkeypatch:
         return ""
 
     monkeypatch.setattr("quartet_app.table.grid.dvc", dvc)
+    monkeypatch.setattr("quartet_app.table.grid.update_graph", lambda _: None)
     monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [TableRun("a-0", 1, "cpu")])
     monkeypatch.setattr("quartet_app.table.grid.outdated_runs", lambda *_: [])
     monkeypatch.setattr("quartet_app.table.grid.on_ray", lambda *_: pytest.fail("started for nothing"))
