@@ -12,6 +12,8 @@ from quartet.types import QuartetError
 from quartet_app.config.params import experiment_config, read_params
 from quartet_app.config.resolved import Config, save_config
 
+HEADER = "Written by the stage `compose`"  # the beginning of each file that this module has written
+
 
 def write_table(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder` and delete stale ones; returns the paths.
@@ -27,7 +29,8 @@ def write_table(params: Path, folder: Path) -> list[Path]:
         for path in _write(config, table.overrides_for(experiment), folder)
     ]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
-        stale.unlink()
+        if stale.read_text(encoding="utf-8", errors="replace").startswith(f"# {HEADER}"):  # not a person's own file
+            stale.unlink()
     return written
 
 
@@ -47,7 +50,7 @@ def _check_names(configs: dict[str, Config], source: str) -> None:
 def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
     """Write an experiment's config and the recipe of its data; returns the two paths."""
     name = f"{config['experiment']}.yaml"
-    header = ["Written by the stage `compose` from conf/ and params.yaml; edit those.", " ".join(overrides)]
+    header = [f"{HEADER} from conf/ and params.yaml; edit those.", " ".join(overrides)]
     save_config(config, folder / name, header=header)
     data = {"name": config["data"]["name"], "source": config["data"]["source"]}
     save_config(data, folder / "data" / name, header=header[:1])

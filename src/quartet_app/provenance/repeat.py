@@ -19,6 +19,7 @@ from quartet.types import QuartetError
 from quartet_app.config.check import check
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import Config, config_hash
+from quartet_app.config.trust import check_file
 from quartet_app.files import relative_to_cwd
 from quartet_app.provenance.differences import Comparison, compare_runs
 from quartet_app.provenance.run_record import RunRecord
@@ -41,9 +42,10 @@ def repeat(run: RunRecord, *, anyway: bool, as_json: bool) -> int:
     configuration, code or data have changed since.
     """
     refuse_unrepeatable(run)
+    check_file(run.config, Path(f"{run.folder}/config.yaml"))
     config = repeat_config(run)
     data = data_mismatch(run, config)
-    doubts = [doubt for doubt in (configuration_mismatch(run), code_mismatch(run), data) if doubt]
+    doubts = [doubt for doubt in (configuration_mismatch(run), code_mismatch(run), data, cluster(config)) if doubt]
     if doubts and not anyway:
         raise QuartetError("\n".join([*doubts, "or add --anyway to repeat it all the same"]))
     check(config)
@@ -150,6 +152,14 @@ def data_mismatch(run: RunRecord, config: Config) -> str:
     return (
         f"the data is not this run's: {folder} has digest {digest[:12]}, the run's was {run.facts['data_digest'][:12]}"
     )
+
+
+def cluster(config: Config) -> str:
+    """Return a message where the run's launcher joins a Ray cluster elsewhere: it can run any code on this machine."""
+    address = config["launcher"].get("address")
+    if address in (None, "auto"):
+        return ""
+    return f"launcher.address: the run joins the Ray cluster at {address}, which can run any code here"
 
 
 def new_folder(run: RunRecord) -> Path:
