@@ -11,8 +11,7 @@ from pathlib import Path
 from quartet.types import QuartetError
 from quartet_app.config.params import experiment_config, read_params
 from quartet_app.config.resolved import Config, save_config
-
-HEADER = "Written by the stage `compose`"  # the beginning of each file that this module has written
+from quartet_app.files import COMPOSED
 
 
 def write_table(params: Path, folder: Path) -> list[Path]:
@@ -29,7 +28,7 @@ def write_table(params: Path, folder: Path) -> list[Path]:
         for path in _write(config, table.overrides_for(experiment), folder)
     ]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
-        if stale.read_text(encoding="utf-8", errors="replace").startswith(f"# {HEADER}"):  # not a person's own file
+        if stale.read_text(encoding="utf-8", errors="replace").startswith(f"# {COMPOSED}"):  # not a person's own file
             stale.unlink()
     return written
 
@@ -50,7 +49,7 @@ def _check_names(configs: dict[str, Config], source: str) -> None:
 def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
     """Write an experiment's config and the recipe of its data; returns the two paths."""
     name = f"{config['experiment']}.yaml"
-    header = [f"{HEADER} from conf/ and params.yaml; edit those.", " ".join(overrides)]
+    header = [f"{COMPOSED} from conf/ and params.yaml; edit those.", " ".join(overrides)]
     save_config(config, folder / name, header=header)
     data = {"name": config["data"]["name"], "source": config["data"]["source"]}
     save_config(data, folder / "data" / name, header=header[:1])

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quartet.types import QuartetError
+from quartet.types import QuartetError, check_name
 from quartet_app.config.check import check
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import Config, config_hash
@@ -164,6 +164,7 @@ def cluster(config: Config) -> str:
 
 def new_folder(run: RunRecord) -> Path:
     """Create an empty folder for a repeat: training would resume from a checkpoint in an old one."""
+    check_name(run.facts.get("experiment"), f"{run.folder}/run.json: experiment")
     for number in range(10_000):
         folder = REPEATS / f"{run.name}-{run.facts['fingerprint'][:12]}-{number}"
         with contextlib.suppress(FileExistsError):
