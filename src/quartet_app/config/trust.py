@@ -8,11 +8,13 @@ that configuration names. What a person types, and what lies in conf/, is the pr
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from quartet.types import QuartetError, check_name
 from quartet_app.config.own_code import is_installed, source_files, targets
@@ -41,14 +43,17 @@ OTHERS = {
     *(f"quartet.methods.schedule.{name}" for name in ("constant", "linear", "cosine", "trapezoid")),
 }
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+SERVER = re.compile(r"\w+://[^\s\"',\]}]+")
 NAMED = re.compile(r"\b_target_[\"']?\s*[:=]\s*[\"']?([\w.]+)")
+LOCAL = ("127.0.0.1", "::1", "localhost")
 RECORD = "runs/own_targets.txt"  # in the project's folder: what a person named on command lines of `quartet train`
 
 
 def check_file(content: dict[str, Any], path: Path) -> None:
     """Raise QuartetError where a configuration that was read from the file `path` names what it may not.
 
-    That is a `_target_` which is not to be trusted, or a name that would become another path than one folder's.
+    That is a `_target_` which is not to be trusted, a name that would become another path than one folder's, or an
+    MLflow server that the project does not know.
     """
     for key, node in _mappings(content):
         if "_target_" in node and not may_import(node["_target_"], key):
@@ -62,6 +67,25 @@ def check_file(content: dict[str, Any], path: Path) -> None:
     for key, name in (("experiment", content.get("experiment")), ("data.name", data and dict(data).get("name"))):
         if name is not None:
             check_name(name, f"{path}: {key}")
+    tracking = content.get("tracking")
+    check_server(tracking.get("uri") if isinstance(tracking, dict) else None, f"{path}: tracking.uri")
+
+
+def check_server(uri: Any, key: str) -> None:
+    """Raise QuartetError where a file names, as `key`, an MLflow server elsewhere that the project does not know.
+
+    Such a server would get this machine's results, and the password or token that MLflow takes from the environment.
+    """
+    try:
+        host = urlsplit(uri).hostname if isinstance(uri, str) else None
+    except ValueError:
+        host = "no host"
+    if host is None or host in LOCAL or uri.rstrip("/") in known_servers():
+        return
+    raise QuartetError(
+        f"{key}: given {uri}, a server that your own conf/ does not name\n"
+        "it would get results and your credentials for MLflow; if you trust it, set MLFLOW_TRACKING_URI to it"
+    )
 
 
 def may_import(target: Any, key: str = "") -> bool:
@@ -94,20 +118,34 @@ def own_packages(named: set[str]) -> set[str]:
 
 def named_targets() -> set[str]:
     """Return every `_target_` that the project's own configuration names: conf/, params.yaml, and command lines."""
+    return {target for line in _own_lines() if "_target_" in line for target in NAMED.findall(line)} | _recorded()
+
+
+def known_servers() -> set[str]:
+    """Return the MLflow servers that the environment or the project's own configuration names."""
+    named = {uri for line in _own_lines() if "://" in line for uri in SERVER.findall(line)} | _recorded()
+    return {uri.rstrip("/") for uri in (os.environ.get("MLFLOW_TRACKING_URI", ""), *named)}
+
+
+def _own_lines() -> Iterator[str]:
+    """Yield the lines of the project's own configuration, without comments."""
     files = [path for folder in conf_folders() for path in folder.rglob("*.yaml")]
     files += [path for path in {Path("params.yaml").absolute(), project() / "params.yaml"} if path.is_file()]
-    lines = (line.partition("#")[0] for path in files for line in path.read_text(encoding="utf-8").splitlines())
-    return {target for line in lines if "_target_" in line for target in NAMED.findall(line)} | _recorded()
+    return (line.partition("#")[0] for path in files for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def remember_targets(config: dict[str, Any]) -> None:
+def remember_named(config: dict[str, Any]) -> None:
     """Record what only a command line names, so that later commands of this project trust the run that it makes."""
     new = {target for target in targets(config) if not may_import(target)} - _recorded()
+    try:
+        check_server(uri := config["tracking"].get("uri"), "")
+    except QuartetError:
+        new.add(uri)
     if new:
         record = store_folder() / RECORD
         record.parent.mkdir(parents=True, exist_ok=True)
         with record.open("a", encoding="utf-8") as file:
-            file.writelines(f"{target}\n" for target in sorted(new))
+            file.writelines(f"{name}\n" for name in sorted(new))
 
 
 def _recorded() -> set[str]:

@@ -18,11 +18,12 @@ from quartet.types import QuartetError
 from quartet_app.config.composing import compose, config_of
 from quartet_app.config.options import options
 from quartet_app.config.resolved import load_config, save_config
-from quartet_app.config.trust import check_file, may_import, remember_targets
+from quartet_app.config.trust import check_file, may_import, remember_named
 from quartet_app.data.prepared import ensure
 from quartet_app.data.table import prepare_table
 from quartet_app.predict.predictor import net_of
 from quartet_app.provenance.find_run import find_run
+from quartet_app.provenance.lineage import in_mlflow
 from quartet_app.provenance.repeat import repeat, repeat_config
 from quartet_app.run.evaluate import evaluate
 from quartet_app.run.results import load_run
@@ -172,6 +173,35 @@ def test_a_run_folder_names_no_other_place(reader: str, key: str, folder: Path) 
             READERS[reader](folder)
 
 
+@pytest.mark.parametrize("reader", ["evaluate", "compare"])
+def test_a_run_folder_names_no_server_for_results_and_passwords(
+    reader: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking = {"_target_": "quartet.tracking.MLflow", "experiment": "x", "system_metrics": False, "model": False}
+    for uri in ("http://203.0.113.1:5000", "https://user:word@evil.invalid/", "postgresql://evil.invalid/db"):
+        plant(folder, "tracking", {**tracking, "uri": uri})
+        with pytest.raises(QuartetError, match=r"tracking\.uri: given .*, a server that your own conf/ does not name"):
+            READERS[reader](folder)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.rstrip("/"))
+        check_file(yaml.safe_load((folder / "config.yaml").read_text()), folder)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for local in ("sqlite:///mlflow.db", "http://127.0.0.1:5000", None):
+        plant(folder, "tracking", {**tracking, "uri": local})
+        check_file(yaml.safe_load((folder / "config.yaml").read_text()), folder)
+    remember_named({"tracking": {"uri": "http://lab.invalid:5000"}})  # as a person typed it on a command line
+    plant(folder, "tracking.uri", "http://lab.invalid:5000")
+    check_file(yaml.safe_load((folder / "config.yaml").read_text()), folder)
+
+
+def test_tracing_asks_no_server_that_a_folder_names(folder: Path) -> None:
+    (folder / "state.json").write_text(
+        json.dumps({"tracking_uri": "http://203.0.113.1:5000", "mlflow_run_id": "0" * 32})
+    )
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, "mlflow_run_id": "0" * 32}))
+    assert "a server that your own conf/ does not name" in in_mlflow(find_run(str(folder)))["not_asked"]
+
+
 def test_a_table_s_recipes_name_no_code(here: Path) -> None:
     save_config({"name": "x", "source": TOUCH}, here / "build" / "data" / "cnn.yaml")
     with pytest.raises(QuartetError, match=r"data\.source\._target_: given 'subprocess\.run'"):
@@ -223,11 +253,11 @@ def test_what_the_project_s_own_conf_names_is_its_own(project: Path) -> None:
 
 
 def test_what_a_person_typed_is_known_to_the_project_later(config: dict[str, Any], here: Path) -> None:
-    remember_targets(config)
+    remember_named(config)
     assert not (here / "runs").exists(), "nothing to remember of shipped parts"
     typed = {**config, "net": {"_target_": "typed.Net"}}
-    remember_targets(typed)
-    remember_targets(typed)
+    remember_named(typed)
+    remember_named(typed)
     assert (here / "runs" / "own_targets.txt").read_text() == "typed.Net\n"
     assert may_import("typed.Net")
 
