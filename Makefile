@@ -43,5 +43,5 @@ bench: install ## measure the documented speeds; writes reports/bench.json
 ui: install ## serve the MLflow pages at http://127.0.0.1:5000
 	@quartet ui
 
-clean: ## delete build, data, results, reports and runs, here and in grid (not .venv, mlflow.db or DVC's cache)
-	@rm -rf $(foreach table,. grid,$(addprefix $(table)/,build data results reports runs))
+clean: ## delete what was made in build, data, results, reports and runs, here and in grid, and no file of yours
+	@PYTHONPATH=src $(PYTHON) -m quartet_app.table.clean . grid

@@ -53,6 +53,7 @@ HARMLESS_IN = {
         "quartet_app.run.workers.checkpoints": "reads what was written, or refuses it",
         "quartet_app.run.workers.launch": "starts the workers, who train the same whoever started them",
         "quartet_app.run.workers.local_workers": "starts the workers, who train the same whoever started them",
+        "quartet_app.run.workers.ray_backend": "lets the workers meet, who train the same however they met",
         "quartet_app.run.workers.ray_reports": "carries what workers report to the driver",
         "quartet_app.run.workers.ray_train": "starts the workers, who train the same whoever started them",
         "quartet_app.run.run_folder": "keeps the run's folder and its name",

@@ -15,8 +15,33 @@ if TYPE_CHECKING:
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 
 
+# Characters of a name that becomes a folder: with what is added to it, it stays within a file system's 255 bytes.
+LONGEST_NAME = 100
+
+
 class QuartetError(Exception):
     """An error for a person: one or two lines that name the key, the given value and a remedy."""
+
+
+def check_name(name: Any, key: str) -> str:
+    """Return `name`, the value of `key`, if it is fit for the name of a file or folder; else raise QuartetError.
+
+    It must be one plain component of a path: no separators, nothing hidden, nothing that a command takes for an option.
+    """
+    faults = {
+        "is no text": not isinstance(name, str),
+        "is empty": name == "",
+        "begins with a dot or a dash": str(name)[:1] in (".", "-"),
+        "has a slash or a backslash": bool({"/", "\\"} & set(str(name))),
+        "has a character that cannot be printed, or a space at an end": str(name).strip() != str(name)
+        or not str(name).isprintable(),
+        f"is longer than {LONGEST_NAME} characters": len(str(name).encode("utf-8", "replace")) > LONGEST_NAME,
+    }
+    fault = next((fault for fault, holds in faults.items() if holds), None)
+    if fault is not None:
+        shown = repr(name) if len(str(name)) < LONGEST_NAME else f"{str(name)[:20]!r}…"
+        raise QuartetError(f"{key}: given {shown}, which {fault}; it names a folder: give one plain word, as digits_2")
+    return str(name)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ def make_folder(path: Path) -> None:
         raise not_written(path, error) from error
 
 
+GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")  # of a table
+COMPOSED = "Written by the stage `compose`"  # the first words of each file in a table's build/
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or nothing: write a temporary file in the same folder, then rename it."""
     with whole_file(path) as part:

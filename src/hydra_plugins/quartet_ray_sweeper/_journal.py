@@ -145,8 +145,10 @@ def _as_json(identity: Mapping[str, Any]) -> str:
 def delete_sweep(folder: Path) -> None:
     """Delete a sweep from its folder: its trials' folders and its own files, and nothing else."""
     for record in Journal(folder).records.values():
-        if folder in Path(record.folder).parents:
-            shutil.rmtree(record.folder, ignore_errors=True)
+        trial = Path(os.path.abspath(record.folder))  # without the .. of a journal that somebody else has written
+        inside = trial.resolve().is_relative_to(folder.resolve()) and trial != folder.absolute()
+        if inside and not trial.is_symlink():
+            shutil.rmtree(trial, ignore_errors=True)
     for name in (JOURNAL_FILE, SWEEP_FILE):
         (folder / name).unlink(missing_ok=True)
 

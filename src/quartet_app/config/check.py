@@ -11,7 +11,7 @@ from typing import Any
 
 from quartet.budget import Budget
 from quartet.renamed import new_name
-from quartet.types import QuartetError
+from quartet.types import QuartetError, check_name
 from quartet_app.config.annotations import describe, fits
 from quartet_app.config.combinations import check_combinations
 from quartet_app.config.options import options
@@ -57,6 +57,8 @@ def check(config: Config) -> None:
         _check_settings(config[prefix] if prefix else config, kinds, PARTS[prefix], prefix=prefix)
     for key in (*TARGETS, "data.source", "data.loading"):
         _check_target(_select(config, key), key)
+    check_name(config["experiment"], "experiment")
+    check_name(config["data"]["name"], "data.name")
     check_ranges(config)
     for key in ("budget", "validate_every"):
         Budget.parse(config[key], key=key)

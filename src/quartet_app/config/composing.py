@@ -14,7 +14,7 @@ from quartet_app.config.check import check
 from quartet_app.config.errors import explain
 from quartet_app.config.options import option_files, register_implied_experiments
 from quartet_app.config.project import CONF, conf_folders
-from quartet_app.config.resolved import Config, load_config, override_config, resolve
+from quartet_app.config.resolved import Config, load_resolved, override_config, resolve
 
 HYDRA_VERSION = "1.3"
 OWN_CONF = "QUARTET_CONF"  # read by hydra_plugins.quartet_search_path
@@ -46,7 +46,7 @@ def compose_group(group: str, option: str) -> Config:
 def config_of(arguments: Sequence[str]) -> Config:
     """Return the checked configuration of a command line: `key=value …`, or `build/cnn.yaml key=value …`."""
     if arguments and arguments[0].endswith((".yaml", ".yml")):
-        config = override_config(load_config(Path(arguments[0])), arguments[1:])
+        config = override_config(load_resolved(Path(arguments[0])), arguments[1:])
     else:
         config = compose(arguments)
     check(config)

@@ -72,7 +72,7 @@ def tuning_trials(config: Config) -> int:
     files = (path for folder in conf_folders() for path in (folder / "tuned").glob("*.yaml"))
     for path in files if origin else ():
         count = re.search(r"^# study: .*?(\d+) trials", path.read_text(encoding="utf-8"), re.M)
-        if count and load_config(path).get("tuned_from") == origin:
+        if count and load_config(path, interpolations=True).get("tuned_from") == origin:
             return int(count[1])
     return 0
 

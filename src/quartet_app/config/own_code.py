@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quartet_app.config.project import REPOSITORY, conf_folders
+from quartet_app.config.project import REPOSITORY
 
-TARGET = re.compile(r"^\s*(?:- )?_target_:\s*[\"']?(\w+)", re.MULTILINE)
 INSTALLED = {"site-packages", "dist-packages"}
-
-
-def named_packages() -> set[str]:
-    """Return the names of all top-level packages that a `_target_` in conf/ names, a user's own and shipped ones."""
-    files = (path for folder in conf_folders() for path in folder.rglob("*.yaml"))
-    return {name for path in files for name in TARGET.findall(path.read_text(encoding="utf-8"))}
 
 
 def own_sources(config: Any) -> dict[str, Path]:
@@ -30,8 +22,8 @@ def own_sources(config: Any) -> dict[str, Path]:
     tops = {target.partition(".")[0] for target in targets(config)} - set(sys.stdlib_module_names)
     found = {}
     for top in sorted(tops):
-        for path in _files(top):
-            if not INSTALLED & set(path.parts) and not path.is_relative_to(REPOSITORY / "src"):
+        for path in source_files(top):
+            if not is_installed(path):
                 inside = path.parts[path.parts.index(top) :] if top in path.parts else (path.name,)
                 found["/".join(inside)] = path
     return found
@@ -49,7 +41,12 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(value)
 
 
-def _files(top: str) -> list[Path]:
+def is_installed(path: Path) -> bool:
+    """Return True for a file of an installed package, or of this repository."""
+    return bool(INSTALLED & set(path.parts)) or path.is_relative_to(REPOSITORY / "src")
+
+
+def source_files(top: str) -> list[Path]:
     """Return the source files of a package, or the single file of a module, without importing it."""
     try:
         spec = importlib.util.find_spec(top)

@@ -49,7 +49,7 @@ class Params:
 
 def read_params(path: Path) -> Params:
     """Read params.yaml and check each value; QuartetError names the key."""
-    params = load_config(path)
+    params = load_config(path, interpolations=True)
     for key in params:
         _require(key in KEYS, f"{path.name}: {key}: no such key; {did_you_mean(key, KEYS)}")
     for key in REQUIRED:

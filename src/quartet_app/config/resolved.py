@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from quartet.renamed import upgraded
 from quartet.types import QuartetError
 from quartet_app.config.errors import explain
+from quartet_app.config.trust import check_file
 from quartet_app.files import make_folder, write_text
 
 Config = dict[str, Any]
@@ -43,10 +44,19 @@ def save_config(config: Config, path: Path, *, header: Iterable[str] = ()) -> No
     write_text(path, comment + OmegaConf.to_yaml(OmegaConf.create(config)))
 
 
-def load_config(path: Path) -> Config:
-    """Read a file that `save_config` wrote; QuartetError where it is missing or no mapping."""
+def load_config(path: Path, *, interpolations: bool = False) -> Config:
+    """Read a file that `save_config` wrote; QuartetError where it is missing or no mapping.
+
+    Such a file holds plain values. An interpolation, as ${oc.env:NAME}, would put what it likes of this machine into
+    results, and is refused; `interpolations=True` is for files that the person who runs the command writes.
+    """
     try:
-        found = OmegaConf.to_container(OmegaConf.load(path), resolve=True, throw_on_missing=True)
+        loaded = OmegaConf.load(path)
+        if not interpolations:
+            _refuse_interpolations(OmegaConf.to_container(loaded), path)
+        found = OmegaConf.to_container(loaded, resolve=True, throw_on_missing=True)
+    except QuartetError:
+        raise
     except Exception as error:
         raise QuartetError(f"{path}: {explain(error)}") from error
     if not isinstance(found, dict):
@@ -54,9 +64,32 @@ def load_config(path: Path) -> Config:
     return {str(key): value for key, value in found.items()}
 
 
+def load_resolved(path: Path) -> Config:
+    """Read a resolved configuration to train; QuartetError where it names what a file may not, see `trust`."""
+    config = load_config(path)
+    check_file(config, path)
+    return config
+
+
+def _refuse_interpolations(node: Any, path: Path, key: str = "") -> None:
+    """Refuse a text with ${…} in nested containers."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        inner = f"{key}.{name}" if key else str(name)
+        if isinstance(value, str) and "${" in value:
+            raise QuartetError(f"{path}: {inner}: given {value!r}; a resolved file holds plain values, write it out")
+        _refuse_interpolations(value, path, inner)
+
+
 def load_run_config(folder: Path) -> Config:
-    """Read the configuration of a run in `folder`. Keys that were renamed since get their new names."""
-    return upgraded(load_config(folder / "config.yaml"))
+    """Read the configuration of a run in `folder`. Keys that were renamed since get their new names.
+
+    Raises QuartetError where it names what a file may not; see `trust`. The launcher is not asked: no command that
+    reads a run's folder by this function starts workers.
+    """
+    path = folder / "config.yaml"
+    config = upgraded(load_config(path))
+    check_file({key: value for key, value in config.items() if key != "launcher"}, path)
+    return config
 
 
 def override_config(config: Config, overrides: Iterable[str]) -> Config:

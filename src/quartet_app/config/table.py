@@ -13,6 +13,7 @@ import yaml
 from quartet.types import QuartetError
 from quartet_app.config.params import point_config, points, read_params
 from quartet_app.config.resolved import Config, save_config
+from quartet_app.files import COMPOSED
 
 
 def write_table(params: Path, folder: Path) -> list[Path]:
@@ -31,7 +32,8 @@ def write_table(params: Path, folder: Path) -> list[Path]:
         for path in _write(configs[point.name], [*table.overrides_for(point.experiment), *point.overrides], folder)
     ]
     for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
-        stale.unlink()
+        if stale.read_text(encoding="utf-8", errors="replace").startswith(f"# {COMPOSED}"):  # not a person's own file
+            stale.unlink()
     return written
 
 
@@ -63,7 +65,7 @@ def _check_names(configs: dict[str, Config], source: str) -> None:
 def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
     """Write an experiment's config and the recipe of its data; returns the two paths."""
     name = f"{config['experiment']}.yaml"
-    header = ["Written by the stage `compose` from conf/ and params.yaml; edit those.", " ".join(overrides)]
+    header = [f"{COMPOSED} from conf/ and params.yaml; edit those.", " ".join(overrides)]
     save_config(config, folder / name, header=header)
     data = {"name": config["data"]["name"], "source": config["data"]["source"]}
     save_config(data, folder / "data" / name, header=header[:1])

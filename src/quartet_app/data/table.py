@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose_group
-from quartet_app.config.resolved import load_config
+from quartet_app.config.resolved import Config, load_config
+from quartet_app.config.trust import check_file
 from quartet_app.data.content import read_manifest
 from quartet_app.data.prepared import TABLE, ensure
 from quartet_app.files import read_json, write_text
@@ -31,7 +31,7 @@ def prepare_table() -> None:
     resolved = sorted(Path("build/data").glob("*.yaml"))
     if not resolved:
         raise QuartetError("build/data: no resolved experiments\nrun quartet compose first, or name data sets")
-    data_by_experiment = {path.stem: load_config(path) for path in resolved}
+    data_by_experiment = {path.stem: _load_recipe(path) for path in resolved}
     TABLE.mkdir(exist_ok=True)
     for experiment, data in data_by_experiment.items():
         folder = ensure(data, table=True)
@@ -41,11 +41,20 @@ def prepare_table() -> None:
     remove_stale(names={data["name"] for data in data_by_experiment.values()}, experiments=set(data_by_experiment))
 
 
+def _load_recipe(path: Path) -> Config:
+    """Read build/data/<experiment>.yaml: the section `data` without its loading; QuartetError as `load_resolved`."""
+    recipe = load_config(path)
+    check_file({"data": recipe}, path)
+    return recipe
+
+
 def remove_stale(*, names: set[str], experiments: set[str]) -> None:
     """Delete data sets and notes that this module made and no experiment uses any more. Leaves other files alone."""
-    for manifest in TABLE.glob("*/manifest.json"):
-        if manifest.parent.name not in names and {"digest", "recipe", "files"} <= set(read_json(manifest)):
-            shutil.rmtree(manifest.parent)
+    from quartet.data.preparing.store import is_ours, remove
+
+    for folder in TABLE.glob("[!.]*"):  # a hidden one belongs to a process that prepares it
+        if folder.name not in names and is_ours(folder):
+            remove(folder)
     for note in TABLE.glob("*.json"):
         if note.stem not in experiments and set(read_json(note)) == {"data", "digest", "recipe"}:
             note.unlink()

@@ -12,8 +12,8 @@ from typing import Any
 from quartet import description, roles
 from quartet.tracking.labels import version_alias
 from quartet.types import QuartetError
-from quartet_app.config.own_code import named_packages
-from quartet_app.config.signatures import signature
+from quartet_app.config.signatures import constants
+from quartet_app.config.trust import may_import
 from quartet_app.files import read_json
 from quartet_app.run.verify import verify_weights
 
@@ -93,7 +93,7 @@ def rebuild(role: roles.Role, described: dict[str, Any], weights: Path) -> Any:
 
 
 def net_of(recipe: dict[str, Any]) -> Any:
-    """Return the net of a recipe: a family of quartet.nets, or of a package that a `_target_` in conf/ names.
+    """Return the net of a recipe: a family of quartet.nets, or of a package that the project's configuration names.
 
     Raises QuartetError for any other class, since the recipe comes from a file that need not be trusted.
     """
@@ -101,21 +101,16 @@ def net_of(recipe: dict[str, Any]) -> Any:
 
     from quartet.nets import Net
 
-    module, _, name = recipe["_target_"].rpartition(".")
-    ours = module == "quartet.nets" or module.startswith("quartet.nets.")
+    target = recipe["_target_"]
+    module, _, name = target.rpartition(".")
     try:
-        family = getattr(import_module(module), name, None) if ours or is_own_net(recipe["_target_"]) else None
+        known = may_import(target, "net") and "ROLES" in constants(target)
+        family = getattr(import_module(module), name, None) if known else None
     except ModuleNotFoundError:
         family = None
     if not (isinstance(family, type) and issubclass(family, Net)):
         raise QuartetError(
-            f"net: {recipe['_target_']}: no such net; a model may name a net of quartet.nets, "
+            f"net: {target}: no such net; a model may name a net of quartet.nets, "
             "or of a package that a _target_ in conf/ names"
         )
     return family(**{key: value for key, value in recipe.items() if key != "_target_"})
-
-
-def is_own_net(target: str) -> bool:
-    """Return True where a file may have `target` imported: conf/ names its package, and its source defines ROLES."""
-    definition = signature(target) if target.partition(".")[0] in named_packages() else None
-    return definition is not None and "ROLES" in definition.constants

@@ -14,6 +14,7 @@ import yaml
 from quartet.data.preparing.fetch import sha256
 from quartet.types import QuartetError
 from quartet_app.config.project import conf_folders
+from quartet_app.config.trust import check_server
 from quartet_app.files import read_json, relative_to_cwd
 from quartet_app.provenance.find_run import REPORT, report_entries
 from quartet_app.provenance.run_record import RunRecord, list_local_runs
@@ -160,12 +161,13 @@ def in_mlflow(run: RunRecord) -> Facts:
     if not ids or not store.exists:
         return nothing
     try:
+        check_server(store.uri, f"{run.folder}: tracking.uri")
         own = run.tracked or store.run(ids[0])
         same = {own.id: own} if own else {}
         if facts.get("fingerprint"):
             same |= {other.id: other for other in store.runs_with_tags("fingerprint", facts["fingerprint"])}
         versions = [version for run_id in same for version in store.versions(run_id)]
-    except QuartetError as error:  # the server is down: the local facts are still worth showing
+    except QuartetError as error:  # the server is down or not to be trusted: the local facts are still worth showing
         return {**nothing, "not_asked": str(error).partition("\n")[0]}
     comparisons = [parent for other in same.values() for parent in other.tags.get("comparisons", "").split()]
     return {

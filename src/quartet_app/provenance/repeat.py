@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quartet.types import QuartetError
+from quartet.types import QuartetError, check_name
 from quartet_app.config.check import check
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import Config, config_hash
+from quartet_app.config.trust import check_file
 from quartet_app.data.content import read_manifest
 from quartet_app.files import relative_to_cwd
 from quartet_app.provenance.differences import Comparison, compare_runs
@@ -42,9 +43,10 @@ def repeat(run: RunRecord, *, anyway: bool, as_json: bool) -> int:
     configuration, code or data have changed since.
     """
     refuse_unrepeatable(run)
+    check_file(run.config, Path(f"{run.folder}/config.yaml"))
     config = repeat_config(run)
     data = data_mismatch(run, config)
-    doubts = [doubt for doubt in (configuration_mismatch(run), code_mismatch(run), data) if doubt]
+    doubts = [doubt for doubt in (configuration_mismatch(run), code_mismatch(run), data, cluster(config)) if doubt]
     if doubts and not anyway:
         raise QuartetError("\n".join([*doubts, "or add --anyway to repeat it all the same"]))
     check(config)
@@ -153,8 +155,17 @@ def data_mismatch(run: RunRecord, config: Config) -> str:
     )
 
 
+def cluster(config: Config) -> str:
+    """Return a message where the run's launcher joins a Ray cluster elsewhere: it can run any code on this machine."""
+    address = config["launcher"].get("address")
+    if address in (None, "auto"):
+        return ""
+    return f"launcher.address: the run joins the Ray cluster at {address}, which can run any code here"
+
+
 def new_folder(run: RunRecord) -> Path:
     """Create an empty folder for a repeat: training would resume from a checkpoint in an old one."""
+    check_name(run.facts.get("experiment"), f"{run.folder}/run.json: experiment")
     for number in range(10_000):
         folder = REPEATS / f"{run.name}-{run.facts['fingerprint'][:12]}-{number}"
         with contextlib.suppress(FileExistsError):

@@ -94,6 +94,8 @@ class Run:
         `place`, checkpoints of another fingerprint are deleted. They stay where `changed` is True: a sweep has changed
         the settings of a trial under way, as population based training does.
         """
+        if self.before.exists() and not (self.folder / "state.json").exists():
+            raise QuartetError(f"{self.before}: is there already, in a folder that holds no run; move it away")
         if (
             self.place is not None
             and not changed

@@ -27,11 +27,13 @@ def train(config: dict[str, Any], *, trial: Trial | None = None, folder: Path | 
     last checkpoint; a finished run is trained again. The folder `config["out"]`, if set, gets a copy of the results.
     `folder` is the run's own folder; by default it is named by the fingerprint.
     """
+    from quartet_app.config.trust import remember_named
     from quartet_app.data.prepared import ensure
     from quartet_app.run.match import matched, sizes
     from quartet_app.run.run_folder import Run
     from quartet_app.run.tracked_run import tracked
 
+    remember_named(config)
     out = config["out"] and Path(config["out"])
     data = ensure(config["data"])
     unmatched, config = config, matched(config, data)

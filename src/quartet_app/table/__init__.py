@@ -1,4 +1,4 @@
-"""Tables of runs: `make` writes a table's folder and `grid` runs it.
+"""Tables of runs: `make` writes a table's folder, `grid` runs it, and `clean` deletes what it made.
 
 `table_runs` are its runs, each through DVC; `executors` run several at once, on this machine or on a Ray cluster.
 """

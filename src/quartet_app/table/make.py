@@ -14,19 +14,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from quartet.types import QuartetError
+from quartet.types import QuartetError, check_name
 from quartet_app.config.axes import typed_axes
 from quartet_app.config.composing import config_of
 from quartet_app.config.options import options
 from quartet_app.config.params import points, read_params
 from quartet_app.config.project import REPOSITORY
 from quartet_app.data.origin import origin
-from quartet_app.files import write_text
+from quartet_app.files import GENERATED_FOLDERS, write_text
 from quartet_app.near import did_you_mean
 
 LINKS = ("conf", "pipelines", "src")  # what the stages depend on
 PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror")
-GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")
 PARAMS = """\
 # A table of its own; the project's params.yaml explains the keys.
 experiments: {experiments}
@@ -119,6 +118,10 @@ def make_table(folder: Path, experiments: list[str], overrides: list[str], axes:
     """
     if folder.resolve() == REPOSITORY or not folder.resolve().is_relative_to(REPOSITORY):
         raise QuartetError(f"{folder}: a table is a folder within {REPOSITORY}; DVC looks after no other")
+    for name in folder.resolve().relative_to(REPOSITORY).parts:
+        check_name(name, f"the table's folder {folder}")
+    if not (folder / "params.yaml").exists() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise QuartetError(f"{folder}: is there already and holds other files, no table; name another folder")
     for name in experiments:
         if name not in options("experiment"):
             raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")

@@ -15,9 +15,10 @@ from typing import Any
 
 from quartet.data.preparing.fetch import room, sha256
 from quartet.data.preparing.source import Source
-from quartet.types import QuartetError
+from quartet.types import QuartetError, check_name
 
 MANIFEST = "manifest.json"
+UNFINISHED: dict[str, Any] = {"digest": "", "files": {}, "recipe": {}}  # what every manifest has; until a set is whole
 ROOMS = ("preparing", "sources")  # folders whose code determines the prepared files
 SHARED = ("loading/files.py", "loading/tokenizer.py")  # files of loading/ that do so too
 
@@ -26,16 +27,18 @@ def prepare(*, name: str, source: Source, recipe: dict[str, Any], root: Path, do
     """Build the data set `name` as `root/name`, unless it exists with the same `recipe`; return that folder.
 
     Several processes may call this at once. After any failure `root/name` is whole: the old set or the new. Raises
-    QuartetError (no place has the data, wrong content, full disk, unreadable own data).
+    QuartetError (no place has the data, wrong content, full disk, unreadable own data; a folder of that name that we
+    have not made).
     """
     from filelock import FileLock
 
-    folder = root / name
+    folder = root / check_name(name, "data.name")
     with room(root):
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{name}.lock"):
             _recover(folder)
             if not is_prepared(folder, recipe):
+                _refuse_others(folder)
                 _announce(name, source)
                 _build(folder, source=source, recipe=recipe, downloads=downloads)
     return folder
@@ -55,6 +58,38 @@ def is_prepared(folder: Path, recipe: dict[str, Any]) -> bool:
         and manifest["files"] == sizes
         and (own is None or not Path(own["folder"]).exists() or own == listing(Path(own["folder"])))
     )
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether `prepare` has made `folder`: it holds a manifest of ours. No other folder is ever removed."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and set(UNFINISHED) <= set(manifest)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that `prepare` has made, if it is there; of a link, only the link.
+
+    Raises QuartetError for any other folder that is not empty.
+    """
+    _refuse_others(folder)
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise QuartetError where `folder` is there, is not empty, and was not made by `prepare`."""
+    if folder.is_symlink() and not folder.exists():
+        return
+    if folder.exists() and not is_ours(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise QuartetError(
+            f"{folder}: is there already, and holds no {MANIFEST} of a prepared data set, so it is kept as it is\n"
+            "move it away, or give the data another name: data.name=…"
+        )
 
 
 @cache
@@ -109,11 +144,12 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: Path) -> None:
     """Build a data set in a staging folder, and swap it in."""
     staging = folder.with_name(f".{folder.name}.staging")
-    shutil.rmtree(staging, ignore_errors=True)  # a killed process left it: we hold the lock
+    remove(staging)  # a killed process left it: we hold the lock
     staging.mkdir()
+    (staging / MANIFEST).write_text(json.dumps(UNFINISHED), encoding="utf-8")
     try:
         fields = source.build(staging, downloads / folder.name)
-        files = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+        files = {path.name: path.stat().st_size for path in sorted(staging.iterdir()) if path.name != MANIFEST}
         manifest = {
             "name": folder.name,
             "kind": source.KIND,
@@ -138,12 +174,12 @@ def _build(folder: Path, *, source: Source, recipe: dict[str, Any], downloads: P
 def _swap(staging: Path, folder: Path) -> None:
     """Move `staging` to `folder`, and delete the old set afterwards."""
     old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    remove(old)
+    if folder.exists() or folder.is_symlink():
         folder.rename(old)
     staging.rename(folder)
     _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    remove(old)
 
 
 def _recover(folder: Path) -> None:

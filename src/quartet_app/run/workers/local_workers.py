@@ -58,12 +58,15 @@ def start(run: Run, rank: int, devices: int, store: Path) -> subprocess.Popen[by
         STORE: store,
         DRIVER: os.getpid(),
     }
-    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    env = {**loopback_variables(), **os.environ, **{name: str(value) for name, value in variables.items()}}
+    return subprocess.Popen([sys.executable, "-u", *worker], env=env, process_group=0)
+
+
+def loopback_variables() -> dict[str, str]:
+    """Return the variables that make gloo and NCCL listen on the loopback interface; {} where it is not known."""
     names = {name for _, name in socket.if_nameindex()}
     loopback = next((name for name in LOOPBACK if name in names), None)
-    if loopback is not None:
-        env = {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback, **env}
-    return subprocess.Popen([sys.executable, "-u", *worker], env=env, process_group=0)
+    return {} if loopback is None else {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
 
 
 def wait(workers: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -186,6 +186,9 @@ def build_trainer(run: Run, worker: dict[str, float], settings: dict[str, Any]) 
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    from quartet_app.run.workers.ray_backend import WorkersConfig
+
+    folder = str((run.folder / "ray").absolute())
     return TorchTrainer(
         train_loop,
         train_loop_config=settings,
@@ -194,7 +197,8 @@ def build_trainer(run: Run, worker: dict[str, float], settings: dict[str, Any]) 
             use_gpu=worker.get("GPU", 0) > 0,
             resources_per_worker={kind: amount for kind, amount in worker.items() if amount},
         ),
-        run_config=RunConfig(name="train", storage_path=str((run.folder / "ray").absolute())),
+        run_config=RunConfig(name="train", storage_path=folder),
+        torch_config=WorkersConfig(folder=folder),
     )
 
 
