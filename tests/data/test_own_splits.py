@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from own_data import make, refused
 from PIL import Image
 
-from quartet.data import ImageArrays, SeriesArrays, Source
+from quartet.data import ImageArrays, SeriesArrays, Source, is_prepared
 from quartet.data.preparing.splits import means_split, split_of
 
 Files = dict[str, int]  # how many examples, by the name of the split that a person gave
@@ -256,6 +257,41 @@ def test_a_folder_around_the_folder_is_named(tmp_path: Path, small: ModuleType) 
     refused(tmp_path, source, r"english holds test\.txt, train\.txt.*\ngive its folder as data\.source\.folder")
     Tables.write(Tables(tmp_path / "pairs" / "en-de", small), "train", 30)
     refused(tmp_path, small.sentence_pairs(tmp_path / "pairs"), r"data\.source\.folder=\S*/pairs/en-de would do")
+
+
+def test_a_split_that_lies_too_deep_is_refused(tmp_path: Path, small: ModuleType) -> None:
+    texts = Texts(tmp_path / "texts", small)
+    for name in ("one", "two", "test"):
+        (texts.root / "english" / "old").mkdir(parents=True, exist_ok=True)
+        texts.write(f"english/old/{name}", 20)
+    refused(tmp_path, texts.source(), r"english/old holds test\.txt: this looks like a split, but lies too deep")
+    (texts.root / "english/old/test.txt").rename(texts.root / "english/old/train.txt")
+    make(tmp_path, texts.source())
+
+
+def test_folders_of_pairs_that_are_no_splits_are_named(
+    tmp_path: Path, small: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = Tables(tmp_path / "pairs", small)
+    tables.write("more", 40)
+    for name in ("old", "images"):
+        (tables.root / name).mkdir()
+    tables.write("old/some", 9)
+    assert sum(make(tmp_path, tables.source()).examples.values()) == 40
+    assert "folders not read, as they are no splits: old\n" in capsys.readouterr().err
+
+
+def test_names_outside_utf_8(tmp_path: Path, small: ModuleType) -> None:
+    folder = small.write_image_folder(tmp_path / "photos")
+    os.rename(folder / "class0/1.png", os.fsencode(folder / "class0") + b"/f\xfcr.png")
+    data = make(tmp_path, small.image_folder(folder))
+    assert sum(data.examples.values()) == 63
+    assert is_prepared(data.folder, {})
+    os.rename(folder / "class1", os.fsencode(folder) + b"/f\xfcr")
+    refused(tmp_path / "b", small.image_folder(folder), r"the class 'f\\udcfcr', which cannot be printed; rename it")
+    (tmp_path / "texts").mkdir()
+    (Path(os.fsdecode(os.fsencode(tmp_path / "texts") + b"/f\xfcr.txt"))).write_text("\n".join(lines(200)))
+    make(tmp_path / "c", small.text_files(tmp_path / "texts"))
 
 
 def test_empty_splits_are_refused(tmp_path: Path, small: ModuleType) -> None:

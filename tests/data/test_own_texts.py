@@ -196,6 +196,12 @@ def test_a_header_is_no_pair(tmp_path: Path, small: ModuleType, capsys: pytest.C
     assert "a.tsv: its header is no pair: English, German" in capsys.readouterr().err
 
 
+def test_a_header_the_other_way_round_is_refused(tmp_path: Path) -> None:
+    for header in ("de\ten", "Text (DE)\tText (EN)"):
+        with pytest.raises(QuartetError, match=r"way round; data\.source\.source=de data\.source\.target=en"):
+            pairs_of(tmp_path / "a.tsv", f"{header}\neins\tone\n")
+
+
 def test_a_table_beside_files_of_the_same_name_is_refused(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_pairs_folder(tmp_path / "pairs", pairs=60)
     (folder / "corpus.TSV").write_text("one\teins\n")

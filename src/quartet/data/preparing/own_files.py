@@ -89,8 +89,8 @@ def refuse(broken: list[BrokenFile]) -> None:
 
 
 def name_some(names: Iterable[str], *, most: int = 8) -> str:
-    """Return names with commas; of many, the first and how many more there are."""
-    listed = list(names)
+    """Return names with commas; of many, the first and how many more there are. Bytes outside UTF-8 become escapes."""
+    listed = [name.encode("utf-8", "backslashreplace").decode() for name in names]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 

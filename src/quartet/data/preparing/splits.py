@@ -16,7 +16,7 @@ SPLIT_OF = {name: split for split, names in NAMES.items() for name in names}
 # Names of parts, as in europarl.train.en, newstest2014.de or test_2016_flickr.en.
 HINTS = {**SPLIT_OF, "trn": "train", "tst": "test", "newstest": "test", "newsdev": "val"}
 # Endings of files that may hold data.
-UNREAD = frozenset(
+DATA = frozenset(
     {"txt", "tsv", "csv", "md", "json", "jsonl", "xml", "tmx", "html", "parquet", "arrow", "npz", "npy"}
     | {"xlsx", "xls", "ods", "gz", "bz2", "xz", "zip", "7z"}
 )
@@ -105,22 +105,25 @@ def _parts(name: str) -> list[str]:
     return [part for part in re.split(r"[\W_\d]+", name.lower()) if part]
 
 
-def refuse_nested(files: Iterable[Path], *, root: Path, stems: bool, remedy: str) -> None:
-    """Raise QuartetError if folders or files deeper than directly in `root` are called like splits, and would be mixed.
+def refuse_nested(files: Iterable[Path], *, root: Path, remedy: str, names: bool = False) -> None:
+    """Raise QuartetError if something deeper than directly in `root` is called like splits, and would be mixed.
+
+    A training split alone mixes nothing.
 
     Args:
         files: the files below `root` that are to be read.
-        stems: whether two files may be splits (train.txt and test.txt); else only folders.
+        names: whether files may be splits (train.txt); else only folders.
     """
     below: dict[Path, dict[str, Path]] = {}
     for file in files:
         parts = file.relative_to(root).parts
-        for depth in range(1, len(parts) if stems else len(parts) - 1):
+        is_data = names and file.suffix.lower().lstrip(".") in DATA
+        for depth in range(1, len(parts) if is_data else len(parts) - 1):
             path = root.joinpath(*parts[: depth + 1])
             if split := split_of(path.stem if depth == len(parts) - 1 else path.name):
                 below.setdefault(path.parent, {}).setdefault(split, path)
     for parent, splits in below.items():
-        if len(splits) > 1 or any(split != "train" and path.is_dir() for split, path in splits.items()):
+        if set(splits) != {"train"}:
             held = name_some(sorted(path.name for path in splits.values()))
             raise QuartetError(f"{parent} holds {held}: this looks like a split, but lies too deep\n{remedy}")
 
@@ -129,7 +132,7 @@ def refuse_unread(folder: Path, splits: Splits) -> None:
     """Raise QuartetError for files that are called like a missing split, but cannot be read: `test.csv`."""
     for path in entries(folder):
         name, _, endings = path.name.partition(".")
-        if path.is_file() and split_of(name) in splits.missing and endings.lower().rpartition(".")[2] in UNREAD:
+        if path.is_file() and split_of(name) in splits.missing and endings.lower().rpartition(".")[2] in DATA:
             raise QuartetError(
                 f"{path}: this looks like a split, but is not read; save it as the other files are, or move it away"
             )

@@ -78,6 +78,9 @@ def read_tsv(path: Path, *, codes: tuple[str, str]) -> tuple[list[Pair], list[st
         raise _wrong_columns(path, wrong)
     if pairs and is_header(pairs[0], codes):
         first, second = pairs.pop(0)
+        if (codes[1].lower() in _words(first)) and (codes[0].lower() in _words(second)):
+            remedy = f"data.source.source={codes[1]} data.source.target={codes[0]} would do"
+            raise BrokenFile(path, f"its header says {first}, then {second}, which is the other way round", remedy)
         said.append(f"{path.name}: its header is no pair: {first}, {second}")
     return pairs, said
 
@@ -110,8 +113,13 @@ def _rows(text: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
 def is_header(columns: Pair, codes: tuple[str, str]) -> bool:
     """Return whether both columns consist of words for columns and languages: `Source (EN)`, `sentence_de`."""
     known = {*_COLUMN_WORDS.split()} | {code.lower() for code in codes}
-    words = [[word for word in re.split(r"[\W\d_]+", column.lower()) if word] for column in columns]
+    words = [_words(column) for column in columns]
     return columns[0].lower() != columns[1].lower() and all(each and known.issuperset(each) for each in words)
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text in small letters."""
+    return [word for word in re.split(r"[\W\d_]+", text.lower()) if word]
 
 
 def _wrong_columns(path: Path, wrong: list[tuple[int, list[str]]]) -> BrokenFile:

@@ -45,12 +45,16 @@ class Arrays(Source):
         for split, (part, places) in division.items():
             self._write(staging, split, chosen[split], labels[part][places].astype(np.int64))
         facts = self._describe(staging, chosen["train"], classes)
-        taken = describe_taken(facts["examples"], archive.splits, classes=classes)
+        taken = [*describe_taken(facts["examples"], archive.splits, classes=classes), self._shape_of(*facts["shape"])]
         return {**facts, "own": listing(self.file), "taken": [*taken, *copies]}
 
     @abstractmethod
     def _checked(self, x: np.ndarray) -> np.ndarray:
         """Return `x` with a dimension of channels. Raises QuartetError for another shape or type."""
+
+    @abstractmethod
+    def _shape_of(self, *shape: int) -> str:
+        """Return a line that names the dimensions of one example."""
 
     @abstractmethod
     def _write(self, staging: Path, split: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -88,6 +92,9 @@ class ImageArrays(Arrays):
             f"{self.file}: x is {x.dtype} {x.shape}; images are uint8 (N, H, W) or (N, H, W, C): {remedy}"
         )
 
+    def _shape_of(self, *shape: int) -> str:
+        return f"each example is an image of height {shape[0]}, width {shape[1]}, channels {shape[2]}"
+
     def _write(self, staging: Path, split: str, x: np.ndarray, y: np.ndarray) -> None:
         height, width, channels = x.shape[1:]
         write_images(staging, split, [x], y, shape=(height, width, channels))
@@ -114,6 +121,9 @@ class SeriesArrays(Arrays):
         if not finite:
             raise QuartetError(f"{self.file}: x holds values that are not finite in float32; fill or remove them")
         return x if x.ndim == 3 else x[..., None]
+
+    def _shape_of(self, *shape: int) -> str:
+        return f"each example is a series of length {shape[0]}, channels {shape[1]}"
 
     def _write(self, staging: Path, split: str, x: np.ndarray, y: np.ndarray) -> None:
         write_array(staging / f"x_{split}.npy", x.astype(np.float32))

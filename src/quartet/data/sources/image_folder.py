@@ -118,7 +118,7 @@ class ImageFolder(Source):
         items = {split: list_images(root, classes) for split, root in roots.items()}
         remedy = "put splits above the classes, as train/cat and test/cat; if it is no split, give it another name"
         files = (path for part in items.values() for path, _ in part)
-        refuse_nested(files, root=self.folder, stems=False, remedy=remedy)
+        refuse_nested(files, root=self.folder, remedy=remedy)
         return Given(splits, roots, classes, items)
 
     def _decode(self, staging: Path, given: dict[str, list[Item]]) -> dict[str, list[bytes]]:
@@ -181,6 +181,11 @@ def class_names(folder: Path, names: list[str]) -> list[str]:
     if len(names) < 2:
         hint = "; if this is a class and no split, give it another name" if split_of(folder.name) else ""
         raise QuartetError(f"data.source.folder: {folder} holds {len(names)} class folders; two or more would do{hint}")
+    for name in names:
+        if not name.isprintable():  # control characters, and bytes outside UTF-8
+            raise QuartetError(
+                f"data.source.folder: {folder} holds the class {name!a}, which cannot be printed; rename it"
+            )
     return names
 
 

@@ -62,7 +62,18 @@ class SentencePairs(Source):
         lost = sum(len(read[split]) - len(given[split]) for split in given)
         if lost:
             said.append(f"{lost} pairs left out: not of {self.least_words} to {self.most_words} words")
-        return {**fields, "own": listing(self.folder), "taken": [*taken, *said, *copies]}
+        return {**fields, "own": listing(self.folder), "taken": [*taken, *said, *copies, *self._unread()]}
+
+    def _unread(self) -> list[str]:
+        """Return a line that names folders of pairs that are no splits: only splits are read from folders."""
+        if self.folder.is_file():
+            return []
+        names = [path.name for path in subfolders(self.folder) if not means_split(path.name) and self._has_pairs(path)]
+        return [f"folders not read, as they are no splits: {name_some(names)}"] if names else []
+
+    def _has_pairs(self, folder: Path) -> bool:
+        """Return whether a folder holds a table or a file of the source language."""
+        return any(is_ending(path, "tsv") or is_ending(path, self.source) for path in entries(folder))
 
     def _fitting(self, pairs: list[Pair]) -> list[Pair]:
         """Return the pairs within the limits of words."""
@@ -134,7 +145,7 @@ class SentencePairs(Source):
         """Return the error for a folder without pairs; it names the settings or the folder that would do."""
         said = f"{self.folder}: neither a .tsv nor a file ending in .{self.source}"
         for folder in subfolders(self.folder):
-            if any(path.suffix.lower() == ".tsv" or is_ending(path, self.source) for path in entries(folder)):
+            if self._has_pairs(folder):
                 return QuartetError(f"{said}; data.source.folder={folder} would do")
         endings: dict[str, list[str]] = {}
         for path in entries(self.folder):

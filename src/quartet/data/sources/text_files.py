@@ -92,7 +92,7 @@ class TextFiles(Source):
         }
         remedy = f"give its folder as data.source.folder, or move splits up to {self.folder}"
         refuse_nested(
-            (path for paths in chosen.values() for path in paths), root=self.folder, stems=True, remedy=remedy
+            (path for paths in chosen.values() for path in paths), root=self.folder, remedy=remedy, names=True
         )
         return splits, chosen
 
