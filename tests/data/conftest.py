@@ -22,8 +22,8 @@ def sentence(words: random.Random, least: int, most: int) -> str:
     return " ".join(words.choice(TALE.split()) for _ in range(words.randint(least, most)))
 
 
-def write_image_folder(folder: Path, *, classes: int = 3, each: int = 21) -> Path:
-    pixels = np.random.default_rng(0)
+def write_image_folder(folder: Path, *, classes: int = 3, each: int = 21, seed: int = 0) -> Path:
+    pixels = np.random.default_rng(seed)
     for k in range(classes):
         (folder / f"class{k}").mkdir(parents=True)
         for i in range(each):

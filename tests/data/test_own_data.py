@@ -9,24 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_data import make, refused
 from PIL import Image
 
-from quartet.data import DataModule, ImageArrays, SeriesArrays, Source, is_prepared, prepare
-from quartet.types import QuartetError
-
-
-def make(tmp_path: Path, source: Source) -> DataModule:
-    folder = prepare(name="own", source=source, recipe={}, root=tmp_path / "data", downloads=tmp_path / "downloads")
-    context = 8 if source.KIND == "text" else None
-    return DataModule(folder=folder, batch_size=512, evaluation_batch_size=512, context=context)
-
-
-def refused(tmp_path: Path, source: Source, words: str) -> None:
-    with pytest.raises(QuartetError, match=words) as error:
-        make(tmp_path, source)
-    assert str(error.value).count("\n") <= 1
-    assert not (tmp_path / "data" / "own").exists()
-
+from quartet.data import ImageArrays, SeriesArrays, Source, is_prepared
 
 # ---- images
 
@@ -45,7 +31,7 @@ def test_images_are_split_by_class_and_resized(tmp_path: Path, small: ModuleType
 
 def test_split_folders_are_taken_as_they_are(tmp_path: Path, small: ModuleType) -> None:
     for split, each in (("train", 8), ("test", 5)):
-        small.write_image_folder(tmp_path / "images" / split, each=each)
+        small.write_image_folder(tmp_path / "images" / split, each=each, seed=each)
     data = make(tmp_path, small.image_folder(tmp_path / "images"))
     assert data.examples == {"train": 21, "val": 3, "test": 15}
 
@@ -152,11 +138,13 @@ def test_test_sentences_that_occur_in_training_are_dropped(tmp_path: Path, small
 def test_pairs_that_do_not_align_are_refused(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_pairs_folder(tmp_path / "pairs", pairs=20)
     refused(tmp_path, small.sentence_pairs(tmp_path / "nowhere"), "there is no folder or file")
-    refused(tmp_path, small.sentence_pairs(folder, source="fr"), r"neither a \.tsv nor a file ending in \.fr")
-    refused(tmp_path, small.sentence_pairs(folder, target="fr"), r"corpus\.en has no counterpart")
+    refused(tmp_path, small.sentence_pairs(folder, source="fr"), r"no corpus\.fr; data\.source\.source=en would do")
+    refused(tmp_path, small.sentence_pairs(folder, target="fr"), r"no corpus\.fr; data\.source\.target=de would do")
+    words = r"neither a \.tsv nor a file ending in \.fr; data\.source\.source=de data\.source\.target=en would do"
+    refused(tmp_path, small.sentence_pairs(folder, source="fr", target="it"), words)
     german = (folder / "corpus.de").read_text()
     (folder / "corpus.de").write_text(german + "noch eine\n")
-    refused(tmp_path, small.sentence_pairs(folder), r"corpus\.en has 20 lines and corpus\.de 21")
+    refused(tmp_path, small.sentence_pairs(folder), r"corpus\.en: has 20 lines and corpus\.de 21")
     (folder / "corpus.de").write_text("\n" + german.partition("\n")[2])
     refused(tmp_path, small.sentence_pairs(folder), r"corpus\.de, line 1: one of the two is empty")
     (tmp_path / "bad.tsv").write_text("one\ttwo\nonly one\n")
@@ -180,7 +168,9 @@ def test_arrays_of_images_and_series_are_read(tmp_path: Path) -> None:
     assert (images.inputs.channels, images.outputs.names) == (1, ("3", "4", "5"))
     x = random.normal(3, 2, (50, 7))
     given: dict[str, Any] = {
-        f"{axis}_{split}": part for split in ("train", "val", "test") for axis, part in (("x", x), ("y", y - 3))
+        f"{axis}_{split}": part
+        for i, split in enumerate(("train", "val", "test"))
+        for axis, part in (("x", x + i), ("y", y - 3))
     }
     given["names"] = np.array(["low", "middle", "high"])
     np.savez(tmp_path / "s.npz", **given)
@@ -242,12 +232,13 @@ def test_labels_are_classes(tmp_path: Path) -> None:
         (np.ones((30, 1)), r"y is float64 \(30, 1\).*y\.ravel\(\)"),
         (np.full(30, 5), "y holds one class, 5; examples of two or more would do"),
         (np.arange(30) * 1j, "y is complex128; classes as whole numbers or names would do"),
-        (np.arange(30), "0.2 and 0.2 of 30 examples leave val empty; .*three or more examples of a class"),
+        (np.arange(30), "0.2 and 0.2 of 30 examples leave val empty; .*3 or more different examples of a class"),
     ],
 )
 def test_labels_that_are_none_are_refused(y: np.ndarray, said: str, tmp_path: Path) -> None:
-    np.savez(tmp_path / "i.npz", x=np.zeros((30, 5, 4), np.uint8), y=y)
-    np.savez(tmp_path / "s.npz", x=np.zeros((30, 5)), y=y)
+    x = np.arange(600, dtype=np.uint16).reshape(30, 5, 4)
+    np.savez(tmp_path / "i.npz", x=(x % 251).astype(np.uint8), y=y)
+    np.savez(tmp_path / "s.npz", x=x[:, :, 0], y=y)
     refused(tmp_path, arrays(ImageArrays, tmp_path / "i.npz"), said)
     refused(tmp_path, arrays(SeriesArrays, tmp_path / "s.npz"), said)
 

@@ -21,7 +21,7 @@ def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str
     A picture is resized as in training. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series. `described`
     is the model's description, with dtype and shape. Raises QuartetError for a missing or unreadable file.
     """
-    from quartet.data.sources.image_folder import SUFFIXES, read_image
+    from quartet.data.preparing.pictures import SUFFIXES, read_image
 
     pictures = described["dtype"] == "uint8"
     shape = tuple(described["shape"])
@@ -34,10 +34,12 @@ def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str
 
 
 def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the files of `paths`; a folder gives its files with one of the suffixes."""
+    """Yield the files of `paths`; a folder gives its files with one of the suffixes, but not the hidden ones."""
+    from quartet.data.preparing.own_files import files_below
+
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+            found = [file for file in files_below(path) if file.suffix.lower() in suffixes]
             if not found:
                 raise QuartetError(f"{path}: a folder without any {' '.join(suffixes)}")
             yield from found

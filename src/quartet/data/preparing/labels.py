@@ -5,7 +5,7 @@ Shapes: N examples, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,11 @@ def class_labels(
     values = np.unique(np.concatenate(list(y.values())))
     if len(values) < 2:
         raise QuartetError(f"{file}: y holds one class, {values[0]}; examples of two or more would do")
+    for split, array in y.items():
+        if len(new := np.setdiff1d(array, y["train"])):
+            raise QuartetError(
+                f"{file}: y of {split} holds the class {new[0]}, which no training example has; add some"
+            )
     if names is None:
         return {split: np.searchsorted(values, array) for split, array in y.items()}, [str(value) for value in values]
     values = values.astype(np.int64) if values.dtype.kind == "b" else values
@@ -36,27 +41,33 @@ def class_labels(
     return {split: array.astype(np.int64) for split, array in y.items()}, [str(name) for name in names]
 
 
-def stratified_indices(labels: np.ndarray, *, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
-    """Split examples by shares, class by class, as `seed` decides; each part ascending.
+def stratified_indices(
+    labels: np.ndarray, missing: Sequence[str], *, validation: float, test: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Hold the `missing` splits (val, test) out by shares, class by class, as `seed` decides; each part ascending.
 
     A class with an example for each part is in every part; a smaller class only trains. Raises QuartetError if a part
     stays empty.
     """
-    split_indices(len(labels), validation=validation, test=test, seed=seed)  # raises for impossible shares
+    asked = {"val": validation, "test": test}
+    shares = (validation if "val" in missing else 0.0, test if "test" in missing else 0.0)
+    split_indices(len(labels), validation=shares[0], test=shares[1], seed=seed)  # raises for impossible shares
     parts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     for label in np.unique(labels):
         (own,) = np.nonzero(labels == label)
         own = own[shuffled(len(own), seed=(seed, int(label)))]
-        held = _held_out(len(own), (validation, test))
+        held = _held_out(len(own), shares)
         cuts = [len(own) - sum(held), len(own) - held[1]]
         for split, part in zip(SPLITS, np.split(own, cuts), strict=True):
             parts[split].append(part)
-    found = {split: np.sort(np.concatenate(each)) for split, each in parts.items()}
+    found = {split: np.sort(np.concatenate(parts[split])) for split in ("train", *missing)}
     empty = [split for split, part in found.items() if not len(part)]
     if empty:
+        keys = {"val": "data.source.validation", "test": "data.source.test"}
+        given = f"{', '.join(keys[split] for split in missing)}: {' and '.join(str(asked[split]) for split in missing)}"
         raise QuartetError(
-            f"data.source.validation, data.source.test: {validation} and {test} of {len(labels)} examples leave "
-            f"{empty[0]} empty; shares above 0, and three or more examples of a class, would do"
+            f"{given} of {len(labels)} examples leave {empty[0]} empty; shares above 0, and {len(missing) + 1} or more "
+            "different examples of a class, would do"
         )
     return found
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from quartet.data.preparing.fetch import room, sha256
+from quartet.data.preparing.own_files import files_below
 from quartet.data.preparing.source import Source
 from quartet.types import QuartetError, check_name
 
@@ -41,6 +43,7 @@ def prepare(*, name: str, source: Source, recipe: dict[str, Any], root: Path, do
                 _refuse_others(folder)
                 _announce(name, source)
                 _build(folder, source=source, recipe=recipe, downloads=downloads)
+                _say_taken(folder)
     return folder
 
 
@@ -121,10 +124,15 @@ def _file_of(target: str) -> Path | None:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Return a digest of the names, sizes and times of the user's own files, which shows a change."""
-    files = [folder] if folder.is_file() else (path for path in sorted(folder.rglob("*")) if path.is_file())
-    lines = (f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
-    return {"folder": str(folder), "listing": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+    """Return a digest of the names, sizes and times of the user's own files, which shows a change.
+
+    Hidden files do not count: file managers and notebooks write them unasked.
+    """
+    total = hashlib.sha256()
+    for path in [folder] if folder.is_file() else files_below(folder):
+        facts = path.stat() if path.exists() else path.lstat()
+        total.update(os.fsencode(path.relative_to(folder)) + f" {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return {"folder": str(folder), "listing": total.hexdigest()}
 
 
 def content_digest(folder: Path, files: Iterable[str]) -> str:
@@ -211,3 +219,10 @@ def _announce(name: str, source: Source) -> None:
     from rich.console import Console
 
     Console(stderr=True).print(f"preparing {name}: {source.ORIGIN}. Licence: {source.LICENCE}", highlight=False)
+
+
+def _say_taken(folder: Path) -> None:
+    """Print what was taken as what from the user's own files."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for line in manifest.get("taken", []):
+        print(f"{folder.name}: {line}", file=sys.stderr)
