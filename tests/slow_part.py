@@ -18,9 +18,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SECONDS = ROOT / "tests" / "slow_seconds.json"
 CHOSEN = "slow and not network and not floors"
-PARTS = 4
+PARTS = 6  # four would take more than the time of a part
 TIME = 20 * 60  # seconds that a part may take: tests that it has not come to then wait for another commit
 LONGEST = 180.0  # seconds: a test that takes longer is in no part; one that takes three times as long has hung
+HOURS = 3600  # nor is one that allows itself so many seconds
 ACCIDENTS = 3  # tests that are run again; where more fail, it was no accident
 
 
@@ -75,13 +76,19 @@ def git(*words: str) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests that are known to take too long, before the rest is split, and limit the time of the others."""
+    """Leave out tests that take too long, before the rest is split, and limit the time of the others."""
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))
-    long = [item for item in items if seconds.get(item.nodeid, 0.0) > LONGEST]
+    long = [item for item in items if seconds.get(item.nodeid, 0.0) > LONGEST or allowed(item) >= HOURS]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
     for item in items:
         item.add_marker(pytest.mark.timeout(3 * LONGEST), append=False)
+
+
+def allowed(item: pytest.Item) -> float:
+    """Return the seconds that the test's own mark allows it; 0 without one."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark and mark.args else 0.0
 
 
 if __name__ == "__main__":

@@ -43,12 +43,15 @@ def test_fails_once():
 def test_takes_hours():
     note("takes hours")
 
+@pytest.mark.timeout(3600)
+def test_allows_itself_hours():
+    note("allows itself hours")
+
 @pytest.mark.network
 def test_fetches():
     note("fetches")
 """
-FAILS = "\n@pytest.mark.timeout(3600)\ndef test_fails():\n    assert False\n"
-TAKES = "\ndef test_takes_a_second():\n    import time\n    time.sleep(1)\n"
+FAILS = "\n@pytest.mark.timeout(1800)\ndef test_fails():\n    assert False\n"
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def toy(tmp_path: Path) -> Path:
     """A small repository that has these tests and this script."""
     (tmp_path / "tests").mkdir()
     script = Path(slow_part.__file__).read_text(encoding="utf-8")
-    (tmp_path / "tests" / "slow_part.py").write_text(script.replace("PARTS = 4", f"PARTS = {PARTS}"))
+    (tmp_path / "tests" / "slow_part.py").write_text(script.replace("PARTS = 6", f"PARTS = {PARTS}"))
     (tmp_path / "pytest.ini").write_text(SETTINGS)
     (tmp_path / "tests" / "test_toy.py").write_text(TESTS)
     write_seconds(tmp_path, takes_hours=7200.0)

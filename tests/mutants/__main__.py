@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -47,10 +48,16 @@ def main(words: list[str]) -> int:
     if not folders:
         print(f"mutants: {file} is in none of the folders {', '.join(FOLDERS)}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy goes, and what runs in it
     print(f"seed {chosen.seed}: the same code and --seed {chosen.seed} give the same mutants", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         copy = Copy(Path(place))
-        outcomes = [one for name, folder in folders.items() for one in tried(name, folder, copy, chosen)]
+        start = time.monotonic()
+        base = copy.baseline(sorted({test for folder in folders.values() for test in folder.tests}))
+        print(f"{len(base.seconds)} tests took {time.monotonic() - start:.0f} s without a mutant", flush=True)
+        for test in base.failed:
+            print(f"  left out, as it failed: {test}", flush=True)
+        outcomes = [one for name, folder in folders.items() for one in tried(name, folder, copy, base, chosen)]
     return summary(outcomes)
 
 
@@ -66,18 +73,13 @@ def parse(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def tried(name: str, folder: Folder, copy: Copy, chosen: argparse.Namespace) -> Iterator[Outcome]:
+def tried(name: str, folder: Folder, copy: Copy, base: Baseline, chosen: argparse.Namespace) -> Iterator[Outcome]:
     """Try the folder's mutants, one after the other, and print each."""
     sample = list(planted(*chosen.plant) if chosen.plant else drawn(folder, chosen))
-    start = time.monotonic()
-    base = copy.baseline(folder.tests)
-    took = time.monotonic() - start
-    print(f"{name}: {len(base.seconds)} tests pass in {took:.0f} s; {len(sample)} mutants", flush=True)
-    for test in base.failed:
-        print(f"  left out, as it fails without a mutant: {test}", flush=True)
+    print(f"{name}: {len(sample)} mutants", flush=True)
     for place, mutant in enumerate(sample, start=1):
         start = time.monotonic()
-        outcome = try_one(name, mutant, copy, base)
+        outcome = try_one(name, folder, mutant, copy, base)
         was, becomes = (text.replace("\n", " ⏎ ") for text in mutant.change)
         where = f"{mutant.file}:{mutant.lines.start}"
         took = time.monotonic() - start
@@ -107,15 +109,15 @@ def drawn(folder: Folder, chosen: argparse.Namespace) -> Iterator[Mutant]:
             yield mutant
 
 
-def try_one(folder: str, mutant: Mutant, copy: Copy, base: Baseline) -> Outcome:
-    tests = base.tests(mutant)
+def try_one(name: str, folder: Folder, mutant: Mutant, copy: Copy, base: Baseline) -> Outcome:
+    tests = base.tests(mutant, folder.tests)
     code, log = copy.run(mutant, tests, base.seconds) if tests else (0, "")
     if code != 0:
         failed = [line for line in log.splitlines() if line.startswith(("FAILED", "ERROR"))]
         test = failed[0].split()[1] if failed else "its import" if code is not None else "the limit of time"
-        return Outcome(folder, mutant, "found", test)
+        return Outcome(name, mutant, "found", test)
     verdict = "accepted" if mutant.change in accepted(mutant.file) else "survived"
-    return Outcome(folder, mutant, verdict, f"{len(tests)} tests")
+    return Outcome(name, mutant, verdict, f"{len(tests)} tests")
 
 
 def accepted(file: str) -> set[tuple[str, str]]:

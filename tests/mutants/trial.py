@@ -21,7 +21,7 @@ from typing import Any
 
 import coverage
 import pytest
-from mutants.folders import ROOT
+from mutants.folders import LEFT, ROOT
 from mutants.mutations import Mutant
 
 PHASE = re.compile(r" \((setup|call|teardown)\)$")  # what pytest puts behind a test's name while it runs
@@ -44,8 +44,8 @@ class Baseline:
     failed: list[str]
     reached: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # tests by file and line
 
-    def tests(self, mutant: Mutant) -> list[str]:
-        """Return the tests that can find the mutant, the quickest files first.
+    def tests(self, mutant: Mutant, below: Sequence[str]) -> list[str]:
+        """Return the tests in the files and folders `below` that can find the mutant, the quickest files first.
 
         They run its lines; where its lines are run by an import (a constant, a default), they run a line of its file.
         """
@@ -54,7 +54,8 @@ class Baseline:
         spans = [mutant.lines, mutant.function] if inside else [reached.keys()]
         for span in spans:
             found = set().union(*(reached.get(line, ()) for line in span or ()))
-            if found := found & self.seconds.keys() - set(self.failed):
+            found = {one for one in found & self.seconds.keys() - set(self.failed) if one.startswith(tuple(below))}
+            if found:
                 return sorted(found, key=self._order(found))
         return []
 
@@ -79,13 +80,13 @@ class Copy:
         for name in WARM:
             importlib.import_module(name)
 
-    def baseline(self, folders: Sequence[str]) -> Baseline:
-        """Run the quick tests of `folders` with the code as it is, and see which lines each of them runs."""
+    def baseline(self, paths: Sequence[str]) -> Baseline:
+        """Run the quick tests at `paths` with the code as it is, and see which lines each of them runs."""
         measured = self.place / "measured"
         measured.mkdir(exist_ok=True)
         settings = measured / "settings"
         settings.write_text(SETTINGS.format(root=self.root, data=measured), encoding="utf-8")
-        code, log = self._fork([*folders], Recorder(settings, measured / "tests.json"), 7200, settings)
+        code, log = self._fork([*paths, "-k", LEFT], Recorder(settings, measured / "tests.json"), 7200, settings)
         if code not in (0, 1):
             raise SystemExit(f"mutants: the tests do not run: pytest ended with {code}\n{log[-3000:]}")
         found = json.loads((measured / "tests.json").read_text(encoding="utf-8"))
@@ -131,6 +132,7 @@ class Copy:
         code: int = 3
         try:
             os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             with open(log, "wb") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
@@ -214,15 +216,16 @@ def _files() -> list[str]:
 def _wait(child: int, limit: float) -> int | None:
     """Return the exit code of the process, None if it took more than `limit` seconds; then end all that it started."""
     end = time.monotonic() + limit
-    code = None
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-            break
-        time.sleep(0.02)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    if code is None:
-        os.waitpid(child, 0)
-    return code
+    done = 0
+    try:
+        while not done and time.monotonic() < end:
+            done, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.02)
+        return os.waitstatus_to_exitcode(status) if done else None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        if not done:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)  # it may not have a group of its own yet
+            os.waitpid(child, 0)
