@@ -7,6 +7,7 @@ in a copy of the repository, against the quick tests of its folder that run the 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import sys
@@ -48,6 +49,7 @@ def main(words: list[str]) -> int:
     if not folders:
         print(f"mutants: {file} is in none of the folders {', '.join(FOLDERS)}", file=sys.stderr)
         return 2
+    os.chdir(ROOT)  # where mutmut looks for its settings
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy goes, and what runs in it
     print(f"seed {chosen.seed}: the same code and --seed {chosen.seed} give the same mutants", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:

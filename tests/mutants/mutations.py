@@ -18,7 +18,7 @@ from mutmut.mutation.file_mutation import Mutation, MutationVisitor, OuterFuncti
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import get_ignored_lines
 
-DEFINITIONS = (cst.Subscript, cst.BinaryOperation)  # what a name for a type is made of: `Pair = tuple[int, int] | None`
+TYPES = {"dict", "frozenset", "list", "set", "tuple", "type"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ class Visitor(MutationVisitor):
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value == "strict":
             return True  # of zip: it is there for a mistake of whoever changes the code, and no test can make one
+        outside = not isinstance(self.get_metadata(OuterFunctionProvider, node, None), cst.FunctionDef)
+        if outside and isinstance(node, cst.Assign) and _is_type(node.value):
+            return True  # it is for annotations, which are not evaluated
         return not isinstance(node, cst.FunctionDef) and super()._skip_node_and_children(node)
 
     def _create_mutations(self, node: cst.CSTNode) -> None:
@@ -100,7 +103,7 @@ def candidates(root: Path, file: str) -> Iterator[Candidate]:
     visitor = Visitor(mutation_operators, get_ignored_lines(file, before, wrapper, None), None)
     module = wrapper.visit(visitor)
     for mutation, place in zip(visitor.mutations, visitor.places, strict=True):
-        if not (_is_prose(mutation) or _is_a_name_for_a_type(mutation) or _is_of_zip(mutation)):
+        if not (_is_prose(mutation) or _is_of_zip(mutation)):
             yield Candidate(file, before, module, mutation, *place)
 
 
@@ -112,10 +115,12 @@ def _is_prose(mutation: Mutation) -> bool:
     return " " in old.value or "XX" not in new.value
 
 
-def _is_a_name_for_a_type(mutation: Mutation) -> bool:
-    """Return True for `Pair = tuple[int, int]` outside of functions: annotations are not evaluated."""
-    old, inside = mutation.original_node, mutation.contained_by_top_level_function
-    return isinstance(old, cst.Assign) and inside is None and isinstance(old.value, DEFINITIONS)
+def _is_type(value: cst.BaseExpression) -> bool:
+    """Return True for what a name for a type is made of: `tuple[int, int]`, `Callable[[], None] | None`."""
+    if isinstance(value, cst.BinaryOperation):
+        return isinstance(value.operator, cst.BitOr) and (_is_type(value.left) or _is_type(value.right))
+    name = value.value if isinstance(value, cst.Subscript) else None
+    return isinstance(name, cst.Name) and (name.value in TYPES or name.value[0].isupper())
 
 
 def _is_of_zip(mutation: Mutation) -> bool:
