@@ -31,7 +31,7 @@ test: install ## run the tests two files at once, without the slow ones and thos
 test-slow: install ## run all tests, with real data
 	@python -m pytest -m 'not floors'
 
-test-part: install ## run a part of the slow tests, a different one after each commit (20 minutes)
+test-part: install ## run a part of the slow tests, a different one after each commit (16 minutes at most)
 	@python tests/slow_part.py
 
 mutants: install ## change the code in 175 places, one at a time, to see whether its tests notice (hours); MUTANTS='--help' tells more

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ ROOT = Path(__file__).parents[1]
 SECONDS = ROOT / "tests" / "slow_seconds.json"
 CHOSEN = "slow and not network and not floors"
 PARTS = 6  # four would take more than the time of a part
-TIME = 20 * 60  # seconds that a part may take: tests that it has not come to then wait for another commit
+TIME = 16 * 60  # seconds that a part may take: tests that it has not come to then wait for another commit
 LONGEST = 180.0  # seconds: a test that takes longer is in no part; one that takes three times as long has hung
+STRIDE = 7  # tests by which a part begins later when its turn comes again
 HOURS = 3600  # nor is one that allows itself so many seconds
 ACCIDENTS = 3  # tests that are run again; where more fail, it was no accident
 
@@ -64,25 +66,36 @@ def run(*words: str) -> int:
 
 def part_of_this_commit() -> int:
     """Return the number of commits modulo PARTS; 0, and say so, where git's history is not here as a whole."""
-    asked = [git("rev-parse", "--is-shallow-repository"), git("rev-list", "--count", "HEAD")]
-    if asked[0] != "false" or not asked[1].isdecimal():
+    if not (count := commits()):
         print("slow tests: git's history is not here as a whole, so that commits cannot be counted", flush=True)
-        return 0
-    return int(asked[1]) % PARTS
+    return count % PARTS
+
+
+def commits() -> int:
+    """Return the number of commits; 0 where git or its history is not here."""
+    whole, count = git("rev-parse", "--is-shallow-repository"), git("rev-list", "--count", "HEAD")
+    return int(count) if whole == "false" and count.isdecimal() else 0
 
 
 def git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests that take too long, before the rest is split, and limit the time of the others."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Leave out tests that take too long, before the rest is split, and limit the time of the others.
+
+    A part begins elsewhere each time, so that where time is always up it is not always the same tests that wait.
+    """
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))
     long = [item for item in items if seconds.get(item.nodeid, 0.0) > LONGEST or allowed(item) >= HOURS]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
     for item in items:
         item.add_marker(pytest.mark.timeout(3 * LONGEST), append=False)
+    yield
+    first = commits() // PARTS * STRIDE % max(1, len(items))
+    items[:] = [*items[first:], *items[:first]]
 
 
 def allowed(item: pytest.Item) -> float:

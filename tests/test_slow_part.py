@@ -100,7 +100,7 @@ def test_tests_that_cannot_be_read_count(toy: Path) -> None:
 
 def test_where_time_is_up_the_rest_waits(toy: Path) -> None:
     script = toy / "tests" / "slow_part.py"
-    script.write_text(script.read_text().replace("TIME = 20 * 60", "TIME = 1"))
+    script.write_text(script.read_text().replace("TIME = 16 * 60", "TIME = 1"))
     (toy / "tests" / "test_toy.py").write_text(TESTS.replace("note(f", "__import__('time').sleep(0.3), note(f"))
     done = part(toy, "0")
     assert done.returncode == 0, done.stdout
@@ -109,6 +109,7 @@ def test_where_time_is_up_the_rest_waits(toy: Path) -> None:
 
 
 def test_the_part_is_the_number_of_commits(toy: Path) -> None:
+    (toy / "been here").touch()
     assert "commits cannot be counted" in (said := part(toy).stdout)
     assert "part 0 of 0 to 1" in said
     who = ("-c", "user.name=a", "-c", "user.email=a@b")
@@ -116,6 +117,7 @@ def test_the_part_is_the_number_of_commits(toy: Path) -> None:
     for _ in range(PARTS + 1):
         subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "a"], cwd=toy, check=True)
     assert "part 1 of 0 to 1" in part(toy).stdout
+    assert (toy / "ran").read_text().splitlines()[-1] != "fails once", "it begins where it did at the first commit"
     subprocess.run(["git", "clone", "-q", "--depth=3", f"file://{toy}", "shallow"], cwd=toy, check=True)
     shutil.copytree(toy / "tests", toy / "shallow" / "tests", dirs_exist_ok=True)
     shutil.copy(toy / "pytest.ini", toy / "shallow")
