@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from hydra_plugins.quartet_ray_sweeper._journal import (
+    FAILED,
+    FINISHED,
     MAX_DIFFERENCES,
+    RUNNING,
+    STOPPED,
     Journal,
     Record,
     delete_sweep,
@@ -36,6 +40,10 @@ def test_the_journal_is_read_back(tmp_path: Path) -> None:
     assert again.records[1] == Record(1, {"lr": 0.7}, ["lr=0.7"], "1", "running", [{"objective": 3.0, "time": 1.0}])
     assert again.records[1].seconds == 0.0
     assert again.records[2] == Record(2, {"lr": 0.2}, ["lr=0.2"], "2", "failed", [], None, "ValueError: no")
+
+
+def test_the_words_of_a_status_are_those_of_journals_that_are_there() -> None:
+    assert (RUNNING, FINISHED, STOPPED, FAILED) == ("running", "finished", "stopped", "failed")
 
 
 def test_a_truncated_line_is_dropped(tmp_path: Path) -> None:
