@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pipeline,sweep,dev]'
 	@touch $@
 
-.PHONY: help install run grid test test-slow floors lint bench ui clean
+.PHONY: help install run grid test test-slow test-part mutants floors lint bench ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ test: install ## run the tests two files at once, without the slow ones and thos
 
 test-slow: install ## run all tests, with real data
 	@python -m pytest -m 'not floors'
+
+test-part: install ## run a part of the slow tests, a different one after each commit (16 minutes at most)
+	@python tests/slow_part.py
+
+mutants: install ## change the code in 175 places, one at a time, to see whether its tests notice (hours); MUTANTS='--help' tells more
+	@PYTHONPATH=tests OMP_NUM_THREADS=1 nice -n 15 python -m mutants $(MUTANTS)
 
 floors: install ## train the four main experiments with three seeds and check the metrics that they must reach (hours)
 	@python -m pytest -s -m floors tests/test_floors.py

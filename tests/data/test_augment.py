@@ -42,6 +42,14 @@ def test_erase_blanks_a_square() -> None:
     assert torch.equal(result[result != 0], x[result != 0])
 
 
+def test_what_is_erased_lies_where_the_last_two_draws_say() -> None:
+    x = pictures(2, 6, 8, 1)
+    draws = torch.tensor([[0.9, 0.9, 0.9, 0.4, 0.4], [0.9, 0.9, 0.9, 0.0, 0.99]])
+    expected = erase(x, torch.tensor([[2, 3], [0, 7]]), side=3)
+    assert torch.equal(Augment(shift=0, flip=False, erase=3)(x, draws), expected)
+    assert not torch.equal(expected, x)
+
+
 def test_every_choice_is_as_likely_as_its_draw() -> None:
     x = pictures(1, 5, 5, 1).expand(4000, -1, -1, -1)
     draws = torch.rand(4000, 5, generator=torch.Generator().manual_seed(0))

@@ -51,6 +51,11 @@ def test_an_impossible_recipe_is_refused(net: Any, change: dict[str, Any], says:
         replace(net, **change)
 
 
+def test_an_rnn_reads_an_image_row_by_row() -> None:
+    assert rnn.encode(FASHION).grid == (28,)
+    assert rnn.encode(replace(FASHION, height=5, width=9)).grid == (5,)
+
+
 def test_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(QuartetError, match=r"net\.stages=6"):
         replace(cnn, stages=6).classifier(FASHION, Classes(names=("a", "b")))

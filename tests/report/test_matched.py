@@ -8,7 +8,7 @@ import pytest
 from sample_runs import record
 
 from quartet.report import Run
-from quartet.report.comparing.matched import matched, unmatched
+from quartet.report.comparing.matched import MAX_KEYS, matched, unmatched
 from quartet.report.run import ExperimentRuns, group_by_experiment
 
 CONFIG: dict[str, Any] = {
@@ -62,6 +62,10 @@ def test_equal_runs_match_in_all_conditions() -> None:
         ({"data_digest": "f" * 64}, "Prepared data", False, "not the same: CNN d1ced1ced1, RNN ffffffffff."),
         ({"git_commit": "unknown"}, "Code", False, "not known for RNN."),
         ({"git_commit": "unknown", "code_digest": "c" * 64}, "Code", False, "not known for RNN."),
+        (
+            {"parameters": 160_000}, "Parameters", False,
+            "from 160 k (RNN) to 200 k (CNN), 25 % more. 200 k were asked for.",
+        ),
         ({"device": "A GPU"}, "Device", False, "not the same: CNN cpu, RNN A GPU."),
         (
             {"monitor": "test/loss"}, "Model selection", False,
@@ -85,6 +89,11 @@ def test_equal_runs_match_in_all_conditions() -> None:
 def test_a_difference_is_named(changes: dict[str, Any], what: str, same: bool, sentence: str) -> None:
     assert conditions(pair(second=changes))[what] == (same, sentence)
     assert (what.lower() in unmatched(pair(second=changes)).lower()) != same
+
+
+def test_a_selection_that_no_run_tells_is_not_known() -> None:
+    unknown = {"monitor": None}
+    assert conditions(pair(unknown, unknown))["Model selection"] == (False, "not known.")
 
 
 def test_text_settings_are_compared() -> None:
@@ -159,6 +168,9 @@ def test_differing_seeds_are_named() -> None:
     )
 
 
-def test_many_settings_are_counted() -> None:
-    many = CONFIG | {"schedule": {f"key_{i}": i for i in range(9)}}
-    assert conditions(pair(second={"config": many}))["Settings beside the net"][1].endswith(" and 3 more.")
+@pytest.mark.parametrize(
+    ("count", "end"), [(MAX_KEYS, f"key_{MAX_KEYS - 1} (CNN none, RNN 1)."), (MAX_KEYS + 3, " and 3 more.")]
+)
+def test_many_settings_are_counted(count: int, end: str) -> None:
+    many = CONFIG | {"schedule": {f"key_{i}": 1 for i in range(count)}}
+    assert conditions(pair(second={"config": many}))["Settings beside the net"][1].endswith(end)

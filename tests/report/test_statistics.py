@@ -21,6 +21,7 @@ from quartet.report.comparing.statistics import (
     sign_flip,
     welch,
 )
+from quartet.report.comparing.verdict import p_value
 
 A, B = [0.91, 0.93, 0.92, 0.95], [0.90, 0.80, 0.85, 0.93]
 
@@ -247,3 +248,19 @@ def test_estimates_and_welch_cover_as_stated() -> None:
     error = 3 * math.sqrt(0.05 * 0.95 / count)
     assert single == pytest.approx(LEVEL, abs=error)
     assert double == pytest.approx(LEVEL, abs=error + 0.01)  # Welch's is an approximation
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        (math.nan, "–"),
+        (0.0, "<0.001"),
+        (0.0009, "<0.001"),
+        (0.001, "0.001"),
+        (0.0123, "0.012"),
+        (0.1, "0.10"),
+        (1, "1.00"),
+    ],
+)
+def test_a_p_value_in_figures(p: float, said: str) -> None:
+    assert p_value(p).replace("\u202f", "") == said

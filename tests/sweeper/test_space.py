@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hydra_plugins.quartet_ray_sweeper._overrides import parse
-from hydra_plugins.quartet_ray_sweeper._space import Space, SweeperError
+from hydra_plugins.quartet_ray_sweeper._space import SLASH, Space, SweeperError
 
 
 def space(*arguments: str, params: dict[str, Any] | None = None, when: dict[str, Any] | None = None) -> Space:
@@ -22,6 +22,13 @@ def test_a_grid_is_in_hydras_order() -> None:
         ["net=b", "seed=3", "lr=0.1"],
         ["net=b", "seed=3", "lr=0.2"],
     ]
+
+
+def test_the_key_of_a_group_within_a_group_is_not_split_by_tune() -> None:
+    (parameter,) = space("optimizer/schedule=a,b").parameters
+    assert parameter.key == "optimizer/schedule"
+    assert "/" not in parameter.name
+    assert parameter.name.replace(SLASH, "/") == parameter.key
 
 
 def test_the_command_line_wins_over_params() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from quartet.tasks import Classify
+from quartet.tasks.classify import per_class
 from quartet.types import Pixels
 
 CPU = torch.device("cpu")
@@ -43,6 +44,13 @@ def test_golden_values(task: Classify) -> None:
     assert metrics["calibration_error"] == pytest.approx((0.3 + 0.6 + 0.5 + 0.96) / 4, rel=1e-6)
     assert sums["confusion"].tolist() == [[2, 0, 0], [1, 0, 0], [0, 1, 0]]
     assert task.loss(Told(), batch).item() == pytest.approx(metrics["loss"] * 4, rel=1e-6)
+
+
+def test_a_class_of_one_example_is_measured_as_any_other() -> None:
+    confusion = torch.tensor([[1, 0, 0, 0], [0, 1, 1, 0], [0, 3, 1, 0], [0, 0, 0, 0]])
+    found = per_class(confusion, ["one", "two", "four", "none"])
+    assert found["recall"] == {"one": 1.0, "two": 0.5, "four": 0.25, "none": 0.0}
+    assert found["precision"] == {"one": 1.0, "two": 0.25, "four": 0.5, "none": 0.0}
 
 
 def test_label_smoothing_spreads_the_target() -> None:

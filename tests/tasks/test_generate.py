@@ -11,6 +11,7 @@ import torch
 from quartet.tasks import Generate
 from quartet.tasks.fid import feature_sums, fid
 from quartet.tasks.gallery import first, nearest, to_bytes, to_unit
+from quartet.tasks.judge import Judge
 from quartet.tasks.noise import content_keys, normal
 from quartet.types import QuartetError
 
@@ -94,6 +95,19 @@ def test_a_validation_judges_about_as_many_as_asked(
     assert sums["real_count"] == sums["fake_count"] == sums["fake_classes"].sum()
 
 
+@pytest.mark.parametrize(("shape", "refused"), [((12, 12, 1), False), ((28, 28, 1), True), (None, False)])
+def test_a_judge_knows_the_shape_of_its_model(shape: tuple[int, ...] | None, refused: bool, images: Any) -> None:
+    model = torch.nn.Linear(2, 2)
+    if shape:
+        model.shape = shape  # type: ignore[assignment]
+    judge = Judge(model=model)
+    if refused:
+        with pytest.raises(QuartetError, match="judges images of 28×28×1, but the data has images of 12×12×1"):
+            judge.check(images.inputs)
+    else:
+        judge.check(images.inputs)
+
+
 def test_evaluation(images: Any, task_of: Callable[..., Generate], players_of: Callable[..., Any]) -> None:
     task = task_of(images)
     players = players_of(task, images)
@@ -115,6 +129,7 @@ def test_evaluation(images: Any, task_of: Callable[..., Generate], players_of: C
     assert all(arrays[name].dtype == np.uint8 for name in ("samples", "reals", "interpolation", "neighbours"))
     np.testing.assert_array_equal(arrays["neighbours_x"], arrays["samples"][:8])
     np.testing.assert_array_equal(arrays["interpolation"][:, 0], arrays["samples"][:8])
+    np.testing.assert_array_equal(arrays["interpolation"][:, -1], arrays["samples"][8:16])
     assert arrays["class_counts"].sum() == 100
     assert evidence.texts["fid"]["samples"] == 100
     assert {what for what, _, _ in heard} >= {"judge test", "judge val", "judge samples", "compare with train"}

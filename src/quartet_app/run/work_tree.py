@@ -82,7 +82,7 @@ def _difference(folder: Path, commit: str) -> bytes:
         index = Path(scratch) / "index"
         own = folder / _git(folder, "rev-parse", "--git-path", "index").decode().strip()
         if own.exists():
-            shutil.copyfile(own, index)
+            shutil.copy2(own, index)  # with its time: git compares contents where a file is as young as the index
         small = [path for path in new if path not in large]
         if small:
             _git(folder, "add", "--intent-to-add", "--", *(f":(literal){path}" for path in small), index=index)

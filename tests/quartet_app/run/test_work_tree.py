@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,19 @@ def test_what_is_too_large_is_left_out_and_said(repository: Path) -> None:
     git(repository, "stash", "--include-untracked")
     git(repository, "apply", given=found.diff)
     assert (repository / "src" / "a.py").read_text() == "a = 2\n"
+
+
+def test_a_change_in_the_second_of_the_commit_is_seen(repository: Path) -> None:
+    """Where size and time are those that the index knows, git compares contents if the index is no newer than they."""
+    file, index = repository / "src" / "a.py", repository / ".git" / "index"
+    git(repository, "config", "core.trustctime", "false")
+    then = file.stat().st_mtime_ns - 10**11
+    os.utime(file, ns=(then, then))
+    git(repository, "add", "-A")
+    file.write_text("a = 2\n")
+    for path in (file, index):
+        os.utime(path, ns=(then, then))
+    assert changed_paths(read_work_tree(repository).diff) == ["src/a.py"]
 
 
 def test_a_project_below_its_repository(repository: Path) -> None:
