@@ -89,7 +89,7 @@ def listing(folder: Path) -> dict[str, str]:
     """Return a digest of the names, sizes and times of the user's own files, which shows a change."""
     files = [folder] if folder.is_file() else (path for path in sorted(folder.rglob("*")) if path.is_file())
     lines = (f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
-    return {"folder": str(folder), "listing": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+    return {"folder": str(folder), "listing": hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()}
 
 
 def content_digest(folder: Path, files: Iterable[str]) -> str:

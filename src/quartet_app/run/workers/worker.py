@@ -21,6 +21,7 @@ from quartet.types import QuartetError
 from quartet_app.config import resolved
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.run.build import build_data, build_method, describe_model
+from quartet_app.run.crash import refusal
 from quartet_app.run.environment import threads, trained_on
 from quartet_app.run.workers.checkpoints import load_checkpoint
 from quartet_app.run.workers.local_workers import INTERRUPTED, REFUSED, end_with_driver, join_workers
@@ -189,7 +190,7 @@ def device_name() -> str:
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
     """Write rows as CSV, with a column for each name that occurs in one of them."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
@@ -202,6 +203,11 @@ if __name__ == "__main__":
         fit(Path(run_folder), Path(data_folder), config_hash)
     except QuartetError as error:
         print(error, file=sys.stderr)
+        sys.exit(REFUSED)
+    except OSError as error:
+        if not (said := refusal(error)):
+            raise
+        print(said, file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:  # no message here: the driver prints it
         sys.exit(INTERRUPTED)
