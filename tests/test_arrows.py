@@ -21,7 +21,7 @@ ARROWS = {
     "nets": {"types"},
     "tasks": {"types"},
     "data": {"types"},
-    "tracking": {"types", "roles"},
+    "tracking": {"types", "roles", "sqlite"},
     "report": set(),
     "serving": set(),
     "roles": {"types", "data"},
@@ -31,6 +31,7 @@ ARROWS = {
     "methods": {"tasks", "nets", "types", "budget"},
     "budget": {"types"},
     "types": set(),
+    "sqlite": set(),
 }
 # The folders within a room, each of which may import those after it.
 INSIDE = {
@@ -46,7 +47,7 @@ LEVELS = [
     {"run"},
     {"data"},
     {"config"},
-    {"files", "near", "processes", "progress"},
+    {"files", "near", "processes", "progress", "streams"},
 ]
 
 

@@ -25,6 +25,8 @@ HARMLESS = {
     "quartet_app.progress": "progress bars",
     "quartet_app.files": "reads and writes small files whole",
     "quartet_app.processes": "ends a stage with the command that started it",
+    "quartet_app.streams": "prints any text in any encoding",
+    "quartet.sqlite": "names MLflow's database",
     "quartet_app.run.unsent": "says what did not reach MLflow",
     "quartet_app.run.verify": "refuses files that were changed since they were written",
     "quartet_app.run.crash": "how a failure is told",

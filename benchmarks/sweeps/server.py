@@ -97,7 +97,7 @@ def wait(process: subprocess.Popen[bytes], port: int, *, log: Path) -> None:
             return
         except OSError:
             time.sleep(0.5)
-    raise Broken(f"mlflow server does not answer: {log.read_text(errors='replace').strip()[-300:]}")
+    raise Broken(f"mlflow server does not answer: {log.read_text(encoding='utf-8', errors='replace').strip()[-300:]}")
 
 
 def missing(folder: Path, uri: str, *, trials: int) -> list[str]:

@@ -15,14 +15,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from quartet.sqlite import uri_of
 from quartet.types import QuartetError
+from quartet_app.config.overrides import literal_paths
 from quartet_app.config.project import REPOSITORY, make_importable, project, store_folder, table_above
-from quartet_app.files import refused_by_disk
+from quartet_app.files import expand_home, is_utf8, refused_by_disk
 from quartet_app.processes import end_with_ancestor
 from quartet_app.run.crash import Crash
+from quartet_app.streams import use_utf8
 
 REFUSED, CRASHED, HUNG_UP, INTERRUPTED, BROKEN_PIPE = 2, 1, 129, 130, 141
-PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror", "out")  # overrides whose value is a path
 
 _hung_up = False  # whether the terminal was closed
 _terminals: list[int] = []  # the outputs that were a terminal at the start: a closed one cannot be told from a file
@@ -31,32 +33,29 @@ _typed_in: Path | None = None  # the folder where the command was typed, if the 
 
 def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoReturn:
     """Run `function` on the command line's `arguments`, and exit with its code; see the module."""
+    use_utf8()
     try:
         refuse_another_clone()
-    except QuartetError as error:
-        _exit(str(error), REFUSED)
-    end_with_ancestor()
-    end_on_hangup()
-    make_importable()
-    if store_folder().is_absolute():  # below the project's folder: all tables use one store
-        os.environ.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{store_folder()}/mlflow.db")
-    try:
+        refuse_unwritable_names()
+        end_with_ancestor()
+        end_on_hangup()
+        make_importable()
+        if store_folder().is_absolute():  # below the project's folder: all tables use one store
+            os.environ.setdefault("MLFLOW_TRACKING_URI", uri_of(store_folder() / "mlflow.db"))
         function(list(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         _exit("interrupted", HUNG_UP if _hung_up else INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout once more at its end
+        _print_no_more()
         sys.exit(BROKEN_PIPE)
     except QuartetError as error:
         _exit(str(error), REFUSED)
-    except OSError as error:
-        refusal = refused_by_disk(error)
-        if refusal is None:
-            raise
-        _exit(str(refusal), REFUSED)
-    except Crash as crash:
-        traceback.print_exception(crash.error)
+    except (OSError, Crash) as error:
+        cause = error.error if isinstance(error, Crash) else error
+        if refusal := refused_by_disk(cause):
+            _exit(str(refusal), REFUSED)
+        traceback.print_exception(cause)
         _exit("", CRASHED)
     sys.exit(0)
 
@@ -94,6 +93,12 @@ def refuse_another_clone() -> None:
         )
 
 
+def refuse_unwritable_names() -> None:
+    """Refuse a working directory whose name is not UTF-8, as the configurations and databases that name it are."""
+    if not is_utf8(str(Path.cwd())):
+        raise QuartetError(f"{Path.cwd()}: the name of this folder is not UTF-8; rename it, and try again")
+
+
 def enter_table() -> None:
     """Change to the folder of the table that the working directory belongs to, else to the project's folder.
 
@@ -108,7 +113,7 @@ def enter_table() -> None:
 
 def typed_path(text: str) -> Path:
     """Return a path of the command line, relative to the working directory that `enter_table` changed to."""
-    path = Path(text).expanduser()
+    path = expand_home(text)
     return path if path.is_absolute() or _typed_in is None else Path(os.path.relpath(_typed_in / path))
 
 
@@ -122,24 +127,27 @@ def typed_source(text: str) -> str:
 def typed_overrides(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with their paths made relative to the present working directory.
 
-    Paths are a resolved file such as build/cnn.yaml, and a value of PATH_KEYS that exists.
+    Paths are a resolved file such as build/cnn.yaml, and the values that `literal_paths` takes as they are.
     """
-    found = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        is_path = not equals and argument.endswith((".yaml", ".yml"))
-        if is_path:
-            found.append(str(typed_path(argument)))
-        elif key in PATH_KEYS and _typed_in is not None and (_typed_in / value).exists():
-            found.append(f"{key}={typed_path(value)}")
-        else:
-            found.append(argument)
-    return found
+    return [
+        str(typed_path(argument))
+        if argument.endswith((".yaml", ".yml")) and ("=" not in argument or typed_path(argument).exists())
+        else literal_paths([argument], at=_typed_in)[0]
+        for argument in arguments
+    ]
 
 
 def _exit(message: str, code: int) -> NoReturn:
     """Print `message` to stderr, unless it is empty, and exit with `code`."""
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk, say, which `message` is about
+        _print_no_more()
     if message:
         print(message, file=sys.stderr)
     sys.exit(code)
+
+
+def _print_no_more() -> None:
+    """Lead what is still printed nowhere: Python flushes stdout once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

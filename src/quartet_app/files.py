@@ -12,7 +12,16 @@ from typing import Any
 
 from quartet.types import QuartetError
 
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")  # of a table
+COMPOSED = "Written by the stage `compose`"  # the first words of each file in a table's build/
+# What a person can mend when the system refuses to write, by the number of its error.
+SPACE = "free some space or allow writing there, then give the same command again"
+IN_THE_WAY = "move away what is in its place, then give the same command again"
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM), SPACE),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), IN_THE_WAY),
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 
 
 @contextmanager
@@ -36,17 +45,15 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def not_written(path: Path, error: OSError) -> QuartetError:
     """Return the refusal for a file or folder that cannot be written."""
-    return QuartetError(
-        f"{path}: cannot be written ({error.strerror or error})\n"
-        "free some space or allow writing there, then give the same command again"
-    )
+    remedy = REMEDIES.get(error.errno or 0, SPACE)
+    return QuartetError(f"{path}: cannot be written ({error.strerror or error})\n{remedy}")
 
 
 def refused_by_disk(error: BaseException) -> QuartetError | None:
-    """Return the refusal for an error of a full or read-only disk, None for another error."""
-    if not isinstance(error, OSError) or error.errno not in DISK_ERRORS:
+    """Return the refusal where the system refused to write a file, as on a full disk; None for another error."""
+    if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
-    return not_written(Path(error.filename or os.getcwd()), error)
+    return not_written(Path(error.filename2 or error.filename or os.getcwd()), error)
 
 
 def make_folder(path: Path) -> None:
@@ -55,10 +62,6 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise not_written(path, error) from error
-
-
-GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")  # of a table
-COMPOSED = "Written by the stage `compose`"  # the first words of each file in a table's build/
 
 
 def write_text(path: Path, text: str) -> None:
@@ -96,3 +99,16 @@ def relative_to_cwd(path: Path) -> str:
     """
     absolute = path.absolute()
     return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()
+
+
+def expand_home(text: str) -> Path:
+    """Return a path in which `~` is the home folder; QuartetError where the system knows none."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise QuartetError(f"{text}: no home folder is known (is HOME set?); give the whole path") from error
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether a name, as the system gave it, is UTF-8: Python stands surrogates for other bytes."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)

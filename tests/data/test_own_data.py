@@ -36,6 +36,17 @@ def test_split_folders_are_taken_as_they_are(tmp_path: Path, small: ModuleType) 
     assert data.examples == {"train": 21, "val": 3, "test": 15}
 
 
+def test_names_that_are_not_utf8_are_read_and_shown(tmp_path: Path, small: ModuleType) -> None:
+    folder = small.write_image_folder(tmp_path / "images")
+    (folder / "class0" / "0.png").rename(folder / "class0" / os.fsdecode(b"f\xfcr.png"))
+    (folder / "class1").rename(folder / os.fsdecode(b"caf\xe9"))
+    data = make(tmp_path, small.image_folder(folder))
+    assert data.outputs.names == ("caf\\xe9", "class0", "class2")
+    assert is_prepared(data.folder, {}), "prepared again though nothing changed"
+    (folder / "class0" / os.fsdecode(b"f\xfcr.png")).rename(folder / "class0" / os.fsdecode(b"f\xf6r.png"))
+    assert not is_prepared(data.folder, {}), "a new name went unseen"
+
+
 def test_grey_and_deep_images_are_read(tmp_path: Path, small: ModuleType) -> None:
     folder = small.write_image_folder(tmp_path / "images")
     Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16)).save(folder / "class0" / "0.png")

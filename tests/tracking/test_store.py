@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from quartet.sqlite import file_of, uri_of
 from quartet.tracking import MLflow, NoTracking
 from quartet.types import QuartetError
 
@@ -57,6 +58,34 @@ def test_the_uri_is_absolute_and_follows_the_environment(tmp_path: Path, monkeyp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere:5000")
     assert tracker(tmp_path, uri=None).uri == "http://somewhere:5000"
     assert tracker(tmp_path, uri="sqlite:////b.db").uri == "sqlite:////b.db"
+
+
+ODD = ["a?b", "100%20", "two words", "so#x", 'jörg\'s "(1)" [x],=;&@+', "a%3Fb", "$HOME", "back\\slash", "x:y", "100%"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_uri_of_any_file_is_read_as_sqlalchemy_reads_it(name: str) -> None:
+    from sqlalchemy.engine import make_url
+
+    file = Path("/project") / name / "mlflow.db"
+    for options in ("", "?timeout=9"):
+        uri = uri_of(file, options)
+        assert file_of(uri) == Path(str(make_url(uri).database)) == file
+        assert tracker(Path(), uri=uri).uri == uri
+
+
+def test_a_store_lies_in_its_folder_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "a?b" / "100%20 jörg #1 (x)=y,z"
+    folder.mkdir(parents=True)
+    odd = tracker(folder, uri=uri_of(folder / "mlflow.db"))
+    run = odd.start(name="odd", params={}, tags={})
+    odd.text(run, "deep/said.txt", "hello")
+    odd.finish(run, "FINISHED")
+    assert client(odd).get_run(run).info.status == "FINISHED"
+    (copied,) = Path(client(odd).download_artifacts(run, "deep", str(tmp_path))).iterdir()
+    assert copied.read_text() == "hello"
+    assert {path.name for path in folder.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlruns"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a?b", "deep"}, "nothing lies beside the project"
 
 
 def test_many_and_long_parameters_are_stored(store: MLflow) -> None:
@@ -212,6 +241,7 @@ def test_refusals_name_the_uri_and_the_remedy(tmp_path: Path, store: MLflow) -> 
 
 RACE = """
 import sys
+from quartet.sqlite import file_of, uri_of
 from quartet.tracking import MLflow
 tracker = MLflow(uri=sys.argv[1], experiment="quartet", system_metrics=False, model=False)
 run = tracker.start(name=sys.argv[2], params={"seed": sys.argv[2]}, tags={})

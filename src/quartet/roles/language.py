@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ class Language(text.TextRole):
 
     def answer(self, chosen: argparse.Namespace, load: Load) -> None:
         predictor, _ = load()
-        prompt = sys.stdin.read() if chosen.prompt == "-" else chosen.prompt
+        prompt = text.checked_text(text.standard_input().read() if chosen.prompt == "-" else chosen.prompt)
         pieces = predictor.stream(prompt, text.given(chosen, "tokens", "temperature", "top_p", "seed"))
         if chosen.json:
             say({"prompt": prompt, "continuation": "".join(pieces)})

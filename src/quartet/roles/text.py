@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from quartet.roles.role import Role
-from quartet.types import UNK, Tokens
+from quartet.types import UNK, QuartetError, Tokens
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EXAMPLE = ("The cat eats",)
+CONVERT = "convert it first, as by iconv -f latin1 -t utf-8"
 
 
 class TextRole(Role):
@@ -58,6 +61,24 @@ def example_ids(tokens: Tokens, batch: int, length: int) -> Tensor:
 def given(chosen: argparse.Namespace, *names: str) -> dict[str, Any]:
     """Return the options `names` that were typed."""
     return {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+
+
+def standard_input() -> TextIO:
+    """Return standard input as UTF-8 with or without a byte order mark, whatever encoding the system has set.
+
+    Bytes that are not UTF-8 become surrogates, which `checked_text` refuses.
+    """
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
+    return sys.stdin
+
+
+def checked_text(text: str) -> str:
+    """Return a text that a person typed or piped; QuartetError for one that was not UTF-8."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        shown = text.encode(errors="surrogateescape").decode(errors="backslashreplace").strip()
+        raise QuartetError(f"{shown if len(shown) < 60 else shown[:57] + '…'}: not UTF-8; {CONVERT}")
+    return text
 
 
 def portable(data: Mapping[str, Any]) -> tokenizers.Tokenizer:

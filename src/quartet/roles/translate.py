@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quartet.roles import text
 from quartet.roles.role import Described, Load
 from quartet.roles.shapes import say
+from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     import argparse
@@ -50,17 +51,42 @@ class Translate(text.TextRole):
         parser.add_argument("--length-penalty", type=float, help="higher favours longer translations")
 
     def answer(self, chosen: argparse.Namespace, load: Load) -> None:
+        """Print a line for each sentence, an empty one for a sentence that cannot be translated.
+
+        Such a sentence is named on stderr, and the others are translated all the same. QuartetError at the end.
+        """
         predictor, _ = load()
-        for sentence in lines() if chosen.sentences in ([], ["-"]) else chosen.sentences:
-            params = text.given(chosen, "num_beams", "length_penalty")
-            found = predictor.predict(None, sentence, params)[0] if sentence.strip() else ""
+        params = text.given(chosen, "num_beams", "length_penalty")
+        self.script().checked(predictor.params | params)
+        given = None if chosen.sentences in ([], ["-"]) else chosen.sentences
+        count = refused = 0
+        for count, sentence in enumerate(lines() if given is None else given, 1):
+            try:
+                found = translation(predictor, sentence, params)
+            except QuartetError as error:
+                if given == [sentence]:
+                    raise
+                print(f"sentence {count}: {error}", file=sys.stderr, flush=True)
+                found, refused = None, refused + 1
             if chosen.json:
                 say({"source": sentence, "translation": found})
             else:
-                print(found, flush=True)
+                print(found or "", flush=True)
+        if refused:
+            raise QuartetError(f"{refused} of {count} sentences could not be translated; their messages are above")
+
+
+def translation(predictor: Any, sentence: str, params: Mapping[str, Any]) -> str:
+    """Return the translation of one sentence, "" for an empty one; QuartetError where it cannot be translated."""
+    try:
+        return predictor.predict(None, text.checked_text(sentence), params)[0] if sentence.strip() else ""
+    except Exception as error:
+        if getattr(error, "error_code", None) != "INVALID_PARAMETER_VALUE":  # what a server answers with status 400
+            raise
+        raise QuartetError(str(getattr(error, "message", error))) from error
 
 
 def lines() -> Iterator[str]:
     """Yield the lines of standard input."""
-    for line in sys.stdin:
+    for line in text.standard_input():
         yield line.rstrip("\r\n")

@@ -134,6 +134,9 @@ def sentences_of(given: Any) -> list[str]:
     values = [given] if isinstance(given, str) else pd.DataFrame(given).to_numpy().ravel().tolist()
     if not values or not all(isinstance(value, str) for value in values):
         raise MlflowException.invalid_parameter_value(f"{values[:4]} given; texts, one or more, would do")
+    for value in values:
+        if any("\ud800" <= character <= "\udfff" for character in value):  # JSON can hold these, but no text does
+            raise MlflowException.invalid_parameter_value(f"{value[:40]!a} given, half of a character in it")
     return values
 
 

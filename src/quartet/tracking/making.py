@@ -13,7 +13,8 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from quartet.tracking.uri import artifact_location, database, lock_store
+from quartet.sqlite import file_of, uri_of
+from quartet.tracking.uri import artifact_location, lock_store
 from quartet.types import QuartetError
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def make_store(uri: str) -> None:
     The new file is made aside and moved into place. A half-made one is kept as `<name>.half-made`. Raises QuartetError
     where the folder or the disk refuses.
     """
-    file = database(uri)
+    file = file_of(uri)
     if file is None or is_whole(file):
         return
     with lock_store(uri):
@@ -103,7 +104,7 @@ def _make(file: Path, artifacts: str) -> None:
     for ending in ("", *SIDE_FILES):  # of a process that was killed here: the caller holds the lock
         part.with_name(part.name + ending).unlink(missing_ok=True)
     try:
-        SqlAlchemyStore(f"sqlite:///{part}", artifacts).engine.dispose()
+        SqlAlchemyStore(uri_of(part), artifacts).engine.dispose()
         with part.open("rb+") as written:
             os.fsync(written.fileno())
         part.replace(file)

@@ -7,19 +7,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from quartet.sqlite import absolute, file_of
 from quartet.types import QuartetError
 
 REACH_SECONDS = 4.0
-
-
-def absolute(uri: str) -> str:
-    """Return `uri` with an absolute path of an SQLite file, so that it is valid in every process."""
-    path, question, options = uri.removeprefix("sqlite:///").partition("?")
-    if not uri.startswith("sqlite:///") or not path:
-        return uri
-    return f"sqlite:///{Path(path).expanduser().absolute()}{question}{options}"
 
 
 def resolve_uri(uri: str | None) -> str:
@@ -29,7 +21,7 @@ def resolve_uri(uri: str | None) -> str:
 
 def store_exists(uri: str) -> bool:
     """Return whether there is a store to query. A query would create a missing SQLite file."""
-    file = database(uri)
+    file = file_of(uri)
     return file is None or file.exists()
 
 
@@ -54,7 +46,7 @@ def check_reachable(uri: str) -> None:
 @contextmanager
 def lock_store(uri: str) -> Iterator[None]:
     """Hold a lock for an SQLite file, also where this thread holds it already; a server needs none."""
-    file = database(uri)
+    file = file_of(uri)
     if file is None:
         yield
         return
@@ -65,13 +57,7 @@ def lock_store(uri: str) -> Iterator[None]:
         yield
 
 
-def database(uri: str) -> Path | None:
-    """Return the path of the SQLite file in `uri`, None without one."""
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    return Path(path) if uri.startswith("sqlite:///") and path else None
-
-
 def artifact_location(uri: str) -> str | None:
     """Return the artifacts' folder next to an SQLite file, absolute; None for a server, which chooses it."""
-    file = database(uri)
+    file = file_of(uri)
     return None if file is None else (file.parent / "mlruns").as_uri()

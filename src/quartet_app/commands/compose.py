@@ -11,6 +11,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> None:
     parser().parse_args(arguments)
-    from quartet_app.config.table import compose_table
+    from quartet_app.config.table.resolve import compose_table
 
     compose_table()

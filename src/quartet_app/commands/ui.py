@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 
+from quartet.sqlite import absolute, file_of
 from quartet.tracking.client import connect
 from quartet.tracking.making import is_whole
-from quartet.tracking.uri import absolute, database
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> None:
     args = parser().parse_args(arguments)
     store = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
-    file = database(absolute(store))
+    file = file_of(absolute(store))
     if file is not None and not is_whole(file):
         connect(absolute(store))  # MLflow's server would make it in place, and a kill would leave it half made
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1"]

@@ -9,9 +9,9 @@ from pathlib import Path
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
-from quartet_app.config.axes import Point
-from quartet_app.config.params import points, read_params
 from quartet_app.config.resolved import load_run_config
+from quartet_app.config.table.axes import Point
+from quartet_app.config.table.params import points, read_params
 from quartet_app.files import make_folder, write_text
 from quartet_app.run.results import load_run
 from quartet_app.run.verify import verify_run

@@ -91,7 +91,7 @@ def resident() -> float:
     import pytorch_lightning  # noqa: F401
 
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
         return float(pages * os.sysconf("SC_PAGE_SIZE"))
     except OSError:  # other systems than Linux give only the peak so far
         import resource
@@ -108,5 +108,5 @@ def machine_memory(*, gpu: bool) -> float:
         return float(torch.cuda.get_device_properties(0).total_memory) if found else inf
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")
-    allowed = limit.read_text().strip() if limit.exists() else "max"
+    allowed = limit.read_text(encoding="utf-8").strip() if limit.exists() else "max"
     return float(min(total, int(allowed)) if allowed.isdigit() else total)

@@ -10,7 +10,7 @@ from quartet.report.drawing.numerals import compact, duration
 from quartet.report.summary import align_columns
 from quartet.types import QuartetError
 from quartet_app.config.composing import config_of
-from quartet_app.config.params import point_config, points, read_params
+from quartet_app.config.table.params import point_config, points, read_params
 from quartet_app.estimate.forecast import Forecast, forecast
 
 HEAD = (

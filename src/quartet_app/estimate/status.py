@@ -56,7 +56,7 @@ def run_status(config: Config, data: Path | None, *, solved: bool = True) -> Run
         return RunStatus(seed, "resumes", f"goes on from {used:.0%}: {run.folder}", max(0.0, 1.0 - used))
     if facts:
         return RunStatus(seed, "changed", f"to train again: {difference(facts, run, config)} than in {result}", 1.0)
-    if f"train@{name}:" in (LOCK.read_text() if LOCK.exists() else ""):
+    if f"train@{name}:" in (LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""):
         return RunStatus(seed, "new", f"not here, but {LOCK} knows {name}: dvc pull may bring it", 1.0)
     return RunStatus(seed, "new", "to train", 1.0)
 
@@ -93,7 +93,11 @@ def unchanged() -> set[str]:
         return set()
     if status.returncode != 0:
         return set()
-    locked = {line.strip().rstrip(":") for line in LOCK.read_text().splitlines() if line.startswith("  train@")}
+    locked = {
+        line.strip().rstrip(":")
+        for line in LOCK.read_text(encoding="utf-8").splitlines()
+        if line.startswith("  train@")
+    }
     return locked - set(json.loads(status.stdout))
 
 

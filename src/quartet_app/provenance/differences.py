@@ -83,7 +83,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """Read a curve without its columns of times, as texts; an empty list where there is none."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
 
 

@@ -1,4 +1,4 @@
-"""Separate a crash of a task from errors of the code that calls it."""
+"""Separate a crash of a task from errors of the code that calls it, and from what the system refuses."""
 
 from __future__ import annotations
 

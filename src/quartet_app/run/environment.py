@@ -33,7 +33,9 @@ def processor() -> str:
     """Return the CPU's model name, or its architecture where the system has no name for it."""
     with suppress(OSError, subprocess.SubprocessError):
         if sys.platform == "linux":
-            named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+            named = re.search(
+                r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE
+            )
             return named.group(1) if named else platform.machine()
         if sys.platform == "darwin":
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]

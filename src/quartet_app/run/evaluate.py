@@ -72,13 +72,13 @@ def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None
 
 def write_metrics(metrics: dict[str, float], path: Path) -> None:
     """Write one row a metric, for DVC's bar template (x: value, y: metric), so that every task has a plot."""
-    with whole_file(path) as part, part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("metric", "value"), *metrics.items()])
 
 
 def write_confusion(confusion: Any, classes: list[str], path: Path) -> None:
     """Write a confusion matrix (classes × classes, counts) with a row for each example: DVC's template needs that."""
-    with whole_file(path) as part, part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("actual", "predicted"))
         for actual, row in zip(classes, confusion, strict=True):

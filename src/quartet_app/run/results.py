@@ -35,7 +35,7 @@ def load_run(folder: Path, evaluated: Path) -> Run:
 def read_curve(path: Path) -> list[dict[str, float]]:
     """Read train.csv or val.csv: a mapping for each row. Omits "objective", a copy of the monitored metric."""
     try:
-        with path.open(newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         return [{name: float(value) for name, value in row.items() if value and name != "objective"} for row in rows]
     except (OSError, ValueError, TypeError) as error:  # TypeError: a row with too many values

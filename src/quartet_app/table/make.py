@@ -15,17 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quartet.types import QuartetError, check_name
-from quartet_app.config.axes import typed_axes
 from quartet_app.config.composing import config_of
 from quartet_app.config.options import options
-from quartet_app.config.params import points, read_params
+from quartet_app.config.overrides import PATH_KEYS, as_value, unquoted
 from quartet_app.config.project import REPOSITORY
+from quartet_app.config.table.axes import typed_axes
+from quartet_app.config.table.params import points, read_params
 from quartet_app.data.origin import origin
-from quartet_app.files import GENERATED_FOLDERS, write_text
+from quartet_app.files import GENERATED_FOLDERS, expand_home, write_text
 from quartet_app.near import did_you_mean
 
 LINKS = ("conf", "pipelines", "src")  # what the stages depend on
-PATH_KEYS = ("data.source.folder", "data.source.file", "data.source.mirror")
 PARAMS = """\
 # A table of its own; the project's params.yaml explains the keys.
 experiments: {experiments}
@@ -105,9 +105,10 @@ def dvc_config(up: Path) -> str:
 def relative_override(folder: Path, override: str) -> str:
     """Return an override for a table in `folder`: an existing relative path is changed to be relative to the folder."""
     key, _, value = override.partition("=")
-    path = Path(value).expanduser()
-    is_path = key in PATH_KEYS and not path.is_absolute() and path.exists()
-    return f"{key}={Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()}" if is_path else override
+    text = unquoted(value)
+    if key not in PATH_KEYS or expand_home(text).is_absolute() or not Path(text).exists():
+        return override
+    return f"{key}={as_value(Path(os.path.relpath(Path(text).resolve(), folder.resolve())).as_posix())}"
 
 
 def make_table(folder: Path, experiments: list[str], overrides: list[str], axes: Sequence[str] = ()) -> None:
@@ -135,7 +136,7 @@ def make_table(folder: Path, experiments: list[str], overrides: list[str], axes:
     varied = typed_axes(axes)
     folder.mkdir(parents=True, exist_ok=True)
     if not params.exists():
-        listed = json.dumps([relative_override(folder, override) for override in overrides])
+        listed = json.dumps([relative_override(folder, override) for override in overrides], ensure_ascii=False)
         by_experiment = "".join(f"\n  {name}: {listed}" for name in experiments) if overrides else "{}"
         text = PARAMS.format(experiments=json.dumps(experiments), overrides=by_experiment)
         lines = "\n".join(f"  {key}: {json.dumps(values)}" for key, values in varied.items())

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from quartet.types import QuartetError
-from quartet_app.config.params import points, read_params
 from quartet_app.config.resolved import load_config
+from quartet_app.config.table.params import points, read_params
 from quartet_app.processes import ancestor
 
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -96,6 +96,33 @@ def test_sentences_are_translated(trained: Path, say: Say, monkeypatch: pytest.M
     assert answer == {"source": sentences[0], "translation": lines[0]}
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_line_that_cannot_be_translated_costs_no_other(options: list[str], trained: Path) -> None:
+    """A line of Latin-1, one that is too long, half of UTF-16: named on stderr, the other lines translated."""
+    given = b"\xef\xbb\xbfthe cat eats\nf\xfcr\n" + b"cat " * 300 + b"\n\xff\xfea\x00\na small red fish\r\n"
+    done = subprocess.run([*QUARTET, "predict", "translate", *options], cwd=trained, input=given, capture_output=True)
+    whole = subprocess.run(
+        [*QUARTET, "predict", "translate", "the cat eats", "a small red fish", *options],
+        cwd=trained, capture_output=True, check=True,
+    )  # fmt: skip
+    found = done.stdout.decode().splitlines()
+    assert [found[0], found[4]] == whole.stdout.decode().splitlines()
+    assert [json.loads(line)["translation"] for line in found[1:4]] == [None] * 3 if options else found[1:4] == [""] * 3
+    said = done.stderr.decode().splitlines()
+    assert said[1].startswith("sentence 2: f\\xfcr: not UTF-8; convert it first")
+    assert "give one sentence at a time" in said[2]
+    assert said[3].startswith("sentence 4: ")
+    assert said[4:] == ["3 of 5 sentences could not be translated; their messages are above"]
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("words", [["translate", b"f\xfcr"], ["language", b"f\xfcr"], ["language", "-"]])
+def test_a_text_that_is_not_utf8_is_refused_in_a_line(words: list[str | bytes], trained: Path) -> None:
+    done = subprocess.run([*QUARTET, "predict", *words], cwd=trained, input=b"f\xfcr", capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [rb"f\xfcr: not UTF-8; convert it first, as by iconv -f latin1 -t utf-8"]
+
+
 def test_images_are_generated(trained: Path, say: Say, tmp_path: Path) -> None:
     say("generate", "--count", "7", "--seed", "2", f"{tmp_path}/a.png")
     answer = json.loads(say("generate", "--count", "7", "--seed", "2", "--from", run_of(trained, "generate"),

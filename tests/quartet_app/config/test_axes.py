@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from quartet.types import QuartetError
-from quartet_app.config.axes import plain, typed_axes
-from quartet_app.config.params import points, read_params
 from quartet_app.config.resolved import load_config
-from quartet_app.config.table import write_table
+from quartet_app.config.table.axes import plain, typed_axes
+from quartet_app.config.table.params import points, read_params
+from quartet_app.config.table.resolve import write_table
 
 
 def params(folder: Path, **content: object) -> Path:

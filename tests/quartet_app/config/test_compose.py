@@ -8,9 +8,9 @@ import pytest
 
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose
-from quartet_app.config.params import read_params
 from quartet_app.config.resolved import load_config
-from quartet_app.config.table import write_table
+from quartet_app.config.table.params import read_params
+from quartet_app.config.table.resolve import write_table
 
 PARAMS = "experiments: [{experiments}]\nseeds: [0]\nprofile: laptop\noverrides: {overrides}\n"
 

@@ -19,7 +19,7 @@ from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.resolved import save_config
-from quartet_app.config.table import write_table
+from quartet_app.config.table.resolve import write_table
 from quartet_app.data.prepared import ensure
 from quartet_app.data.table import remove_stale
 from quartet_app.provenance.repeat import new_folder

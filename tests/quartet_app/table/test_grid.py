@@ -235,7 +235,7 @@ def test_each_run_has_gpus_of_its_own() -> None:
 
 def test_overrides_of_a_new_table_apply_to_all_its_experiments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from quartet_app.config.composing import compose
-    from quartet_app.config.params import read_params
+    from quartet_app.config.table.params import read_params
     from quartet_app.table.make import relative_override
 
     monkeypatch.chdir(tmp_path)

@@ -189,7 +189,7 @@ def device_name() -> str:
 
 def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
     """Write rows as CSV, with a column for each name that occurs in one of them."""
-    with whole_file(path) as part, part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)

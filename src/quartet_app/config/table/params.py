@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from quartet.types import QuartetError
-from quartet_app.config.axes import Point, read_axes, read_unless, table_points
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.options import net_keys, options
+from quartet_app.config.overrides import literal_paths
 from quartet_app.config.resolved import Config, load_config
+from quartet_app.config.table.axes import Point, read_axes, read_unless, table_points
 from quartet_app.near import did_you_mean
 
 REQUIRED = ("experiments", "seeds", "profile")
@@ -138,7 +139,7 @@ def _parse_overrides(value: Any, experiment: str, path: Path) -> list[str]:
         raise QuartetError(
             f"{path.name}: overrides.{experiment}: given {value!r}, needs a list of Hydra overrides, as [net.width=48]"
         )
-    return overrides
+    return literal_paths(overrides)
 
 
 def _flatten(node: Config, prefix: str = "") -> Iterator[str]:

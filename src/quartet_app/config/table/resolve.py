@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from quartet.types import QuartetError
-from quartet_app.config.params import point_config, points, read_params
 from quartet_app.config.resolved import Config, save_config
+from quartet_app.config.table.params import point_config, points, read_params
 from quartet_app.files import COMPOSED
 
 

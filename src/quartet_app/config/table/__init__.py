@@ -1,0 +1,1 @@
+"""A table: `params` reads params.yaml, `axes` vary its experiments, and `resolve` writes their files to build/."""
