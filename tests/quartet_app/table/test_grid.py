@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from listening import open_to_others, watched
 from running import ROOT, command, copy_repository, environment
 
 from quartet.types import QuartetError
@@ -362,6 +363,8 @@ def test_an_interrupted_table_resumes(project: Path, sent: str, all_of_them: boo
 
 @pytest.mark.slow
 def test_a_table_on_a_ray_cluster(project: Path) -> None:
-    done = quartet(project, "grid", "mine", "--ray", "local")
+    with watched() as watch:
+        done = quartet(project, "grid", "mine", "--ray", "local")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not open_to_others(watch.end()), "somebody on another machine could connect"
     assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4
