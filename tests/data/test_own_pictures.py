@@ -18,7 +18,7 @@ from PIL import Image
 from quartet.data import is_prepared
 from quartet.data.preparing.own_files import files_below
 from quartet.data.preparing.pictures import read_image
-from quartet.roles.files import examples
+from quartet.roles.files import batches, examples
 from quartet.types import QuartetError
 
 GREY, COLOUR = (4, 4, 1), (4, 4, 3)
@@ -157,6 +157,18 @@ def test_all_broken_pictures_are_named_at_once(tmp_path: Path, small: ModuleType
         r"save it as a PNG of 8 bits a channel, or remove it; scale it"
     )
     refused(tmp_path, small.image_folder(folder), words)
+
+
+def test_a_prediction_answers_for_good_pictures_before_it_names_all_broken_ones(
+    tmp_path: Path, small: ModuleType
+) -> None:
+    folder = small.write_image_folder(tmp_path / "photos")
+    for name in ("class0/0.png", "class2/9.png"):
+        (folder / name).write_bytes(b"")
+    parts = batches(examples([folder], {"dtype": "uint8", "shape": GREY}), 16)
+    assert [len(next(parts)) for _ in range(4)] == [16, 16, 16, 13]
+    with pytest.raises(QuartetError, match=r"2 files cannot be used: .*class0/0\.png \(.*class2/9\.png"):
+        next(parts)
 
 
 def test_hidden_files_and_clutter_are_skipped(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +55,13 @@ class Classify(Role):
     def answer(self, chosen: argparse.Namespace, load: Load) -> None:
         import numpy as np
 
-        from quartet.roles.files import examples
+        from quartet.roles.files import batches, examples
 
         for path in chosen.files:
             if not path.exists():
                 raise QuartetError(f"{path}: no such file or folder")
         predictor, known = load()
-        given = examples(chosen.files, known["described"])
-        while part := list(islice(given, BATCH)):
+        for part in batches(examples(chosen.files, known["described"]), BATCH):
             for (name, _), p_K in zip(part, predictor.probabilities(np.stack([x for _, x in part])), strict=True):
                 best = [(predictor.classes[i], float(p_K[i])) for i in np.argsort(-p_K, kind="stable")[:TOP]]
                 if chosen.json:

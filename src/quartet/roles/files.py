@@ -5,32 +5,54 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
     import numpy as np
 
+Example = TypeVar("Example")
 SERIES = (".npy", ".csv", ".txt")
 
 
 def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the array of each example; a folder gives all its files, in order of name.
 
-    A picture is resized as in training. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series. `described`
-    is the model's description, with dtype and shape. Raises QuartetError for a missing or unreadable file.
+    A picture is read and resized as in training. Each row of a csv, and of an npy (N, L) or (N, L, C), is a series.
+    `described` is the model's description, with dtype and shape. Raises QuartetError for a missing file at once; for
+    unreadable files after the last example, one that names them all.
     """
+    from quartet.data.preparing.own_files import read_all
     from quartet.data.preparing.pictures import SUFFIXES, read_image
 
     pictures = described["dtype"] == "uint8"
     shape = tuple(described["shape"])
-    for path in list_files(paths, SUFFIXES if pictures else SERIES):
+
+    def read(path: Path) -> list[tuple[str, np.ndarray]]:
         if pictures:
-            yield str(path), read_image(path, (shape[0], shape[1], shape[2]))
-        else:
-            for i, row in enumerate(read_series(path, shape)):
-                yield f"{path}:{i + 1}", row
+            return [(str(path), read_image(path, (shape[0], shape[1], shape[2])))]
+        return [(f"{path}:{i + 1}", row) for i, row in enumerate(read_series(path, shape))]
+
+    for found in read_all(list_files(paths, SUFFIXES if pictures else SERIES), read):
+        yield from found or ()
+
+
+def batches(given: Iterator[Example], size: int) -> Iterator[list[Example]]:
+    """Yield the examples in lists of `size`; those before an error first, so that it loses none."""
+    part: list[Example] = []
+    try:
+        for one in given:
+            part.append(one)
+            if len(part) == size:
+                yield part
+                part = []
+    except QuartetError:
+        if part:
+            yield part
+        raise
+    if part:
+        yield part
 
 
 def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
@@ -52,9 +74,11 @@ def list_files(paths: list[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
 def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Return the series of a file as an array (N, L, C), where `shape` is (L, C).
 
-    Raises QuartetError for rows of another length: they are never joined or cut to fit.
+    Raises BrokenFile for rows of another length: they are never joined or cut to fit.
     """
     import numpy as np
+
+    from quartet.data.preparing.own_files import BrokenFile
 
     flat = (shape[0] * shape[1],)
     try:
@@ -68,4 +92,5 @@ def read_series(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             raise ValueError(f"it holds numbers of shape {found.shape}")
         return found.reshape(-1, *shape)
     except (OSError, ValueError) as error:
-        raise QuartetError(f"{path}: no series of length {shape[0]} and {shape[1]} channels ({error})") from error
+        reason = f"no series of length {shape[0]} and {shape[1]} channels ({error})"
+        raise BrokenFile(path, reason, "give numbers, a series in each row") from error
