@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -96,7 +97,9 @@ class Copy:
 
     def _reached(self, measured: Path, settings: Path) -> dict[str, dict[int, set[str]]]:
         both = coverage.Coverage(config_file=str(settings))
-        both.combine([str(measured)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a process that a test kills leaves half a file
+            both.combine([str(measured)])
         data = both.get_data()
         found: dict[str, dict[int, set[str]]] = {}
         for name in data.measured_files():
