@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from own_data import make, refused
 
-from quartet.data import ImageArrays, Source
+from quartet.data import ImageArrays, SeriesArrays, Source
 from quartet.data.preparing.text_files import is_header, read_text, read_tsv
 from quartet.data.sources.text_files import matches
 from quartet.types import QuartetError
@@ -274,3 +274,27 @@ def test_other_files_are_refused_with_a_remedy(tmp_path: Path) -> None:
     refused(tmp_path, arrays(ImageArrays, tmp_path / "a.npy"), r"not an npz .*numpy\.savez\('a', x=x, y=y\)")
     np.savez(tmp_path / "a.npz", x_train=BYTES[:, 0], y_train=Y, x_test=BYTES[:, 0, :4], y_test=Y)
     refused(tmp_path, arrays(ImageArrays, tmp_path / "a.npz"), "examples of the splits have different shapes")
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "y", "words"),
+    [
+        (ImageArrays, BYTES[..., None], Y, r"x is uint8 \(30, 3, 8, 8, 1\); images are uint8 .*another shape"),
+        (ImageArrays, BYTES[:, :0, 0], Y, r"x is uint8 \(30, 0, 8\); images are"),
+        (SeriesArrays, BYTES[:, 0, 0, :0], Y, r"x is uint8 \(30, 0\); series are numbers"),
+        (SeriesArrays, BYTES[:, 0, 0] > 9, Y, r"x is bool \(30, 8\); series are numbers .*x\.astype\(float\)"),
+        (SeriesArrays, BYTES[:, 0, 0].astype(str), Y, r"x\.astype\(float\)"),
+        (SeriesArrays, BYTES[:, 0, 0], np.array([b"\xff", b"a"])[Y], r"not UTF-8; numpy\.char\.decode\(y, 'latin-1'\)"),
+        (SeriesArrays, BYTES[:, 0, 0], np.array(["a", " "])[Y], "y is empty in 15 examples; give them a class"),
+    ],
+)
+def test_arrays_of_other_kinds_are_refused(kind: Any, x: np.ndarray, y: np.ndarray, words: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    refused(tmp_path, arrays(kind, tmp_path / "a.npz"), words)
+
+
+def test_one_language_is_no_pair(tmp_path: Path, small: ModuleType) -> None:
+    folder = small.write_pairs_folder(tmp_path / "pairs", pairs=60)
+    refused(
+        tmp_path, small.sentence_pairs(folder, target="EN"), r"data\.source\.source, data\.source\.target: both are en"
+    )

@@ -90,7 +90,13 @@ def _checked(y: np.ndarray, file: Path) -> np.ndarray:
     if y.dtype.kind not in CLASSES:
         raise QuartetError(f"{file}: y is {y.dtype}; classes as whole numbers or names would do")
     if y.dtype.kind == "S":
-        return np.char.decode(y, "utf-8")
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            remedy = "numpy.char.decode(y, 'latin-1') or another encoding would do"
+            raise QuartetError(f"{file}: y holds names that are not UTF-8; {remedy}") from error
+    if y.dtype.kind == "U" and (count := int((np.char.strip(y) == "").sum())):
+        raise QuartetError(f"{file}: y is empty in {count} examples; give them a class or leave them out")
     if y.dtype.kind != "f":
         return y
     if not np.isfinite(y).all():

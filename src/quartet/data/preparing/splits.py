@@ -72,7 +72,8 @@ def find_splits(names: Mapping[str, str], *, where: Path) -> Splits:
     if odd := _look_alikes({entry: names[entry] for entry in rest}, given=set(found)):
         raise QuartetError(
             f"{where}: {name_some(odd)}: this looks like a split, but is not called train, val or test\n"
-            "rename it to one of these; if it is no split, give it another name or move it away"
+            "rename it to one of these, or put several into a folder of that name; if it is no split, give it another "
+            "name or move it away"
         )
     if "train" in found:
         return Splits({split: found[split] for split in SPLITS if split in found}, left=rest, named=True)

@@ -80,7 +80,9 @@ class ImageArrays(Arrays):
             remedy = f"x.reshape(-1, {side}, {side})"
         elif x.ndim == 4 and x.shape[1] in CHANNELS and x.shape[3] not in CHANNELS:
             remedy = "x.transpose(0, 2, 3, 1)"
-        elif x.dtype == np.uint8 and x.ndim in (3, 4):
+        elif x.ndim not in (3, 4) or not x[0].size:
+            remedy = "another shape would do"
+        elif x.dtype == np.uint8:
             return x if x.ndim == 4 else x[..., None]
         elif x.dtype.kind == "b" or (x.dtype.kind == "f" and x.size and x.min() >= 0 and x.max() <= 1):
             remedy = "(x * 255).round().astype(numpy.uint8)"
@@ -114,8 +116,9 @@ class SeriesArrays(Arrays):
     ORIGIN = "an npz of series"
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        if x.ndim not in (2, 3) or x.dtype.kind not in "iuf":
-            raise QuartetError(f"{self.file}: x is {x.dtype} {x.shape}; series are numbers (N, L) or (N, L, C)")
+        if x.ndim not in (2, 3) or x.dtype.kind not in "iuf" or not x[0].size:
+            remedy = ": x.astype(float)" if x.ndim in (2, 3) and x.dtype.kind in "bSU" else ""
+            raise QuartetError(f"{self.file}: x is {x.dtype} {x.shape}; series are numbers (N, L) or (N, L, C){remedy}")
         with np.errstate(over="ignore"):
             finite = np.isfinite(x.astype(np.float32)).all()
         if not finite:

@@ -124,6 +124,8 @@ class SentencePairs(Source):
             return Splits({"train": [self.folder.name]}), {"train": [(self.folder,)]}
         if not self.folder.is_dir():
             raise QuartetError(f"data.source.folder: there is no folder or file {self.folder.absolute()}")
+        if self.source.lower() == self.target.lower():
+            raise QuartetError(f"data.source.source, data.source.target: both are {self.source}; give two endings")
         found = pair_up(self.folder, self.source, self.target)
         names = {entry: Path(entry).stem for entry in found}
         for folder in subfolders(self.folder):
