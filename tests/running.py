@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 import yaml
 
+from quartet.data import DataModule, Source, prepare
+from quartet.types import QuartetError
 from quartet_app.config.project import CONF
 
 ROOT = Path(__file__).parents[1]
@@ -165,3 +167,18 @@ def weights(run: Path) -> dict[str, Any]:
 def curve(run: Path, split: str) -> list[dict[str, str]]:
     with (run / f"{split}.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def prepare_own(tmp_path: Path, source: Source) -> DataModule:
+    """Prepare a person's own data through the real source."""
+    folder = prepare(name="own", source=source, recipe={}, root=tmp_path / "data", downloads=tmp_path / "downloads")
+    context = 8 if source.KIND == "text" else None
+    return DataModule(folder=folder, batch_size=512, evaluation_batch_size=512, context=context)
+
+
+def refused_own(tmp_path: Path, source: Source, words: str) -> None:
+    """Check that wrong data is refused, in two lines at most, and leaves nothing behind."""
+    with pytest.raises(QuartetError, match=words) as error:
+        prepare_own(tmp_path, source)
+    assert str(error.value).count("\n") <= 1
+    assert not (tmp_path / "data" / "own").exists()

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_data import make, refused
 from PIL import Image
+from running import prepare_own as make
+from running import refused_own as refused
 
 from quartet.data import ImageArrays, SeriesArrays, Source, is_prepared
 from quartet.data.preparing.splits import means_split, split_of

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_data import make, refused
+from running import prepare_own as make
+from running import refused_own as refused
 
 from quartet.data import ImageArrays, SeriesArrays, Source
 from quartet.data.preparing.text_files import is_header, read_text, read_tsv
