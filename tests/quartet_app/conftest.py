@@ -93,10 +93,11 @@ def small(own: Path) -> Callable[..., list[str]]:
             "own_images": ["data.source.folder=x"],
             "own_text": ["data.source.folder=x"],
             "own_pairs": ["data.source.folder=x"],
+            "own_series": ["data.source.file=x"],
         }
         tree = compose([f"experiment={experiment}", *dummies.get(experiment, [])])
         task = tree["task"]["_target_"].rsplit(".", 1)[1].lower()
-        kind = "series" if "mnist1d" in experiment else KINDS[task]
+        kind = "series" if "mnist1d" in experiment or "series" in experiment else KINDS[task]
         net = tree["net"]["_target_"].rsplit(".", 1)[1].lower()
         extra = ["task.samples=40"] if task == "generate" else []
         return [

@@ -109,6 +109,13 @@ def test_many_and_long_parameters_are_stored(store: MLflow) -> None:
     assert logged["longer"] == "x" * 6000
 
 
+def test_the_experiment_opens_in_the_view_of_trained_models(store: MLflow) -> None:
+    """Without the tag MLflow guesses, and shows the view of language models with one collapsed line."""
+    store.start(name="first", params={}, tags={})
+    experiment = client(store).get_experiment_by_name("quartet")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_tags_dataset_and_nesting(store: MLflow) -> None:
     data = {"name": "fashion_mnist", "digest": "d" * 64, "path": "dvc://data/fashion_mnist", "train": 55000}
     parent = store.start(name="sweep", params={}, tags={"git_commit": "abc", "fingerprint": "f" * 64}, dataset=data)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOG = logging.getLogger(__name__)
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages open the view of language models
 PARAMS_PER_CALL = 100  # limits of MLflow's store
 PARAM_LENGTH, DIGEST_LENGTH = 6000, 36  # characters
 
@@ -178,7 +179,7 @@ def _experiment_id(client: Any, name: str, artifacts: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(name, artifact_location=artifacts)
+            return client.create_experiment(name, artifact_location=artifacts, tags=KIND)
         except Exception:  # on a server another process may have been quicker
             found = client.get_experiment_by_name(name)
             if found is None:

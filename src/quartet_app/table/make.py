@@ -126,6 +126,8 @@ def make_table(folder: Path, experiments: list[str], overrides: list[str], axes:
     for name in experiments:
         if name not in options("experiment"):
             raise QuartetError(f"{name}: no such experiment; {did_you_mean(name, options('experiment'))}")
+    if seeds := next((override for override in overrides if override.startswith(("seed=", "seeds="))), None):
+        raise QuartetError(f"{seeds}: a table lists its seeds in params.yaml; make the table, then edit them there")
     params = folder / "params.yaml"
     if params.exists() and (experiments or overrides or axes):
         raise QuartetError(f"{params} is there already\nedit its experiments, or name another folder")

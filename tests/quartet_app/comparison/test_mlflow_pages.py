@@ -70,6 +70,12 @@ def screenshot(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
+def test_the_experiment_opens_at_its_runs(page: Page) -> None:
+    page.goto(page.url.partition("#")[0] + "#/experiments/1")
+    wait_for_matches(page, 5)
+    screenshot(page, "opened")
+
+
 def test_the_runs_of_a_table_can_be_filtered_and_compared(page: Page) -> None:
     assert run_names(page) == {"comparison reports"}, "its runs are below it"
     expand(page)

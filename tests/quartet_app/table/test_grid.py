@@ -152,6 +152,13 @@ def test_an_option_without_effect_is_refused(arguments: list[str], message: str)
         main(["grid", *arguments])
 
 
+@pytest.mark.parametrize("seeds", ["seeds=0,1", "seed=3", "seeds=[0,1]"])
+def test_seeds_of_a_table_are_edited_in_its_params(seeds: str) -> None:
+    with pytest.raises(QuartetError, match="lists its seeds in params.yaml; make the table, then edit them there"):
+        main(["table", str(ROOT / "no_such_table"), "cnn", seeds])
+    assert not (ROOT / "no_such_table").exists()
+
+
 def test_ray_is_not_started_where_all_runs_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / ".dvc").mkdir()
