@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psutil
 
 LOOPBACK = {"127.0.0.1", "::1"}
-PAUSE = 0.1  # seconds between two looks: torch's store lives as long as a run's workers
+PAUSE = 0.4  # seconds between two looks, each of which takes a while: torch's store lives as long as a run's workers
 
 
 class Watch(threading.Thread):
