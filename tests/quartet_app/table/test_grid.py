@@ -26,7 +26,7 @@ from quartet_app.commands.grid import main
 from quartet_app.table import executors
 from quartet_app.table.executors import GPUPool, concurrent_runs, on_ray
 from quartet_app.table.grid import run_all, run_table
-from quartet_app.table.make import LINKS, PARAMS
+from quartet_app.table.make import LINKS, PARAMS, make_table
 from quartet_app.table.table_runs import TableRun, dvc, outdated_runs
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
@@ -155,7 +155,7 @@ def test_an_option_without_effect_is_refused(arguments: list[str], message: str)
 @pytest.mark.parametrize("seeds", ["seeds=0,1", "seed=3", "seeds=[0,1]"])
 def test_seeds_of_a_table_are_edited_in_its_params(seeds: str) -> None:
     with pytest.raises(QuartetError, match="lists its seeds in params.yaml; make the table, then edit them there"):
-        main(["table", str(ROOT / "no_such_table"), "cnn", seeds])
+        make_table(ROOT / "no_such_table", ["cnn"], [seeds])
     assert not (ROOT / "no_such_table").exists()
 
 
