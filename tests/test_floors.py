@@ -17,6 +17,9 @@ from running import ROOT, environment
 pytestmark = [pytest.mark.floors, pytest.mark.network, pytest.mark.timeout(4 * 3600)]
 
 SEEDS = (0, 1, 2)
+# Each floor lies three standard deviations below the mean of what was measured on two kinds of processors, seeds 0 to 2
+# on the one and 0 on the other: accuracy 0.927, 0.928, 0.927 and 0.9247; bits 1.97, 1.97, 1.96 and 1.968; BLEU 25.5,
+# 26.0, 26.8 and 24.96; FID 34 to 37 times less than untrained.
 FOLDER = ROOT / "runs" / "floors"
 
 
@@ -40,18 +43,18 @@ def run(*words: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_cnn_tells_clothing_apart(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
-    assert reached["cnn", seed]["test/accuracy"] >= 0.925
+    assert reached["cnn", seed]["test/accuracy"] >= 0.922
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_rnn_knows_shakespeare(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
-    assert reached["rnn", seed]["test/bits_per_character"] <= 2.0
+    assert reached["rnn", seed]["test/bits_per_character"] <= 1.99
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_transformer_translates(reached: dict[tuple[str, int], dict[str, float]], seed: int) -> None:
     metrics = reached["transformer", seed]
-    assert metrics["test/bleu"] >= 24.5
+    assert metrics["test/bleu"] >= 23.4
     assert metrics["test/chrf"] >= 49.0
 
 

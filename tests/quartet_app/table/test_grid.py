@@ -154,7 +154,7 @@ def test_an_option_without_effect_is_refused(arguments: list[str], message: str)
 
 @pytest.mark.parametrize("seeds", ["seeds=0,1", "seed=3", "seeds=[0,1]"])
 def test_seeds_of_a_table_are_edited_in_its_params(seeds: str) -> None:
-    with pytest.raises(QuartetError, match="lists its seeds in params.yaml; make the table, then edit them there"):
+    with pytest.raises(QuartetError, match=r"lists its seeds in params.yaml; make the table, then edit them there"):
         make_table(ROOT / "no_such_table", ["cnn"], [seeds])
     assert not (ROOT / "no_such_table").exists()
 
