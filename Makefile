@@ -16,7 +16,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: .venv/installed ## make .venv and install into it
+# In a folder without git, as a downloaded zip is, DVC works where it is told so.
+.PHONY: scm
+scm:
+	@git rev-parse --git-dir >/dev/null 2>&1 || for table in . grid; do \
+		test -e $$table/.dvc/config.local || printf '[core]\n    no_scm = true\n' > $$table/.dvc/config.local; done
+
+install: scm .venv/installed ## make .venv and install into it
 
 run: install ## prepare the data, train, evaluate and compare the four architectures; writes reports/index.html
 	@dvc repro

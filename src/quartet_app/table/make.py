@@ -59,6 +59,8 @@ def write_repository(folder: Path) -> None:
     (folder / ".dvc").mkdir(exist_ok=True)
     write_text(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
     write_text(folder / ".dvc" / "config", dvc_config(up))
+    if not any((above / ".git").exists() for above in (REPOSITORY, *REPOSITORY.parents)):
+        write_text(folder / ".dvc" / "config.local", "[core]\n    no_scm = true\n")
     write_text(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text())
     write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
     write_text(folder / "dvc.yaml", graph(folder / "params.yaml"))

@@ -132,3 +132,17 @@ def test_an_experiment_of_dvc_is_quiet_about_other_tables(clone: Clone) -> None:
     said = clone.run("dvc", "exp", "run", "-S", "seeds=[1]")
     assert "grid" not in said
     assert "train@cnn-1" in said
+
+
+def test_a_folder_without_git_is_composed_as_a_clone_is(tmp_path: Path, own: Path) -> None:
+    """As a downloaded zip: `make` tells DVC, and so does `quartet table` in the tables that it makes."""
+    copy_tracked(copy_repository(tmp_path / "zip"), "grid", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore", "Makefile")
+    unpacked = Clone(tmp_path / "zip")
+    (unpacked.folder / "params.yaml").write_text(shrunk(own, EXPERIMENTS))
+    assert "is not a git repository" in unpacked.run("dvc", "repro", "compose", code=255)
+    unpacked.run("make", "scm")
+    assert "is not a git repository" not in unpacked.run("dvc", "repro", "compose")
+    unpacked.run("dvc", "status", below="grid")
+    unpacked.run(sys.executable, "-m", "quartet_app", "table", "mine", "cnn")
+    unpacked.run("dvc", "repro", "compose", below="mine")
+    assert (unpacked.folder / "mine" / "build" / "cnn.yaml").exists()
