@@ -48,17 +48,15 @@ class Baseline:
     def tests(self, mutant: Mutant, below: Sequence[str]) -> list[str]:
         """Return the tests in the files and folders `below` that can find the mutant, the quickest files first.
 
-        They run its lines. Where an import runs its lines (a constant, a default), they are all tests of each file that
-        runs a line of the mutant's file.
+        They run its lines, or at least a line of its function. Where an import runs its lines (a constant, a default),
+        it may be any of the tests.
         """
         reached = self.reached.get(mutant.file, {})
-        inside = mutant.function is not None and any(line in mutant.function for line in mutant.lines)
         known = {one for one in self.seconds if one.startswith(tuple(below))} - set(self.failed)
-        for span in [mutant.lines, mutant.function] if inside else [reached.keys()]:
-            found = known & set().union(*(reached.get(line, ()) for line in span or ()))
-            if not inside:
-                found = {one for one in known if _file(one) in {*map(_file, found)}}
-            if found:
+        if mutant.function is None or not any(line in mutant.function for line in mutant.lines):
+            return sorted(known, key=self._order(known))
+        for span in (mutant.lines, mutant.function):
+            if found := known & set().union(*(reached.get(line, ()) for line in span)):
                 return sorted(found, key=self._order(found))
         return []
 
