@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from quartet.data import Source, is_prepared, prepare
-from quartet.data.loading.files import write_array
+from quartet.data.loading.files import split_indices, write_array
 from quartet.data.preparing.store import code_digest
 from quartet.types import QuartetError
 
@@ -174,3 +174,19 @@ def test_preparing_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "sizes"), [(0.1, 0.2, [14, 2, 4]), (0.0, 0.1, [18, 0, 2]), (0.01, 0.01, [18, 1, 1])]
+)
+def test_a_split_has_its_shares_and_each_example_once(validation: float, test: float, sizes: list[int]) -> None:
+    parts = split_indices(20, validation=validation, test=test, seed=0)
+    assert [len(parts[split]) for split in ("train", "val", "test")] == sizes
+    assert sorted(index for part in parts.values() for index in part.tolist()) == list(range(20))
+    assert all((np.diff(part) > 0).all() for part in parts.values())
+
+
+@pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (0.9, 0.2), (1.0, 0.0)])
+def test_a_split_that_leaves_nothing_to_train_on_is_refused(validation: float, test: float) -> None:
+    with pytest.raises(QuartetError, match=f"{validation} and {test} of 20 examples leave none for training"):
+        split_indices(20, validation=validation, test=test, seed=0)

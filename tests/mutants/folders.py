@@ -12,10 +12,11 @@ GOLDEN = "tests/quartet_app/run/test_golden.py"  # the curve of a tiny run of ea
 
 @dataclass(frozen=True)
 class Folder:
-    """Files or folders with the code, and those with its tests."""
+    """Files or folders with the code, and those with its tests. `without`: names of files that slow tests alone run."""
 
     code: tuple[str, ...]
     tests: tuple[str, ...]
+    without: tuple[str, ...] = ()
 
     def sources(self, root: Path) -> list[str]:
         """Return the Python files of `code` below `root`, in order."""
@@ -24,7 +25,7 @@ class Folder:
             for name in self.code
             for path in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))
         ]
-        return sorted(str(path.relative_to(root)) for path in found)
+        return sorted(str(path.relative_to(root)) for path in found if path.name not in self.without)
 
 
 SWEEPER = "src/hydra_plugins/quartet_ray_sweeper"
@@ -37,7 +38,7 @@ FOLDERS = {
         tuple(f"src/quartet/report/comparing/{name}.py" for name in ("statistics", "power", "verdict", "matched")),
         ("tests/report",),
     ),
-    "run": Folder(("src/quartet_app/run",), ("tests/quartet_app/run",)),
+    "run": Folder(("src/quartet_app/run",), ("tests/quartet_app/run",), ("ray_train.py", "ray_reports.py")),
     "sweeper": Folder(
         (f"{SWEEPER}/_journal.py", f"{SWEEPER}/_space.py"),
         ("tests/sweeper/test_journal.py", "tests/sweeper/test_space.py"),

@@ -48,23 +48,23 @@ class Baseline:
     def tests(self, mutant: Mutant, below: Sequence[str]) -> list[str]:
         """Return the tests in the files and folders `below` that can find the mutant, the quickest files first.
 
-        They run its lines; where its lines are run by an import (a constant, a default), they run a line of its file.
+        They run its lines, or at least a line of its function. Where an import runs its lines (a constant, a default),
+        it may be any of the tests.
         """
         reached = self.reached.get(mutant.file, {})
-        inside = mutant.function is not None and any(line in mutant.function for line in mutant.lines)
-        spans = [mutant.lines, mutant.function] if inside else [reached.keys()]
-        for span in spans:
-            found = set().union(*(reached.get(line, ()) for line in span or ()))
-            found = {one for one in found & self.seconds.keys() - set(self.failed) if one.startswith(tuple(below))}
-            if found:
+        known = {one for one in self.seconds if one.startswith(tuple(below))} - set(self.failed)
+        if mutant.function is None or not any(line in mutant.function for line in mutant.lines):
+            return sorted(known, key=self._order(known))
+        for span in (mutant.lines, mutant.function):
+            if found := known & set().union(*(reached.get(line, ()) for line in span)):
                 return sorted(found, key=self._order(found))
         return []
 
     def _order(self, tests: set[str]) -> Callable[[str], tuple[float, str, float]]:
         by_file: dict[str, list[float]] = defaultdict(list)
         for test in tests:
-            by_file[test.split("::")[0]].append(self.seconds[test])
-        return lambda test: (min(by_file[name := test.split("::")[0]]), name, self.seconds[test])
+            by_file[_file(test)].append(self.seconds[test])
+        return lambda test: (min(by_file[_file(test)]), _file(test), self.seconds[test])
 
 
 class Copy:
@@ -111,7 +111,7 @@ class Copy:
     def run(self, mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> tuple[int | None, str]:
         """Run the tests on the mutant until one fails: pytest's exit code, None where time was up, and its output."""
         path = self.root / mutant.file
-        files = list(dict.fromkeys(test.split("::")[0] for test in tests))
+        files = list(dict.fromkeys(map(_file, tests)))
         try:
             path.write_text(mutant.after, encoding="utf-8")
             limits = {test: max(LEAST, PATIENCE * seconds[test]) for test in tests}
@@ -207,6 +207,10 @@ class Chosen:
         items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])
         for item in items:
             item.add_marker(pytest.mark.timeout(self.limits[item.nodeid]), append=False)
+
+
+def _file(test: str) -> str:
+    return test.split("::")[0]
 
 
 def _files() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from sample_runs import record
 
 from quartet.report import Run
-from quartet.report.comparing.matched import MAX_KEYS, matched, unmatched
+from quartet.report.comparing.matched import MAX_KEYS, label, matched, unmatched
 from quartet.report.run import ExperimentRuns, group_by_experiment
 
 CONFIG: dict[str, Any] = {
@@ -158,6 +158,16 @@ def test_differing_nets_of_one_experiment_are_named() -> None:
     sentence = conditions([ExperimentRuns((found[0].runs[0], wider)), found[1]])
     assert sentence["Settings beside the net"][0]
     assert sentence["Runs of one experiment"][1].startswith("CNN mixes runs that differ in net.width,")
+
+
+def test_experiments_of_one_family_go_by_their_own_names() -> None:
+    runs = [
+        Run(record("classify", net=net, experiment=name))
+        for net, name in (("cnn", "a"), ("cnn", "b"), ("rnn", "c"), ("own", "d"))
+    ]
+    found = group_by_experiment(runs)
+    assert [label(one, found) for one in found] == ["a", "b", "RNN", "d"]
+    assert [label(one, found[1:]) for one in found[1:]] == ["CNN", "RNN", "d"]
 
 
 def test_differing_seeds_are_named() -> None:

@@ -21,7 +21,7 @@ from quartet.report.comparing.statistics import (
     sign_flip,
     welch,
 )
-from quartet.report.comparing.verdict import p_value
+from quartet.report.comparing.verdict import p_value, signed
 
 A, B = [0.91, 0.93, 0.92, 0.95], [0.90, 0.80, 0.85, 0.93]
 
@@ -264,3 +264,11 @@ def test_estimates_and_welch_cover_as_stated() -> None:
 )
 def test_a_p_value_in_figures(p: float, said: str) -> None:
     assert p_value(p).replace("\u202f", "") == said
+
+
+def test_no_difference_is_a_dash() -> None:
+    (alone,) = differences({"a": {0: 0.5}, "b": {1: 0.7}})
+    assert math.isnan(alone.mean)
+    assert signed(alone, "accuracy") == "–"
+    (found,) = differences({"a": {0: 0.5, 1: 0.6}, "b": {0: 0.7, 1: 0.9}})
+    assert signed(found, "accuracy").startswith("−25")

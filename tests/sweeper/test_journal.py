@@ -70,6 +70,13 @@ def test_another_sweep_is_refused_with_the_difference(tmp_path: Path) -> None:
     assert holds_same_sweep(tmp_path, asked)
 
 
+def test_a_key_that_one_sweep_lacks_is_absent(tmp_path: Path) -> None:
+    write_sweep_file(tmp_path, {"base": {"old": 1}})
+    with pytest.raises(SweeperError) as refusal:
+        refuse_other_sweep(tmp_path, {"base": {"new": 2}})
+    assert str(refusal.value).splitlines()[1:] == ["  base.old: 1 → absent", "  base.new: absent → 2"]
+
+
 def test_a_refusal_names_few_differences_and_counts_the_others(tmp_path: Path) -> None:
     keys = [f"key{number}" for number in range(MAX_DIFFERENCES + 2)]
     write_sweep_file(tmp_path, {"base": dict.fromkeys(keys, 0)})
