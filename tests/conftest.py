@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from tracked import copy_tracked
 
 AWAY = Path(tempfile.mkdtemp(prefix="quartet-tests-"))  # no folder above it has a conf/ of a person's own
 
+
+# Programs that tests start and interrupt would inherit that a signal is ignored, as where a shell runs the tests aside.
+for _sent, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_sent) is signal.SIG_IGN:
+        signal.signal(_sent, _usual)
 
 # Set before anything of ours is imported: options are listed while tests are collected.
 os.environ["QUARTET_SHIPPED_CONF"] = str(copy_tracked(AWAY / "shipped", "conf") / "conf")

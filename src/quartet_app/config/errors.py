@@ -45,7 +45,7 @@ def _explain_by_type(error: BaseException) -> str:
     if isinstance(error, MissingConfigException):
         return _unknown_option(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read as key=value; {remedy(str(error.override))}"
+        return f"{error.override!r} cannot be read as key=value; {remedy(str(error.override))}"
     if isinstance(error, MissingMandatoryValue):
         key = str(error.full_key or "") or str(error).split(": ")[-1].splitlines()[0]
         return f"{key}: not given, and there is no default; add {key}=<value>"

@@ -41,8 +41,8 @@ def ensure(data: dict[str, Any], *, table: bool = False, full: bool = False) -> 
     if not is_prepared(folder, recipe):
         source = instantiate(data["source"])
         prepare(name=data["name"], source=source, recipe=recipe, root=folder.parent, downloads=DOWNLOADS)
-    check_content(folder, seen=OTHERS / SEEN, full=full)
     _check_kind(folder, data)
+    check_content(folder, seen=OTHERS / SEEN, full=full)
     return folder
 
 

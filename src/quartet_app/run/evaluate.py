@@ -31,8 +31,8 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
     missing = [name for name in ("config.yaml", "model.safetensors", "run.json") if not (folder / name).exists()]
     if missing:
         raise QuartetError(f"{folder} holds no finished run: it lacks {missing[0]}\ntrain it first: quartet train")
+    config = load_run_config(folder)  # refuses what names code or places: that comes before what was changed
     facts = verify_run(folder)
-    config = load_run_config(folder)
     data = build_data(config, ensure(config["data"], full=True))
     if data.digest != facts["data_digest"]:
         raise QuartetError(

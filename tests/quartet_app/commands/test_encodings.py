@@ -25,12 +25,13 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("latin1", "coerc
 
 @pytest.mark.parametrize("place", ["ascii", *SLOW])
 def test_a_run_on_two_devices_is_trained(place: str, small: Small, tmp_path: Path) -> None:
-    words = small("cnn", "trainer.devices=2", "trainer.accelerator=cpu")
+    words = [word for word in small("cnn", "trainer.devices=2", "trainer.accelerator=cpu") if "progress" not in word]
     done = command("train", *words, cwd=tmp_path, **PLACES[place])
     assert "val/accuracy" in done.stdout
     assert "\\xb7" in done.stdout or place != "ascii", "what the encoding lacks is printed by its number"
 
 
+@pytest.mark.slow
 def test_a_project_of_umlauts_works_where_the_system_knows_none(small: Small, tmp_path: Path) -> None:
     """With its own files, names and libraries: no encoding is left to the system."""
     place = PLACES["nothing"]
@@ -53,7 +54,9 @@ def test_a_project_of_umlauts_works_where_the_system_knows_none(small: Small, tm
 def test_answers_are_printed_in_any_encoding(place: str, evaluated: Path, trained: Path) -> None:
     run = next((evaluated / "runs").glob("mnist1d_cnn-0-*"))
     for words in (["compare", str(run), "--show"], ["trace", str(run)], ["train", "--help"]):
-        command(*words, cwd=evaluated, **PLACES[place])
+        env = {**os.environ, **PLACES[place]}
+        done = subprocess.run([*QUARTET, *words], cwd=evaluated, env=env, capture_output=True, timeout=300)
+        assert done.returncode == 0, done
     sentences = ["the cat eats", "für den Zyklus – größer"]
     given = "\n".join(sentences).encode()
     env = {**os.environ, **PLACES[place]}
@@ -64,8 +67,9 @@ def test_answers_are_printed_in_any_encoding(place: str, evaluated: Path, traine
     assert [answer["source"] for answer in answers] == sentences
 
 
+@pytest.mark.slow
 def test_a_sweep_is_run_where_the_output_is_ascii(sweep_overrides: Callable[..., list[str]], here: Path) -> None:
-    words = sweep_overrides("net.width=choice(8,16)", "hydra.sweeper.trials=2", "tracking=none")
+    words = sweep_overrides("net.width=choice(8,16)", "hydra.sweeper.trials=2")
     done = command("train", *words, cwd=here, limit=500, **PLACES["ascii"])
     assert "2 trials" in done.stdout + done.stderr
 
@@ -85,7 +89,8 @@ def test_a_full_disk_is_said_in_a_line(tmp_path: Path) -> None:
             [*QUARTET, "train", "--help"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
         )
     assert done.returncode == 2
-    assert done.stderr == "the output: No space left on device; make room there, then type the same command again\n"
+    assert "cannot be written (No space left on device)" in done.stderr
+    assert done.stderr.count("\n") == 2
 
 
 def test_a_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from quartet.roles.shapes import spec_of
 from quartet.types import Series
 from quartet_app.commands import predict
 from quartet_app.config.composing import compose
+from quartet_app.config.resolved import config_hash, load_config
 from quartet_app.run.evaluate import evaluate
 from quartet_app.run.train import train
 
@@ -95,7 +96,8 @@ def evaluated_anew(run: Path, tmp_path: Path) -> Path:
     config["task"] |= {key: value for key, value in asked.items() if key in config["task"]}
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, "mlflow_run_id": None}))
+    now = {"mlflow_run_id": None, "config_hash": config_hash(load_config(tmp_path / "run" / "config.yaml"))}
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, **now}))
     evaluate(tmp_path / "run", out=tmp_path / "evaluate")
     return tmp_path / "evaluate"
 

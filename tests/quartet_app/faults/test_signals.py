@@ -65,6 +65,7 @@ def test_a_signal_ends_a_run_with_its_status(launcher: str, sent: str, small: Sm
     assert in_mlflow(tmp_path) == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_ends_a_run_though_it_cannot_print(small: Small, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     words = [*small("mnist1d_cnn", "trainer.progress=true", steps=8000), "validate_every='20 steps'"]
@@ -77,6 +78,7 @@ def test_a_closed_terminal_ends_a_run_though_it_cannot_print(small: Small, tmp_p
     assert json.loads((only_run(tmp_path) / "state.json").read_text())["status"] == "KILLED"
 
 
+@pytest.mark.slow
 def test_nohup_keeps_a_run_alive(small: Small, tmp_path: Path) -> None:
     ignored = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
     words = [*small("mnist1d_cnn", steps=400), "validate_every='20 steps'"]
@@ -86,6 +88,7 @@ def test_nohup_keeps_a_run_alive(small: Small, tmp_path: Path) -> None:
     assert process.returncode == 0, said
 
 
+@pytest.mark.slow
 def test_a_run_that_was_hung_up_goes_on(small: Small, tmp_path: Path) -> None:
     words = [*small("mnist1d_cnn", steps=400), "validate_every='20 steps'"]
     process = started(words, tmp_path)
