@@ -22,6 +22,8 @@ FILES = sorted(CONF.rglob("*.yaml"))
 
 def overrides_for(experiment: str, *more: str) -> list[str]:
     own = ["data.source.folder=somewhere"] if experiment.startswith("own_") else []
+    if experiment.startswith("own_series"):
+        own = ["data.source.file=somewhere.npz"]
     return [f"experiment={experiment}", *own, *more]
 
 
