@@ -118,6 +118,7 @@ def _own_data(folder: Path) -> None:
         image[14 * (label // 2) :][:14, 14 * (label % 2) :][:, :14] += 150
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "arrays.npz", x=x, y=y)
+    np.savez(folder / "series.npz", x=draw.normal(size=(120, 40)) + y[:, None], y=y)
     for i, (image, label) in enumerate(zip(x, y, strict=True)):
         (folder / "photos" / f"kind{label}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / "photos" / f"kind{label}" / f"{i}.png")

@@ -64,6 +64,7 @@ QUICK = {
     "quartet train experiment=own_text data.source.folder=texts": Run(makes="runs/own_text-0-*/model.json"),
     "quartet train experiment=own_pairs data.source.folder=pairs.tsv": Run(makes="runs/own_pairs-0-*/model.json"),
     "quartet train experiment=own_images data=own_image_arrays data.source.file=arrays.npz": Run(says="val/accuracy"),
+    "quartet train experiment=own_series data.source.file=series.npz": Run(says="val/accuracy"),
     "quartet prepare fashion_mnist": Run(makes="runs/data/*/fashion_mnist/*"),
     "quartet train experiment=cnn net=mine": Run(says="cnn-0: val/accuracy"),
     "quartet train experiment=fashion_mnist_mine": Run(says="fashion_mnist_mine: net.width="),

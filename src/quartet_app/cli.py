@@ -40,6 +40,7 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
         end_with_ancestor()
         end_on_hangup()
         make_importable()
+        give_a_home()
         if store_folder().is_absolute():  # below the project's folder: all tables use one store
             os.environ.setdefault("MLFLOW_TRACKING_URI", uri_of(store_folder() / "mlflow.db"))
         function(list(arguments))
@@ -97,6 +98,15 @@ def refuse_unwritable_names() -> None:
     """Refuse a working directory whose name is not UTF-8, as the configurations and databases that name it are."""
     if not is_utf8(str(Path.cwd())):
         raise QuartetError(f"{Path.cwd()}: the name of this folder is not UTF-8; rename it, and try again")
+
+
+def give_a_home() -> None:
+    """Name a home folder, within the project, where the system knows none, as for a container's user without a name.
+
+    MLflow and others look for their settings in it, and fail without one.
+    """
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = str((store_folder() / "runs" / "home").absolute())
 
 
 def enter_table() -> None:

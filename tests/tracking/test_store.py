@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from quartet.sqlite import file_of, uri_of
 from quartet.tracking import MLflow, NoTracking
+from quartet.tracking.pages import pages
 from quartet.types import QuartetError
 
 
@@ -149,6 +151,26 @@ def test_artifacts_lie_next_to_the_database(store: MLflow, tmp_path: Path) -> No
     assert {"config/config.yaml", "many/a.txt", "samples.txt", "curve.png"} <= names
     database = Path(store.uri.removeprefix("sqlite:///"))
     assert list((database.parent / "mlruns").rglob("config.yaml"))
+
+
+def test_the_pages_of_an_experiment_open_with_its_runs(tmp_path: Path) -> None:
+    """An experiment of a version that marked none, too; one that is somebody else's is left alone."""
+    assert pages(f"sqlite:///{tmp_path}/none.db", metrics=[]) == {}
+    assert not (tmp_path / "none.db").exists()
+    ours = tracker(tmp_path)
+    ours.start(name="new", params={}, tags={})
+    old, foreign = (client(ours).create_experiment(name) for name in ("old", "foreign"))
+    client(ours).create_run(old, tags={"fingerprint": "f" * 64})
+    client(ours).create_run(foreign)
+    found = pages(ours.uri, metrics=["test/bleu"])
+    assert set(found) == {"quartet", "old"}
+    for name, page in found.items():
+        experiment = client(ours).get_experiment_by_name(name)
+        assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+        assert page.startswith(f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning")
+        view = json.loads(experiment.tags[f"mlflow.sharedViewState.{page.rpartition('=')[2]}"])
+        assert {"metrics.`test/bleu`", "tags.`net`"} <= set(view["selectedColumns"])
+    assert client(ours).get_experiment(foreign).tags == {}
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])

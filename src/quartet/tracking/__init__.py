@@ -3,6 +3,7 @@
 `tracker` is the interface that training sees, `mlflow_tracker` fulfils it with MLflow, `buffer` and `labels` help it.
 `model_store` stores models and fetches them, `registry` keeps their versions. `reader` and `queries` read runs, `uri`
 finds the store, `making` makes it whole, `client` connects to it, `patience` limits the time that a silent one costs.
+`pages` chooses what MLflow's pages show of the runs.
 """
 
 from quartet.tracking.mlflow_tracker import MLflow

@@ -20,6 +20,7 @@ from quartet.tracking.buffer import CLOSE_SECONDS, Buffer, Point, points
 from quartet.tracking.client import connect, first_line
 from quartet.tracking.labels import TAG_LENGTH, allowed_name, flatten, mlflow_tags
 from quartet.tracking.model_store import log_model
+from quartet.tracking.pages import KIND, mark_kind
 from quartet.tracking.patience import Patience
 from quartet.tracking.queries import active_run, runs_with_tags, store_readable, write_table
 from quartet.tracking.registry import Registry, open_registry
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOG = logging.getLogger(__name__)
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages open the view of language models
 PARAMS_PER_CALL = 100  # limits of MLflow's store
 PARAM_LENGTH, DIGEST_LENGTH = 6000, 36  # characters
 
@@ -189,6 +189,7 @@ def _experiment_id(client: Any, name: str, artifacts: str | None) -> str:
             f"tracking.experiment: {name!r} was deleted in this store.\n"
             f"Restore it (mlflow experiments restore -x {found.experiment_id}) or give another name."
         )
+    mark_kind(client, found)
     return found.experiment_id
 
 

@@ -17,6 +17,7 @@ from yaml import MarkedYAMLError
 from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.config.overrides import remedy
+from quartet_app.files import refused_by_disk
 from quartet_app.near import did_you_mean
 
 
@@ -26,6 +27,8 @@ def explain(error: BaseException) -> str:
     for cause in chain:
         if isinstance(cause, QuartetError):
             return str(cause)
+        if refused := refused_by_disk(cause):
+            return str(refused)
         if text := _explain_by_type(cause) or _explain_by_message(str(cause)):
             return text
     return _shorten("; ".join(str(cause) for cause in chain if str(cause)) or repr(error))
@@ -42,6 +45,8 @@ def _explain_by_type(error: BaseException) -> str:
     """Return a message for an error whose type says what is wrong; "" for an unknown type."""
     if isinstance(error, CompactHydraException) and type(error).__name__ == "SweeperError":
         return str(error)  # the sweeper wrote this message for a person already
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"there is no {error.filename}"
     if isinstance(error, MissingConfigException):
         return _unknown_option(error)
     if isinstance(error, OverrideParseException):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from running import mlflow_server
+from documented_runs import answer
+from running import QUARTET, mlflow_server
 
 from quartet_app.commands import compare
 
@@ -70,12 +74,6 @@ def screenshot(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-def test_the_experiment_opens_at_its_runs(page: Page) -> None:
-    page.goto(page.url.partition("#")[0] + "#/experiments/1")
-    wait_for_matches(page, 5)
-    screenshot(page, "opened")
-
-
 def test_the_runs_of_a_table_can_be_filtered_and_compared(page: Page) -> None:
     assert run_names(page) == {"comparison reports"}, "its runs are below it"
     expand(page)
@@ -123,3 +121,35 @@ def test_the_page_of_a_comparison_shows_its_runs_tables_and_figures(page: Page) 
     page.get_by_text("costs_classify_own_series.png", exact=True).click()
     page.wait_for_function("[...document.images].some(image => image.naturalWidth > 1000)")
     screenshot(page, "figure")
+
+
+def test_the_address_that_is_printed_shows_runs_and_what_tells_them_apart(grid: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    compare.main([*map(str, sorted((grid / "runs").glob("mnist1d_*")))])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [*QUARTET, "ui", "--port", str(port)],
+        cwd=grid, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert server.stdout is not None
+        printed = [server.stdout.readline() for _ in range(2)]
+        assert printed[1].startswith("the runs of quartet: ")
+        answer(port)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 2000, "height": 1000})
+            page.set_default_timeout(MILLISECONDS)
+            page.goto(printed[1].partition(": ")[2].strip())
+            page.get_by_role("link", name="mnist1d_rnn-1").wait_for()
+            assert run_names(page) == {"comparison reports", *CHILDREN}, "without a click"
+            headings = set(page.locator(".ag-header-cell").all_inner_texts())
+            assert {"net", "data", "seed", "study", "test/accuracy", "parameters"} <= headings
+            screenshot(page, "opened")
+            browser.close()
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=60)

@@ -93,5 +93,8 @@ def room(folder: Path) -> Iterator[None]:
                 "free some space, or choose a folder on another disk"
             ) from error
         if isinstance(error, PermissionError):
-            raise QuartetError(f"{error.filename or folder} cannot be read or written: {error.strerror}") from error
+            raise QuartetError(
+                f"{error.filename or folder} cannot be read or written: {error.strerror}\n"
+                "allow it, or work in a folder of your own"
+            ) from error
         raise

@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 
 from quartet.report.tasks.facts import About, Metric
 
-__all__ = ["About", "Metric", "abbreviation", "about", "metric", "watched"]
+__all__ = ["About", "Metric", "abbreviation", "about", "headlines", "metric", "watched"]
 
 
 @cache
@@ -37,6 +37,11 @@ def abbreviation(word: str) -> str:
 def watched() -> frozenset[str]:
     """Return the metrics whose curves come first."""
     return frozenset(name for _, facts in _files() for name, known in facts.metrics.items() if known.watched)
+
+
+def headlines() -> list[str]:
+    """Return the main metric of each task that has a file."""
+    return [facts.headline for _, facts in _files()]
 
 
 def _files() -> Iterator[tuple[str, About]]:
