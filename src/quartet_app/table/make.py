@@ -20,7 +20,7 @@ from quartet_app.config.options import options
 from quartet_app.config.overrides import PATH_KEYS, as_value, unquoted
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.table.axes import typed_axes
-from quartet_app.config.table.params import points, read_params
+from quartet_app.config.table.params import Params, points, read_params
 from quartet_app.data.origin import origin
 from quartet_app.files import GENERATED_FOLDERS, expand_home, write_text
 from quartet_app.near import did_you_mean
@@ -63,23 +63,22 @@ def write_repository(folder: Path) -> None:
         write_text(folder / ".dvc" / "config.local", "[core]\n    no_scm = true\n")
     write_text(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text())
     write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
-    write_text(folder / "dvc.yaml", graph(folder / "params.yaml"))
+    write_text(folder / "dvc.yaml", graph(read_params(folder / "params.yaml")))
 
 
 def update_graph(folder: Path) -> None:
     """Write a table's dvc.yaml anew where its axes are no longer those of params.yaml."""
-    text = graph(folder / "params.yaml")
-    if read_params(folder / "params.yaml").axes and (folder / "dvc.yaml").read_text() != text:
+    table = read_params(folder / "params.yaml")
+    if table.axes and (folder / "dvc.yaml").read_text() != (text := graph(table)):
         write_text(folder / "dvc.yaml", text)
 
 
-def graph(params: Path) -> str:
+def graph(table: Params) -> str:
     """Return a table's dvc.yaml: the project's; with axes, the stages of each point instead of each experiment."""
     text = (REPOSITORY / "dvc.yaml").read_text()
-    table = read_params(params)
     if not table.axes:
         return text
-    names = [point.name for point in points(table, params.name)]
+    names = [point.name for point in points(table, "params.yaml")]
     for old, new in {**WITH_AXES, MATRIX: f"experiment: {json.dumps(names)}"}.items():
         text = text.replace(old, new)
     return text

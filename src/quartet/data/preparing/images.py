@@ -34,8 +34,7 @@ def describe_images(staging: Path, *, classes: Sequence[str]) -> dict[str, Any]:
     std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     return {
         "shape": list(x.shape[1:]),
-        # a folder's name that is not UTF-8 is shown with the numbers of its bytes, as caf\xe9
-        "classes": [name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in classes],
+        "classes": list(classes),
         "mean": mean.tolist(),
         "std": np.where(std > 0, std, 1.0).tolist(),
         "examples": count_examples(staging),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,10 +12,10 @@ from quartet.report.comparing.comparison import Comparison, comparisons
 from quartet.report.comparing.crossings import axis_entry
 from quartet.report.comparing.matched import Condition, matched
 from quartet.report.comparing.power import POWER
-from quartet.report.comparing.statistics import LEVEL
+from quartet.report.comparing.statistics import LEVEL, known
 from quartet.report.comparing.verdict import verdict
 from quartet.report.run import Run
-from quartet.report.tasks import metric as known
+from quartet.report.tasks import metric as about_metric
 
 
 def analysis(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -39,7 +38,7 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
         "better": better,
         "level": LEVEL,
         "power": POWER,
-        "smallest_effect": known(metric).smallest,
+        "smallest_effect": about_metric(metric).smallest,
         "cells": [
             {
                 "experiment": experiment.name,
@@ -70,7 +69,5 @@ def _condition(condition: Condition) -> dict[str, Any]:
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    """Replace nan and infinities by None, since JSON has neither."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in fields.items()
-    }
+    """Return the fields for JSON, None for what it has no number for."""
+    return {key: known(value) for key, value in fields.items()}

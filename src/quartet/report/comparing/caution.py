@@ -36,7 +36,8 @@ class Guess:
 
 def tuned(experiments: Sequence[ExperimentRuns]) -> bool:
     """Tell whether sweeps chose the settings of all runs, with equally many trials."""
-    return len(found := {run["tuning_trials"] for e in experiments for run in e.runs}) == 1 and bool(*found)
+    trials = {run["tuning_trials"] for experiment in experiments for run in experiment.runs}
+    return len(trials) == 1 and all(trials)
 
 
 def untuned_note(experiments: Sequence[ExperimentRuns]) -> str:

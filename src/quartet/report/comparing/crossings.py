@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from quartet.report.comparing.axes import Axis, Line, settings_text
-from quartet.report.comparing.statistics import LEVEL, estimate
+from quartet.report.comparing.statistics import LEVEL, estimate, known
 
 STEPS = 400  # between two neighbouring values, where a crossing is looked for
 
@@ -72,10 +72,13 @@ def _crossing(axis: Axis, first: Line, second: Line, metric: str) -> Crossing | 
 
 def _interval(axis: Axis, fine: Any, between: Any, turns: Any) -> tuple[float, float]:
     """Return the values around the one turn at which the difference's interval covers zero."""
-    covers = [estimate(list(column)) for column in between.T]
-    zero = [about.low <= 0 <= about.high for about in covers]
-    left = next((i for i in range(int(turns[0]), -1, -1) if not zero[i]), None)
-    right = next((i for i in range(int(turns[0]) + 1, len(fine)) if not zero[i]), None)
+
+    def excludes_zero(i: int) -> bool:
+        about = estimate(list(between[:, i]))
+        return not about.low <= 0 <= about.high
+
+    left = next(filter(excludes_zero, range(int(turns[0]), -1, -1)), None)
+    right = next(filter(excludes_zero, range(int(turns[0]) + 1, len(fine))), None)
     low = -math.inf if left is None else _back(axis, fine[left])
     return low, math.inf if right is None else _back(axis, fine[right])
 
@@ -120,16 +123,11 @@ def axis_entry(axis: Axis, metric: str) -> dict[str, Any]:
         }
         for line in axis.lines
     ]
-    found = [{key: _finite(value) for key, value in asdict(crossing).items()} for crossing in crossings(axis, metric)]
+    found = [{key: known(value) for key, value in asdict(crossing).items()} for crossing in crossings(axis, metric)]
     return {"key": axis.key, "values": list(axis.values), "lines": lines, "crossings": found}
 
 
 def _point(value: str, measured: list[float]) -> dict[str, Any]:
     """Return one value of the axis with the mean over seeds and its interval."""
     about = asdict(estimate(measured)) if measured else {"count": 0}
-    return {"value": value, **{key: _finite(number) for key, number in about.items()}}
-
-
-def _finite(value: Any) -> Any:
-    """Return None for nan and infinities, since JSON has neither."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {"value": value, **{key: known(number) for key, number in about.items()}}

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev, variance
+from typing import Any
 
 LEVEL = 0.95  # of every interval; 1 - LEVEL is the rate of false alarms
 UNBOUNDED = -math.inf, math.inf
@@ -185,6 +186,11 @@ def sign_flip(d: Sequence[float]) -> float:
         (np.asarray(d),), np.mean, permutation_type="samples", vectorized=True, n_resamples=MAX_FLIPS, rng=0
     )
     return float(flipped.pvalue)
+
+
+def known(value: Any) -> Any:
+    """Return a value for JSON, which has neither nan nor infinities: None for these, else the value."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def holm(ps: Sequence[float]) -> list[float]:
