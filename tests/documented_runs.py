@@ -112,7 +112,13 @@ SLOW = {
 }  # fmt: skip
 SERVERS = {"make ui": 5000, "quartet ui --port 5002": 5002}  # their test asks the page that they serve
 # What needs a cluster, a server or hours, and where that is run instead.
+ANSWERED = "tests/quartet_app/choose/test_choose.py::test_it_answers_within_the_time_given_and_is_killed_and_goes_on"
+WON = "tests/quartet_app/choose/test_choose.py::test_the_net_that_must_win_does"
 ELSEWHERE = {
+    "quartet choose data=mnist1d --minutes 10": ANSWERED,
+    "quartet choose --resume": ANSWERED,
+    "quartet choose data=mnist1d --nets cnn,rnn,transformer,mlp --size 1e5": WON,
+    "quartet choose data=own_images data.source.folder=photos --hours 2": WON,
     "make test": ".ci/run",
     "make lint": ".ci/run",
     "make bench": "tests/benchmarks/test_bench.py",

@@ -43,7 +43,7 @@ def main(config):
 if __name__ == "__main__":
     main()
 """
-CONFIG = "defaults: [_self_, net: a]\nlr: 0.1\nheads: null\nsteps: 9\nslow: 0.02\nfail: false\n"
+CONFIG = "defaults: [_self_, net: a]\nlr: 0.1\nheads: null\nsteps: 9\nslow: 0.02\nfail: false\nseed: 0\n"
 
 
 @pytest.fixture

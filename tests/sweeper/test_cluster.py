@@ -11,11 +11,14 @@ from types import SimpleNamespace as Namespace
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 from sweeper.conftest import events, logged, statuses
 from sweeper.test_sweep import wait_until
 
 from hydra_plugins.quartet_ray_sweeper._cluster import ResourceRequest, set_ray_environment
 from hydra_plugins.quartet_ray_sweeper._journal import Journal
+from hydra_plugins.quartet_ray_sweeper._space import Space
+from hydra_plugins.quartet_ray_sweeper._state import Sweep
 from hydra_plugins.quartet_ray_sweeper._watch import SweepCallback
 
 
@@ -46,10 +49,11 @@ def test_a_sweep_without_resources_warns_once(monkeypatch: pytest.MonkeyPatch, t
     printed: list[str] = []
     display = Namespace(tick=lambda: None, print_line=printed.append)
     monkeypatch.setattr("hydra_plugins.quartet_ray_sweeper._watch.MAX_WAIT_SECONDS", 0.05)
-    watch = SweepCallback(
-        Journal(tmp_path), display, clock="time", max_time=None, shortage=str, dead_process=str, workers=False,
-        fail_fast=False, metrics=["objective"],
+    sweep = Sweep(
+        folder=tmp_path, config=OmegaConf.create(), space=Space(()), journal=Journal(tmp_path), metrics=("objective",),
+        modes=("min",), clock="time", max_time=None, options={"fail_fast": False},
     )  # fmt: skip
+    watch = SweepCallback(sweep, display, shortage=str, dead_process=str, workers=False)
     running, waiting = Namespace(status="RUNNING"), Namespace(status="PENDING")
     for trials in ([running, waiting], [waiting], [running, waiting], [waiting]):
         watch.on_step_end(0, trials)

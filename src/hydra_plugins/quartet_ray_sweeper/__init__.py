@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         ray_running,
         set_ray_environment,
     )
-    from hydra_plugins.quartet_ray_sweeper._journal import Record
+    from hydra_plugins.quartet_ray_sweeper._journal import Journal, Record
     from hydra_plugins.quartet_ray_sweeper._overrides import override_lines
     from hydra_plugins.quartet_ray_sweeper._space import SweeperError
     from hydra_plugins.quartet_ray_sweeper._state import OBJECTIVE, Sweep
@@ -38,6 +38,7 @@ LAZY = {
     "live_nodes": "_cluster",
     "ray_running": "_cluster",
     "set_ray_environment": "_cluster",
+    "Journal": "_journal",
     "Record": "_journal",
     "SweeperError": "_space",
     "override_lines": "_overrides",
@@ -47,6 +48,7 @@ LAZY = {
 
 __all__ = [
     "OBJECTIVE",
+    "Journal",
     "Record",
     "ResourceRequest",
     "Sweep",

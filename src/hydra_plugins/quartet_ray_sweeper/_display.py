@@ -145,8 +145,10 @@ def one_line(text: str, *, limit: int = 300) -> str:
 
 
 def swept_values(trial: Record) -> str:
-    """Return the trial's values of the swept parameters, as `key=value` words."""
-    return " ".join(f"{key}={_short(value)}" for key, value in trial.values.items())
+    """Return the trial's values of the swept parameters, as `key=value` words, and what it runs again."""
+    words = [f"{key}={_short(value)}" for key, value in trial.values.items()] or ["the settings as they are"]
+    again = [] if trial.of is None else [f"(trial {trial.of} again with {' '.join(trial.more)})"]
+    return " ".join(words + again)
 
 
 def _short(value: object) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,23 @@ from hydra_plugins.quartet_ray_sweeper._space import Point, SweeperError
 
 JOURNAL_FILE, SWEEP_FILE = "trials.jsonl", "study.json"
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
+SEARCH, REPEAT, FINAL = "search", "repeat", "final"  # why a trial is run
 OPTIONS = "options"  # key of the composed options of swept groups
 MAX_DIFFERENCES = 6  # that a refusal names
+
+
+@dataclass(frozen=True)
+class Again:
+    """Which trial (`of`) is run again, at which `stage`, and which overrides it gets then (`more`)."""
+
+    stage: str
+    of: int
+    more: list[str]
+
+    @classmethod
+    def of_record(cls, record: Record) -> Again | None:
+        """Return what a recorded trial runs again, None for one of the search."""
+        return None if record.of is None else cls(record.stage, record.of, record.more)
 
 
 @dataclass
@@ -31,6 +47,8 @@ class Record:
         reports: metrics, in order of arrival.
         result: the task's return value, where it is a number.
         seconds: from start to end, in the attempt in which it ended.
+        stage: search, repeat (a good trial with another seed) or final (the winner, on other terms).
+        of, more: the number of the trial that a repeat or final runs again, and the overrides that it adds.
     """
 
     number: int
@@ -42,16 +60,32 @@ class Record:
     result: float | None = None
     error: str = ""
     seconds: float = 0.0
+    stage: str = SEARCH
+    of: int | None = None
+    more: list[str] = field(default_factory=list)
 
 
 class Journal:
-    """Append events to a file and keep the record of each trial. `fresh` ignores an existing file."""
+    """Append events to a file and keep the record of each trial. `fresh` ignores an existing file.
+
+    Each event holds the seconds that the sweep has taken, over all attempts: `elapsed` goes on from the last one.
+    """
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.path = folder / JOURNAL_FILE
         self.records: dict[int, Record] = {}
+        self.before, self.begun = 0.0, time.monotonic()
         if self.path.exists() and not fresh:
             self._read()
+
+    def start_clock(self) -> None:
+        """Let this attempt's time begin now."""
+        self.begun = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds of all attempts at this sweep, without the time between them."""
+        return self.before + time.monotonic() - self.begun
 
     def _read(self) -> None:
         """Read all events. Cut off the last line where a killed driver left it incomplete."""
@@ -60,13 +94,15 @@ class Journal:
         if part:  # the driver was killed while it wrote
             self.path.write_text(whole + newline, encoding="utf-8")
         for line in whole.splitlines():
-            self._apply(json.loads(line))
+            self._apply(event := json.loads(line))
+            self.before = event.get("elapsed", self.before)
 
     def _apply(self, event: dict[str, Any]) -> None:
         """Update the records by an event."""
         number, kind = event["trial"], event["event"]
         if kind == "start":
-            self.records[number] = Record(number, event["values"], event["overrides"], event["folder"])
+            again = {key: event[key] for key in ("stage", "of", "more") if key in event}
+            self.records[number] = Record(number, event["values"], event["overrides"], event["folder"], **again)
         elif kind == "change":
             self.records[number].values, self.records[number].overrides = event["values"], event["overrides"]
         elif kind == "report":
@@ -78,7 +114,7 @@ class Journal:
 
     def _write(self, event: str, number: int, **facts: Any) -> None:
         """Append an event to the file, on disk before this returns, and apply it."""
-        line = {"event": event, "trial": number, **facts}
+        line = {"event": event, "trial": number, **facts, "elapsed": round(self.elapsed, 1)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -86,9 +122,12 @@ class Journal:
             os.fsync(file.fileno())
         self._apply(line)
 
-    def start(self, number: int, *, values: Point, overrides: list[str], folder: str) -> None:
-        """Record a new trial."""
-        self._write("start", number, values=values, overrides=overrides, folder=folder)
+    def start(
+        self, number: int, *, values: Point, overrides: list[str], folder: str, again: Again | None = None
+    ) -> None:
+        """Record a new trial; `again` for one that runs another trial again."""
+        facts = asdict(again) if again is not None else {}
+        self._write("start", number, values=values, overrides=overrides, folder=folder, **facts)
 
     def change(self, number: int, *, values: Point, overrides: list[str]) -> None:
         """Record other values of a running trial, set by the scheduler (PBT)."""

@@ -28,12 +28,12 @@ def parse(
     for override in parser.parse_overrides(override_lines(params) + list(arguments)):
         items[_bare(override.get_key_element())] = _item(override, ())
     for condition, more in when.items():
-        conditions = _conditions(condition, items)
+        conditions = _conditions(condition, items, config_loader)
         if not isinstance(more, Mapping):
             raise SweeperError(
                 f"hydra.sweeper.when: {condition}: given {more!r}, needs a mapping of parameters to values"
             )
-        for override in parser.parse_overrides(override_lines(more)):
+        for override in parser.parse_overrides(override_lines(more)) if conditions else []:
             key = override.get_key_element()
             if _bare(key) in items:
                 raise SweeperError(
@@ -54,8 +54,11 @@ def override_lines(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _conditions(text: str, items: Mapping[str, Parameter | Constant]) -> Conditions:
-    """Parse `key=value,key=value`. Raise `SweeperError` for an unknown key or an impossible value."""
+def _conditions(text: str, items: Mapping[str, Parameter | Constant], loader: Any) -> Conditions:
+    """Parse `key=value,key=value`; empty where another option of a group was chosen for all trials.
+
+    Raise `SweeperError` for an unknown key or an impossible value.
+    """
     conditions = []
     for part in text.split(","):
         key, sign, value = (word.strip() for word in part.partition("="))
@@ -66,6 +69,8 @@ def _conditions(text: str, items: Mapping[str, Parameter | Constant]) -> Conditi
                 f"hydra.sweeper.when: {text}: needs key=value with a key that is given; there are {known}"
             )
         never = item.parse_value(value) is None if isinstance(item, Parameter) else item.value != value
+        if never and isinstance(item, Constant) and loader and value in loader.get_group_options(item.key):
+            return ()
         if never:
             known = item.allowed_values if isinstance(item, Parameter) else item.value
             raise SweeperError(f"hydra.sweeper.when: {text}: {key} is never {value}, only {known}")

@@ -42,8 +42,8 @@ class Setup:
     """Everything that Tune needs to run a sweep's trials.
 
     Attributes:
-        searcher, scheduler: Tune's. composer: composes each trial's configuration.
-        total: number of trials, with those of earlier attempts. resources: of each trial.
+        searcher, scheduler: Tune's. composer: composes each trial's configuration. resources: of each trial.
+        total: number of trials of the search, with those of earlier attempts.
         facts: the observer's, for all trials.
     """
 
@@ -79,29 +79,20 @@ def run(sweep: Sweep, *, begin: Callable[[], None], hydra_context: Any, task_fun
                 " start\ntake fewer (hydra.sweeper.cpus, gpus, workers) or a larger cluster (hydra.sweeper.address)"
             )
         begin()
-        display = Display(sweep, total=total)
+        display = Display(sweep, total=sweep.most_trials(total))
         with _observe(sweep, observer, display) as facts:
             setup = Setup(
-                sweep,
-                ray,
-                resources,
-                display,
-                searcher,
-                scheduler,
-                composer,
-                hydra_context,
-                task_function,
-                facts,
+                sweep, ray, resources, display, searcher, scheduler, composer, hydra_context, task_function, facts,
                 total,
-            )
+            )  # fmt: skip
             return job_returns(sweep, _run_trials(setup))
 
 
 def _composer(sweep: Sweep, config_loader: Any) -> Any:
     """Return the composer of the trials' configurations."""
-    trials = importlib.import_module(f"{__package__}._trials")  # imports Ray
+    composing = importlib.import_module(f"{__package__}._trials._composing")  # imports Ray
     check = get_method(sweep.options["check"]) if sweep.options["check"] else None
-    return trials.Composer(
+    return composing.Composer(
         config=sweep.config, config_loader=config_loader, space=sweep.space, folder=sweep.folder, check=check
     )
 
@@ -119,8 +110,9 @@ def _searcher_and_scheduler(sweep: Sweep) -> tuple[Any, Any, int]:
         seed=options["seed"],
     )
     scheduler = schedule.build(options["scheduler"], metrics=sweep.metrics, searcher=searcher, space=sweep.space)
-    default = len(sweep.space.grid()) if isinstance(searcher, search.Grid) else DEFAULT_TRIALS
-    return searcher, scheduler, options["trials"] or default
+    schedule.refuse_unprotected(options, scheduler)
+    grid = len(sweep.space.grid()) + options["defaults_first"] if isinstance(searcher, search.Grid) else None
+    return searcher, scheduler, options["trials"] or grid or DEFAULT_TRIALS
 
 
 @contextmanager
@@ -152,32 +144,28 @@ def _observe(sweep: Sweep, observer: Any, display: Display) -> Iterator[dict[str
 
 def _run_trials(setup: Setup) -> dict[int, Any]:
     """Run the trials; return their jobs by number. Raise KeyboardInterrupt where a person ended the sweep."""
-    from hydra_plugins.quartet_ray_sweeper import _schedule, _trials, _watch
+    from hydra_plugins.quartet_ray_sweeper import _schedule, _watch
+    from hydra_plugins.quartet_ray_sweeper._trials._supply import Trials
 
     sweep, ray = setup.sweep, setup.ray
     max_concurrent = ConcurrencyLimit(ray, setup.resources, limit=sweep.options["max_batch_size"])
     # By default Tune starts one trial and waits until it runs before it asks for the next.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max_concurrent())
     callback = _watch.SweepCallback(
-        sweep.journal,
+        sweep,
         setup.display,
-        clock=sweep.clock,
-        max_time=sweep.max_time,
         shortage=partial(_shortage, ray, setup.resources),
         dead_process=partial(dead_process, ray),
         workers=setup.resources.workers > 0,
-        fail_fast=bool(sweep.options["fail_fast"]),
-        metrics=sweep.metrics,
     )
-    generator = _trials.Trials(
+    generator = Trials(
         setup.searcher,
-        journal=sweep.journal,
+        sweep=sweep,
         composer=setup.composer,
         total=setup.total,
         max_concurrent=max_concurrent,
         on_failure=callback.record_failure,
         scheduler=setup.scheduler if isinstance(setup.scheduler, _schedule.ASYNC_SCHEDULERS) else None,
-        metric_modes=sweep.metric_modes,
     )
     if generator.is_finished():
         return callback.returns
@@ -186,35 +174,37 @@ def _run_trials(setup: Setup) -> dict[int, Any]:
     _prepare_pbt(setup)
     with _watch.refuse_tune_errors(sweep.resume_hint):
         _tune(setup, generator, callback)
+    callback.end_left()
     if sweep.journal.unfinished or not generator.is_finished():  # Tune catches Ctrl-C itself and returns
         raise KeyboardInterrupt
+    if sweep.seconds_left() > 0:  # fewer may be repeated than could have been
+        setup.display.total = len(sweep.trials)
     return callback.returns
 
 
 def _prepare_pbt(setup: Setup) -> None:
     """Give population-based training its mutations and the composer; leave other schedulers alone."""
-    from hydra_plugins.quartet_ray_sweeper import _schedule, _search, _trials
+    from hydra_plugins.quartet_ray_sweeper import _schedule, _search
+    from hydra_plugins.quartet_ray_sweeper._trials._composing import recompose
 
     if isinstance(setup.scheduler, _schedule.RecomposingPBT):
         space = setup.sweep.space
         setup.scheduler._hyperparam_mutations = _schedule.mutations(space, _search.tune_domains(space))
-        setup.scheduler.recompose = partial(_trials.recompose, setup.composer)
+        setup.scheduler.recompose = partial(recompose, setup.composer)
 
 
 def _tune(setup: Setup, generator: Any, callback: Any) -> None:
     """Run Tune until it has no more trials. Its files lie in a temporary folder inside the sweep's folder."""
     from ray import tune
 
-    from hydra_plugins.quartet_ray_sweeper import _actor
+    from hydra_plugins.quartet_ray_sweeper import _actor, _schedule
+    from hydra_plugins.quartet_ray_sweeper._trials._again import never_stopped
 
     sweep = setup.sweep
     shared = _actor.pack_shared(
-        task_function=setup.task_function,
-        hydra_context=setup.hydra_context,
-        facts=setup.facts,
-        worker=setup.resources.per_worker,
-        sweep=sweep,
-    )
+        task_function=setup.task_function, hydra_context=setup.hydra_context, facts=setup.facts,
+        worker=setup.resources.per_worker, sweep=sweep,
+    )  # fmt: skip
     with (
         tempfile.TemporaryDirectory(prefix=TUNE_FOLDER, dir=sweep.folder, ignore_cleanup_errors=True) as storage,
         warnings.catch_warnings(),
@@ -227,10 +217,10 @@ def _tune(setup: Setup, generator: Any, callback: Any) -> None:
             name="tune",
             storage_path=storage,
             search_alg=generator,
-            scheduler=setup.scheduler,
+            scheduler=_schedule.guard(setup.scheduler, over=sweep.is_over, protected=partial(never_stopped, sweep)),
             metric=sweep.metrics[0],
             mode=sweep.modes[0],
-            num_samples=setup.total,
+            num_samples=setup.display.total,
             callbacks=[callback],
             verbose=0,
             reuse_actors=True,
@@ -244,6 +234,5 @@ def _tune(setup: Setup, generator: Any, callback: Any) -> None:
 def _shortage(ray: Any, resources: ResourceRequest) -> str:
     """Return why no trial can start on the remaining machines, "" where one can."""
     nodes = live_nodes(ray)
-    if resources.max_concurrent(nodes):
-        return ""
-    return f"a trial takes {resources.describe()}, Ray has only {describe_nodes(nodes)} left"
+    left = f"a trial takes {resources.describe()}, Ray has only {describe_nodes(nodes)} left"
+    return "" if resources.max_concurrent(nodes) else left

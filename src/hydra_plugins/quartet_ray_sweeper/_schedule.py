@@ -5,7 +5,7 @@ No scheduler stops a trial that reaches `max_time`: the trial returns, and count
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from hydra.utils import instantiate
 from ray.tune.schedulers import (
     ASHAScheduler,
+    FIFOScheduler,
     HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
@@ -135,7 +136,41 @@ class RecomposingPBT(PopulationBasedTraining):
             return self.recompose(trial, trial_to_clone.config), operations
 
 
+def guard(scheduler: Any, *, over: Callable[[int], bool], protected: Callable[[int], bool]) -> Any:
+    """Return the scheduler, Tune's own for None, which ends trials whose time is `over` at their next report.
+
+    It stops no trial that is `protected`. Both take a trial's number.
+    """
+    guarded = scheduler or FIFOScheduler()
+    usual = guarded.on_trial_result
+
+    def on_trial_result(controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        number = int(trial.trial_id)
+        if over(number):
+            return TrialScheduler.STOP
+        decision = usual(controller, trial, result)
+        return TrialScheduler.CONTINUE if decision == TrialScheduler.STOP and protected(number) else str(decision)
+
+    guarded.on_trial_result = on_trial_result  # type: ignore[method-assign]
+    return guarded
+
+
 ASYNC_SCHEDULERS = (ASHAScheduler, MedianStoppingRule)  # they decide on each trial by itself
+
+
+def refuse_unprotected(options: Mapping[str, Any], scheduler: Any) -> None:
+    """Refuse defaults, repeats or finals with a scheduler that cannot let single trials run to their end."""
+    given = {
+        "defaults_first": options["defaults_first"],
+        "repeats": options["repeats"] > 1,
+        "finals": options["finals"],
+    }
+    key = next((key for key, on in given.items() if on), None)
+    if key and scheduler is not None and type(scheduler) not in (*ASYNC_SCHEDULERS, FIFOScheduler):
+        raise SweeperError(
+            f"hydra.sweeper.{key}: needs a scheduler that decides on each trial by itself, and "
+            f"{type(scheduler).__name__} does not\ntake hydra/sweeper/scheduler=asha, median or fifo"
+        )
 
 
 def mutations(space: Space, domains: Mapping[str, Any]) -> dict[str, Any]:

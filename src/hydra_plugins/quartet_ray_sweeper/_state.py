@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
-from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, RUNNING, STOPPED, Journal, Record
+from hydra_plugins.quartet_ray_sweeper._journal import (
+    FAILED,
+    FINAL,
+    FINISHED,
+    REPEAT,
+    RUNNING,
+    SEARCH,
+    STOPPED,
+    Journal,
+    Record,
+)
 from hydra_plugins.quartet_ray_sweeper._space import Space, SweeperError
 
 OBJECTIVE = "objective"  # the metric that stands for a task's return value
@@ -66,6 +77,17 @@ class Sweep:
         """All trials by number."""
         return [self.journal.records[number] for number in sorted(self.journal.records)]
 
+    @property
+    def searched(self) -> list[Record]:
+        """The trials of the search alone, by number: without repeats and finals."""
+        return [trial for trial in self.trials if trial.stage == SEARCH]
+
+    def seconds_left(self, *, search: bool = False) -> float:
+        """Return the seconds until the time given is over; until that of the search and its repeats, with `search`."""
+        hours, finals = self.options.get("hours"), self.options.get("finals")
+        share = 1.0 - self.options["final_share"] if search and finals else 1.0
+        return inf if hours is None else hours * 3600 * share - self.journal.elapsed
+
     def scores(self, trial: Record) -> tuple[float, ...] | None:
         """Return the trial's last value of each metric; None for a failed trial or one without finite values.
 
@@ -85,25 +107,56 @@ class Sweep:
         gains = [sign * (a - b) for sign, a, b in zip(signs, first, second, strict=True)]
         return all(gain >= 0 for gain in gains) and any(gain > 0 for gain in gains)
 
+    def is_over(self, number: int) -> bool:
+        """Return whether the time of a trial's stage is over."""
+        return self.seconds_left(search=self.journal.records[number].stage != FINAL) <= 0
+
     @property
     def best(self) -> list[Record]:
-        """The best trial; with several metrics, all trials that no other dominates.
+        """The best trial of the search; with several metrics, all trials that no other dominates.
 
-        Finished trials count alone, if there are any: a score from halfway does not compare with one from the end.
+        Where trials were repeated, the best by the mean over its seeds. Else finished trials count alone, if there are
+        any: a score from halfway does not compare with one from the end.
         """
+        repeated: list[tuple[Record, tuple[float, ...]]] = [
+            (trial, (fmean(scores),)) for trial in self.searched if (scores := self.repeated_scores(trial))
+        ]
+        if repeated:
+            return [self._first(repeated)]
         for status in (FINISHED, STOPPED):
-            scored = [(t, scores) for t in self.trials if t.status == status and (scores := self.scores(t)) is not None]
+            scored = self.scored(status)
             if scored and len(self.metrics) == 1:
-                return [(max if self.modes[0] == "max" else min)(scored, key=lambda pair: pair[1])[0]]
+                return [self._first(scored)]
             if scored:
                 return [
                     trial for trial, mine in scored if not any(self.dominates(others, mine) for _, others in scored)
                 ]
         return []
 
+    def scored(self, status: str) -> list[tuple[Record, tuple[float, ...]]]:
+        """Return the trials of the search with this status, each with its scores; those without any are left out."""
+        trials = [trial for trial in self.searched if trial.status == status]
+        return [(trial, scores) for trial in trials if (scores := self.scores(trial)) is not None]
+
+    def _first(self, scored: list[tuple[Record, tuple[float, ...]]]) -> Record:
+        """Return the trial with the best scores."""
+        return (max if self.modes[0] == "max" else min)(scored, key=lambda pair: pair[1])[0]
+
+    def repeated_scores(self, trial: Record) -> list[float]:
+        """Return the trial's first score and those of all its repeats; [] unless every one of them has finished."""
+        repeats = [other for other in self.trials if other.stage == REPEAT and other.of == trial.number]
+        scores = [self.scores(one) for one in (trial, *repeats) if one.status == FINISHED]
+        found = [values[0] for values in scores if values is not None]
+        return found if len(found) == self.options.get("repeats", 1) > 1 else []
+
     def count(self, status: str) -> int:
         """Return the number of trials with this status."""
         return sum(trial.status == status for trial in self.trials)
+
+    def most_trials(self, searched: int) -> int:
+        """Return how many trials there are at most, with repeats and finals, where `searched` are of the search."""
+        repeated = min(searched, self.options["repeated"] + self.options["defaults_first"])
+        return searched + (self.options["repeats"] - 1) * repeated + len(self.options["finals"])
 
     @property
     def resume_hint(self) -> str:

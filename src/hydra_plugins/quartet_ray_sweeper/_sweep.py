@@ -28,11 +28,12 @@ from hydra_plugins.quartet_ray_sweeper._state import Sweep
 
 # Options that may change between two attempts at one sweep: how far it goes and where it runs.
 MAY_CHANGE = (
-    "trials", "resume", "address", "max_batch_size", "fail_fast", "retries", "dashboard",
-    "cpus", "gpus", "worker_cpus", "worker_gpus", "params", "when", "observer", "check", "_target_",
+    "trials", "hours", "repeats", "repeated", "repeat_key", "finals", "final_share", "resume", "address",
+    "max_batch_size", "fail_fast", "retries", "dashboard", "cpus", "gpus", "worker_cpus", "worker_gpus", "params",
+    "when", "observer", "check", "_target_",
 )  # fmt: skip
-MINIMUMS = {"trials": 1, "max_batch_size": 1, "retries": 0, "workers": 0, "cpus": 0, "gpus": 0, "worker_cpus": 0,
-         "worker_gpus": 0, "max_time": 0}  # fmt: skip
+MINIMUMS = {"trials": 1, "repeats": 1, "repeated": 1, "hours": 0, "final_share": 0, "max_batch_size": 1, "retries": 0,
+            "workers": 0, "cpus": 0, "gpus": 0, "worker_cpus": 0, "worker_gpus": 0, "max_time": 0}  # fmt: skip
 
 
 def run_sweep(
@@ -50,7 +51,8 @@ def run_sweep(
         config_loader=hydra_context.config_loader,
     )
     metrics, modes = _metrics_and_modes(options)
-    options = {**options, "metric": metrics, "mode": modes}
+    _check_repeats(options, metrics)
+    options = {**options, "metric": metrics, "mode": modes, "finals": _as_data(options["finals"]) or []}
     identity = _identity(config, space, options, hydra_context.config_loader)
     folder = _sweep_folder(config, identity, resume=options["resume"])
     fresh = options["resume"] is False
@@ -61,6 +63,7 @@ def run_sweep(
             delete_sweep(folder)
         write_sweep_file(folder, identity)
         OmegaConf.save(config, folder / "multirun.yaml")
+        sweep.journal.start_clock()  # Ray has started, which can take long on a busy machine
 
     with _locked(folder):
         if not fresh:
@@ -77,6 +80,19 @@ def _check_minimums(options: dict[str, Any]) -> None:
     for key, least in MINIMUMS.items():
         if options[key] is not None and options[key] < least:
             raise SweeperError(f"hydra.sweeper.{key}: given {options[key]:g}, needs at least {least}")
+
+
+def _check_repeats(options: dict[str, Any], metrics: tuple[str, ...]) -> None:
+    """Raise `SweeperError` for repeats or finals that have no single winner, and for finals of a wrong form."""
+    again = next((key for key, on in (("repeats", options["repeats"] > 1), ("finals", options["finals"])) if on), None)
+    if again and len(metrics) > 1:
+        raise SweeperError(f"hydra.sweeper.{again}: needs one metric, by which to choose; given {', '.join(metrics)}")
+    finals = _as_data(options["finals"]) or []
+    lists = isinstance(finals, list) and all(isinstance(final, list) for final in finals)
+    if not lists or not all(isinstance(line, str) and "=" in line for final in finals for line in final):
+        raise SweeperError(
+            f"hydra.sweeper.finals: given {finals}, needs lists of overrides, as [['seed=1'], ['seed=2']]"
+        )
 
 
 @contextmanager
@@ -117,7 +133,12 @@ def _identity(config: DictConfig, space: Space, options: dict[str, Any], loader:
         "constants": space.constants,
         "base": _application_config(config),
         OPTIONS: _group_options(config, space, loader),
-        "sweeper": {key: _as_data(value) for key, value in options.items() if key not in MAY_CHANGE},
+        # An option that older sweeps did not know counts only where it is set.
+        "sweeper": {
+            key: _as_data(value)
+            for key, value in options.items()
+            if key not in MAY_CHANGE and (key != "defaults_first" or value)
+        },
     }
 
 

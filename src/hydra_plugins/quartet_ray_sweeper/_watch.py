@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from numbers import Real
@@ -13,11 +13,12 @@ from ray import cloudpickle, tune
 from ray.tune.error import TuneError
 
 from hydra_plugins.quartet_ray_sweeper._actor import CONFIG, ERROR, LOG, REPORTED, RETURN
-from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Journal, Record
+from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINISHED, STOPPED, Record
 from hydra_plugins.quartet_ray_sweeper._space import SweeperError
-from hydra_plugins.quartet_ray_sweeper._state import OBJECTIVE
+from hydra_plugins.quartet_ray_sweeper._state import OBJECTIVE, Sweep
 
 MAX_WAIT_SECONDS = 60.0  # without resources for any trial
+OVERTIME = 0.03  # share of the time given, for trials under way to report and end
 SECONDS_BETWEEN_CHECKS = 1.0  # of the machines, while trials run
 
 
@@ -25,29 +26,22 @@ class SweepCallback(tune.Callback):
     """Tune's callback in the driver.
 
     Args:
-        clock, max_time: the clock's metric and its end; a trial that the scheduler ends there counts as finished.
         shortage: returns why no trial fits on the remaining machines, "" where one fits.
         dead_process: returns which process of Ray has ended, "" for none.
         workers: whether trials start workers. Tune then shows a trial as running while Ray Train waits for resources.
-        metrics: the sweep's metrics; a task that reports must report each.
     """
 
     def __init__(
         self,
-        journal: Journal,
+        sweep: Sweep,
         display: Any,
         *,
-        clock: str,
-        max_time: float | None,
         shortage: Callable[[], str],
         dead_process: Callable[[], str],
         workers: bool,
-        fail_fast: bool,
-        metrics: Sequence[str],
     ) -> None:
-        self.journal, self.display, self.clock, self.max_time = journal, display, clock, max_time
-        self.shortage, self.dead_process, self.workers, self.fail_fast = shortage, dead_process, workers, fail_fast
-        self.metrics = metrics
+        self.sweep, self.journal, self.display = sweep, sweep.journal, display
+        self.shortage, self.dead_process, self.workers = shortage, dead_process, workers
         self.returns: dict[int, Any] = {}
         self.started: dict[int, float] = {}
         self.stuck: float | None = None  # since when no remaining machine can hold a trial
@@ -96,14 +90,17 @@ class SweepCallback(tune.Callback):
         self.display.on_end(record)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """Record a trial that the scheduler ended. Tune also calls this for trials that returned: they are recorded
-        already."""
+        """Record a trial that the scheduler ended. One that it ended at the end of the clock counts as finished.
+
+        Tune also calls this for trials that returned: they are recorded already.
+        """
         number = int(trial.trial_id)
         record = self.journal.records[number]
         if record.status in (FINISHED, FAILED):
             return
-        reached = record.reports[-1].get(self.clock, 0.0) if record.reports else 0.0
-        status = FINISHED if self.max_time is not None and reached >= self.max_time else STOPPED
+        reached = record.reports[-1].get(self.sweep.clock, 0.0) if record.reports else 0.0
+        end = self.sweep.max_time
+        status = FINISHED if end is not None and reached >= end else STOPPED
         self.journal.end(number, status, result=None, seconds=self.seconds(number))
         self.show_end(record)
 
@@ -111,7 +108,7 @@ class SweepCallback(tune.Callback):
         """Show a trial's end, and note metrics that its reports lack."""
         self.display.on_end(record)
         reported = list(dict.fromkeys(name for metrics in record.reports for name in metrics))
-        missing = [name for name in self.metrics if name not in reported and name != OBJECTIVE]
+        missing = [name for name in self.sweep.metrics if name not in reported and name != OBJECTIVE]
         if reported and missing:
             self.unreported = (
                 f"hydra.sweeper.metric: {', '.join(missing)}: trial {record.number} never reported it\n"
@@ -134,8 +131,10 @@ class SweepCallback(tune.Callback):
             raise RayLost(process)
         if self.unreported:
             raise MetricNotReported(self.unreported)
-        if self.fail_fast and self.failure:
+        if self.sweep.options["fail_fast"] and self.failure:
             raise TrialFailed(self.failure)
+        if self.sweep.seconds_left() < -OVERTIME * 3600 * (self.sweep.options.get("hours") or 0.0):
+            raise TimeIsOver
         running = any(trial.status == "RUNNING" for trial in trials)
         waiting = any(trial.status == "PENDING" for trial in trials)
         self.warn_if_busy(idle=waiting and not running)
@@ -145,6 +144,17 @@ class SweepCallback(tune.Callback):
         elif time.monotonic() - self.last_check > SECONDS_BETWEEN_CHECKS:
             self.last_check = time.monotonic()
             self.check_resources()
+
+    def end_left(self) -> None:
+        """Record trials as stopped that had not ended when the time given was over."""
+        if self.sweep.seconds_left() > 0:
+            return
+        left = self.journal.unfinished
+        for record in left:
+            self.journal.end(record.number, STOPPED, result=None, seconds=self.seconds(record.number))
+        cut = f"; ended before a report: trial {', '.join(str(one.number) for one in left)}" if left else ""
+        minutes = f"{self.sweep.options['hours'] * 60:.3g} minutes"
+        self.display.print_line(f"the {minutes} given to the sweep are over{cut}")
 
     def warn_if_busy(self, *, idle: bool) -> None:
         """Print once that others use the machines: a cluster has many users."""
@@ -184,6 +194,10 @@ class ResourcesLost(NoTrialCanEnd):
     """No remaining machine can hold a trial."""
 
 
+class TimeIsOver(NoTrialCanEnd):
+    """Trials are under way that have not reported since the time given was over."""
+
+
 class RayLost(NoTrialCanEnd):
     """A process of Ray itself has ended."""
 
@@ -204,5 +218,7 @@ def refuse_tune_errors(resume_hint: str) -> Iterator[None]:
         raise SweeperError(f"{error}\nhydra.sweeper.fail_fast ends the sweep with it") from None
     except ResourcesLost as error:
         raise SweeperError(f"{error}\n{resume_hint}") from None
+    except TimeIsOver:  # the sweep goes on to its summary
+        pass
     except RayLost as process:
         raise SweeperError(f"Ray was lost: its process {process} has ended\n{resume_hint}") from None

@@ -24,6 +24,14 @@ class RaySweeperConf:
         params: the search space, `{optimizer.lr: "tag(log, interval(1e-4, 1e-1))"}`; the command line adds to it.
         when: conditional parameters, `{net=transformer: {net.heads: "choice(2, 4)"}}`.
         trials: total number; None for each point of a grid, and for 20 trials of an infinite space.
+        hours: wall-clock time of the sweep, over all attempts. Then no trial starts, those under way end at their next
+            report, and what is left 3 % later is ended at once.
+        defaults_first: trial 0 has no swept value: the settings as they are, which no scheduler stops.
+        repeats: with how many seeds the best trials run before one is chosen; repeat_key: the seed's key.
+        repeated: how many trials are repeated: the best, and trial 0 where it has the defaults.
+        finals: lists of overrides, `[['seed=101'], ['seed=101', 'budget=3 epochs']]`: with each, the winner runs
+            once more.
+        final_share: the share of `hours` that is kept for these.
         metric, mode: the reported (or returned) metric and its direction, "min" or "max". Lists of both search for the
             Pareto front.
         time, max_time: the metric that serves as the trials' clock, and its value at the end.
@@ -47,6 +55,13 @@ class RaySweeperConf:
     params: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
     when: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
     trials: Optional[int] = None  # noqa: UP045
+    hours: Optional[float] = None  # noqa: UP045
+    defaults_first: bool = False
+    repeats: int = 1
+    repeat_key: str = "seed"
+    repeated: int = 3
+    finals: Any = None
+    final_share: float = 0.4
     metric: Any = "objective"
     mode: Any = "min"
     time: str = "time"

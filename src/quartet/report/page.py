@@ -19,11 +19,13 @@ from quartet.report.table import anchor as anchor_of
 MAX_TILES = 8
 
 
-def page(runs: Sequence[Run], *, title: str = "Quartet", question: str | None = None) -> str:
+def page(
+    runs: Sequence[Run], *, title: str = "Quartet", question: str | None = None, opening: Markup | None = None
+) -> str:
     """Return the report on these runs as HTML.
 
     Runs of one experiment with several seeds share one entry. Tasks have sections of their own and are never ranked
-    against each other. A note stands in for missing evidence.
+    against each other. A note stands in for missing evidence. `opening` is a section that comes first.
     """
     all_experiments, groups = group_by_experiment(runs), comparisons(runs)
     contested = [group for group in groups if group.contested]
@@ -38,6 +40,7 @@ def page(runs: Sequence[Run], *, title: str = "Quartet", question: str | None = 
     by_task = {group.task: [other for other in groups if other.task == group.task] for group in groups}
     main = tag(
         "main",
+        opening,
         verdicts(contested) if contested else None,
         _overview(all_experiments, tiles=bool(contested)),
         [_task(task, of_task) for task, of_task in by_task.items()],

@@ -1,6 +1,7 @@
 """The subcommands of `quartet`: a file each, with `parser` and `main`, imported when the command is used."""
 
 COMMANDS = {
+    "choose": "say which net is right for some data, within a given time",
     "train": "train one run, or several with -m, or a sweep",
     "evaluate": "evaluate a trained run on the test split",
     "compare": "compare evaluated runs: write a page, Markdown and JSON, and print a table",

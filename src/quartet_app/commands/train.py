@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING
 
 from quartet.types import QuartetError
 from quartet_app.cli import typed_overrides
+from quartet_app.run.train import train_config
 
 if TYPE_CHECKING:
-    from quartet_app.config.resolved import Config
     from quartet_app.sweep.multirun import Task
-
-
-def train_config(config: Config) -> float:
-    """Train a checked configuration, as a trial where a sweep runs this process; returns the objective."""
-    from hydra_plugins.quartet_ray_sweeper import trial
-    from quartet_app.run.train import train
-
-    return train(config, trial=trial())
 
 
 def main(arguments: list[str], task: Task = train_config) -> None:
@@ -37,7 +29,7 @@ def main(arguments: list[str], task: Task = train_config) -> None:
 
         print(explain_keys(arguments, keys))
         return
-    sweep = next((argument for argument in arguments if argument.startswith("sweep=")), None)
+    sweep = next((argument for argument in arguments if argument.startswith(("sweep=", "space="))), None)
     if sweep is not None and not {"--multirun", "-m", "--cfg", "-c"} & set(arguments):
         raise QuartetError(f"{sweep}: a sweep is many runs; add --multirun")
     if any(argument.startswith(("-", "hydra")) for argument in arguments):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
+from quartet.report.drawing.markup import Markup
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
 from quartet_app.config.resolved import load_run_config
@@ -69,12 +70,15 @@ def verify(folders: list[Path]) -> None:
             checked.add(ensure(data, full=True))
 
 
-def write_report(runs: list[Run], *, out: Path) -> None:
-    """Write index.html, the same as report.md, results.json (all runs) and statistics.json (tests and verdicts)."""
+def write_report(runs: list[Run], *, out: Path, opening: Markup | None = None) -> None:
+    """Write index.html, the same as report.md, results.json (all runs) and statistics.json (tests and verdicts).
+
+    `opening` is a section with which the page begins.
+    """
     make_folder(out)
     for name, content in (("results", results(runs)), ("statistics", analysis(runs))):
         write_text(out / f"{name}.json", json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(out / "index.html", page(runs))
+    write_text(out / "index.html", page(runs, opening=opening))
     write_text(out / "report.md", markdown(runs))
 
 

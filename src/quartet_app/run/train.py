@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from quartet_app.run.run_folder import Run
 
 
+def train_config(config: dict[str, Any]) -> float:
+    """Train a checked configuration, as a trial where a sweep runs this process; returns the objective."""
+    from hydra_plugins.quartet_ray_sweeper import trial
+
+    return train(config, trial=trial())
+
+
 def train(config: dict[str, Any], *, trial: Trial | None = None, folder: Path | None = None) -> float:
     """Train the resolved `config`; returns the best value of the monitored validation metric.
 

@@ -29,11 +29,12 @@ DECIDING = ("experiment", "profile", "tuned", "task", "budget", "data", "trainer
 
 
 def on_ray(overrides: Sequence[Override]) -> bool:
-    """Return True where the command line chooses the Ray sweeper, by its name or by a file of conf/sweep/."""
+    """Return True where the command line chooses the Ray sweeper, by its name or by a file of conf/sweep/ or space/."""
     if any(override.key_or_group == "sweep" and override.is_sweep_override() for override in overrides):
         raise QuartetError("sweep: several are given; sweep one at a time")
     chosen = {override.key_or_group: override.value() for override in overrides if not override.is_sweep_override()}
-    return chosen.get(SWEEPER) == "ray" or (chosen.get("sweep") is not None and SWEEPER not in chosen)
+    files = any(chosen.get(group) is not None for group in ("sweep", "space"))
+    return chosen.get(SWEEPER) == "ray" or (files and SWEEPER not in chosen)
 
 
 def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None = None) -> list[str]:
@@ -46,7 +47,7 @@ def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None
 
     refuse_deletions(overrides)
     file = chosen_file("sweep", overrides)
-    own = (file.get("hydra") or {}).get("sweeper") or {}
+    own = {**sweeper_section(chosen_file("space", overrides)), **sweeper_section(file)}
     given = {str(override.key_or_group) for override in overrides} | {f"hydra.sweeper.{key}" for key in own}
     params = OverridesParser.create(config_loader=loader).parse_overrides(override_lines(own.get("params") or {}))
     refuse_metric({**own, **_sweeper_options(overrides)}, given)
@@ -67,6 +68,11 @@ def derived_overrides(overrides: Sequence[Override], loader: ConfigLoader | None
     if "tracking" in given or not all("model" in config["tracking"] for config in configs):
         del added["tracking.model"]
     return [f"{key}={value}" for key, value in added.items() if key not in given]
+
+
+def sweeper_section(file: Config) -> dict[str, Any]:
+    """Return the options of `hydra.sweeper` in a file of conf/space/ or conf/sweep/."""
+    return (file.get("hydra") or {}).get("sweeper") or {}
 
 
 def _mode(configs: Sequence[Config]) -> str:

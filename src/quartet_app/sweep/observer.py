@@ -120,10 +120,10 @@ class SweepTracker:
         for name in ("study.json", "trials.jsonl", "multirun.yaml"):
             if (sweep.folder / name).exists():
                 self.tracker.artifact(self.run, sweep.folder / name, folder="study")
-        if not self.tracker.uri or not sweep.trials:
+        if not self.tracker.uri or not sweep.searched:
             return
         mode, objective = sweep.modes[0], objective_name(sweep)
-        trials = [figure_trial(sweep, trial) for trial in sweep.trials]
+        trials = [figure_trial(sweep, trial) for trial in sweep.searched]
         text = io.StringIO(newline="")
         header, rows = table(trials, mode=mode)  # type: ignore[arg-type]
         csv.writer(text).writerows([header, *rows])

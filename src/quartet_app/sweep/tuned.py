@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 NOT_TUNED = (
     "experiment",
     "sweep",
+    "space",
     "profile",
     "seed",
     "out",
@@ -107,6 +109,8 @@ def describe_best(sweep: Sweep, best: Record) -> str:
     else:
         scores = sweep.scores(best) or ()
         values = ", ".join(f"{name} {score:.6g}" for name, score in zip(sweep.metrics, scores, strict=True))
+    if repeated := sweep.repeated_scores(best):
+        values += f", {fmean(repeated):.6g} on average over {len(repeated)} seeds"
     others = f", one of {len(sweep.best)} on the Pareto front" if len(sweep.best) > 1 else ""
     return f"{values} after {facts['samples_seen']:,} samples{others}"
 

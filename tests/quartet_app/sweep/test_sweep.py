@@ -80,7 +80,7 @@ def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
         save_config(compose(["experiment=cnn", *tried]), here / "7" / "config.yaml")
         best = Namespace(folder=str(here / "7"), overrides=["experiment=cnn", *tried], number=7)
         counts = {"trials": [best], "best": [best], "count": lambda status: int(status == "finished")}
-        study = Namespace(folder=here, metrics=("objective",), **counts)
+        study = Namespace(folder=here, metrics=("objective",), repeated_scores=lambda _: [], **counts)
         return write_tuned(study, best, own)  # type: ignore[arg-type]
 
     own = here / "conf" / "tuned"
@@ -414,7 +414,8 @@ def test_a_sweep_by_another_metric_names_it(here: Path) -> None:
     best: Any = Namespace(folder=str(here))
 
     def sweep(*metrics: str, best: list[Any]) -> Any:
-        return Namespace(metrics=metrics, best=best, scores=lambda _: tuple(0.25 for _ in metrics))
+        scores = {"scores": lambda _: tuple(0.25 for _ in metrics), "repeated_scores": lambda _: []}
+        return Namespace(metrics=metrics, best=best, **scores)
 
     assert objective_name(sweep("objective", best=[best])) == "best val/accuracy"
     assert objective_name(sweep("val/loss", best=[best])) == "val/loss"
