@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pipeline,sweep,dev]'
 	@touch $@
 
-.PHONY: help install run grid test test-slow test-part mutants floors lint bench ui clean
+.PHONY: help install run grid tuned-grid test test-slow test-part mutants floors lint bench ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ run: install ## prepare the data, train, evaluate and compare the four architect
 
 grid: install ## train every net on every data set, all of the same size, with three seeds; writes grid/reports/index.html
 	@quartet grid grid
+
+tuned-grid: install ## tune every net on every data set with the same number of trials (hours; goes on where it stopped)
+	@quartet tune grid
 
 test: install ## run the tests two files at once, without the slow ones and those that fetch data
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile

@@ -114,7 +114,10 @@ SERVERS = {"make ui": 5000, "quartet ui --port 5002": 5002}  # their test asks t
 # What needs a cluster, a server or hours, and where that is run instead.
 ANSWERED = "tests/quartet_app/choose/test_choose.py::test_it_answers_within_the_time_given_and_is_killed_and_goes_on"
 WON = "tests/quartet_app/choose/test_choose.py::test_the_net_that_must_win_does"
+TUNED_ALIKE = "tests/quartet_app/choose/test_tune.py::test_each_experiment_of_a_table_is_tuned_alike"
 ELSEWHERE = {
+    "quartet tune grid --only mnist1d_cnn,mnist1d_rnn": TUNED_ALIKE,
+    "make tuned-grid": TUNED_ALIKE,
     "quartet choose data=mnist1d --minutes 10": ANSWERED,
     "quartet choose --resume": ANSWERED,
     "quartet choose data=mnist1d --nets cnn,rnn,transformer,mlp --size 1e5": WON,

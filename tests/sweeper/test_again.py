@@ -56,7 +56,7 @@ def test_the_time_given_is_kept_over_two_attempts(app: Path, sweep: Callable[...
     code, out, err = sweep(*given, f"hydra.sweeper.hours={15 / 3600}")
     folder = app.parent / "sweep"
     assert code == 0, err
-    assert "hours given are over" in out
+    assert "minutes given to the sweep are over" in out
     before = len(starts(folder))
     assert 0 < before < 99
     assert {"finished", "stopped"} >= set(statuses(folder).values())

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from quartet.report.drawing.numerals import duration, plain
 from quartet.types import QuartetError
 from quartet_app.choose.question import Question
-from quartet_app.choose.search import Place, elapsed, found, search
+from quartet_app.choose.search import Place, arguments, elapsed, found, search
 from quartet_app.choose.timetable import AROUND, Costs, Timetable, import_slowness, measure, share_out
 from quartet_app.files import make_folder, read_json, write_text
 
@@ -47,7 +47,8 @@ def _choose(attempt: Attempt, left_out: list[str], *, register: bool) -> list[st
             for net in waiting:
                 print(attempt.status(net), flush=True)
                 attempt.save(searching=net)
-                search(question, replace(table, slice=attempt.slice(table, net)), net, folder, attempt.place)
+                share = replace(table, slice=attempt.slice(table, net))
+                search(arguments(question, share, net, folder, attempt.place))
                 attempt.save()
     runs = [run for net in question.nets for run in answer.whole_runs(question, net, folder)]
     answer.evaluate_all(runs, at_once=table.at_once)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quartet_app.choose.timetable import REPEATED, REPEATS, Timetable, every
-from quartet_app.config.options import option_files
+from quartet_app.config.options import option_files, target
 from quartet_app.files import read_json, write_text
 from quartet_app.sweep.observer import SweepTracker
 
 if TYPE_CHECKING:
     from quartet_app.choose.question import Question
+    from quartet_app.config.resolved import Config
 
 FOUND = "found.json"  # in a sweep's folder, written when it has ended
 
@@ -26,33 +27,64 @@ class Place:
     devices: int | None
 
 
-def arguments(question: Question, table: Timetable, net: str, folder: Path, place: Place) -> list[str]:
-    """Return the command line of a net's sweep, after `quartet train`."""
-    finals = json.dumps(table.finals(question.verdict_seeds))
-    observer = f"{{_target_: {__name__}.Observer, tuned: {json.dumps(str(folder / 'tuned'))}}}"
-    more = {"address": place.address, "max_batch_size": place.devices}
+def sweep_words(
+    words: list[str], config: Config, *, trials: int, folder: Path, tuned: Path, place: Place, more: list[str]
+) -> list[str]:
+    """Return the command line of a fair sweep, after `quartet train`, of the experiment that `words` compose.
+
+    All sweeps are alike: the net's space of conf/space/, the settings as they are as trial 0, repeats of the best.
+
+    Args:
+        config: what `words` compose. trials: of the search. more: further overrides.
+        folder: the sweep's, absolute. tuned: the folder for the winner's settings.
+    """
+    net = option_of("net", config)
+    observer = f"{{_target_: {__name__}.Observer, tuned: {json.dumps(str(tuned.absolute()))}}}"
+    at = {"address": place.address, "max_batch_size": place.devices}
     return [
         "--multirun",
-        f"experiment={question.experiment(net)}",
-        f"task={question.task}",
+        *words,
+        f"task={option_of('task', config)}",
         f"space={net if net in option_files('space') else 'other'}",
-        *question.overrides,
-        f"budget={table.budget:g} seconds",
-        f"validate_every={every(table.budget)}",
         "trainer.progress=false",
-        "tracking.model=false",  # to export a model can take longer than a trial
-        f"hydra.sweep.dir={json.dumps(str(sweep_folder(question, net, folder)))}",
-        f"hydra.sweeper.trials={table.trials}",
+        # To export a model can take longer than a trial.
+        *(["tracking.model=false"] if "model" in config["tracking"] else []),
+        f"hydra.sweep.dir={json.dumps(str(folder))}",
+        f"hydra.sweeper.trials={trials}",
         "hydra.sweeper.defaults_first=true",
         f"hydra.sweeper.repeats={REPEATS}",
         f"hydra.sweeper.repeated={REPEATED}",
-        f"hydra.sweeper.finals={finals}",
-        f"hydra.sweeper.final_share={table.runs_share:.4f}",
-        f"hydra.sweeper.hours={table.slice / 3600:.6f}",
-        "hydra.sweeper.scheduler.grace=0.16",  # the first of the validations
+        "hydra.sweeper.scheduler.grace=0.16",  # the first of six validations
         f"hydra.sweeper.observer={observer}",
-        *(f"hydra.sweeper.{key}={value}" for key, value in more.items() if value is not None),
+        *(f"hydra.sweeper.{key}={value}" for key, value in at.items() if value is not None),
+        *more,
     ]
+
+
+def option_of(group: str, config: Config) -> str:
+    """Return the option of a group that a config has, by its `_target_`; "" for a class without an option."""
+    return next((name for name in option_files(group) if target(group, name) == config[group]["_target_"]), "")
+
+
+def arguments(question: Question, table: Timetable, net: str, folder: Path, place: Place) -> list[str]:
+    """Return the command line of a net's sweep for a question, after `quartet train`."""
+    config = question.config(net)
+    finals = table.finals(question.verdict_seeds, model="model" in config["tracking"])
+    return sweep_words(
+        [f"experiment={question.experiment(net)}", *question.overrides],
+        config,
+        trials=table.trials,
+        folder=sweep_folder(question, net, folder),
+        tuned=folder / "tuned",
+        place=place,
+        more=[
+            f"budget={table.budget:g} seconds",
+            f"validate_every={every(table.budget)}",
+            f"hydra.sweeper.finals={json.dumps(finals)}",
+            f"hydra.sweeper.final_share={table.runs_share:.4f}",
+            f"hydra.sweeper.hours={table.slice / 3600:.6f}",
+        ],
+    )
 
 
 def sweep_folder(question: Question, net: str, folder: Path) -> Path:
@@ -60,13 +92,12 @@ def sweep_folder(question: Question, net: str, folder: Path) -> Path:
     return (folder / "search" / question.experiment(net)).absolute()
 
 
-def search(question: Question, table: Timetable, net: str, folder: Path, place: Place) -> dict[str, Any]:
-    """Run a net's sweep, or what is left of it; returns what it found."""
+def search(words: list[str]) -> None:
+    """Run the sweep of a command line, or what is left of it."""
     from quartet_app.run.train import train_config
     from quartet_app.sweep.multirun import run_hydra
 
-    run_hydra(train_config, arguments(question, table, net, folder, place))
-    return found(question, net, folder)
+    run_hydra(train_config, words)
 
 
 def found(question: Question, net: str, folder: Path) -> dict[str, Any]:

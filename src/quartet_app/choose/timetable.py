@@ -66,9 +66,12 @@ class Timetable:
     at_once: int
     after: float
 
-    def finals(self, seeds: list[int]) -> list[list[str]]:
-        """Return the overrides of each further run of a winner, those that the answer cannot do without first."""
-        whole = [[f"seed={seed}", "tracking.model=true"] for seed in seeds]
+    def finals(self, seeds: list[int], *, model: bool) -> list[list[str]]:
+        """Return the overrides of each further run of a winner, those that the answer cannot do without first.
+
+        `model`: whether runs with the whole budget store their model in the tracker.
+        """
+        whole = [[f"seed={seed}", *(["tracking.model=true"] if model else [])] for seed in seeds]
         parts = [
             [f"seed={seed}", f"data.loading.limit_train={100 * part:g}%"]
             for part in self.parts

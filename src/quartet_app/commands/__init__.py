@@ -8,6 +8,7 @@ COMMANDS = {
     "plan": "estimate time and memory of runs before they are trained",
     "table": "make a table: a folder with experiments and seeds",
     "grid": "run a whole table, several runs at once",
+    "tune": "tune every experiment of a table with the same number of trials",
     "predict": "classify, continue a text, translate or generate with a trained model",
     "trace": "show what a run was made of and what was made of it; repeat it to the bit",
     "ui": "serve MLflow's pages of the project's runs",

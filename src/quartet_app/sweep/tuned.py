@@ -72,15 +72,17 @@ def write_tuned(sweep: Sweep, best: Record, folder: Path) -> tuple[Path, str]:
 
 
 def _header(sweep: Sweep, best: Record, experiment: str) -> list[str]:
-    """Return the comment lines of a winner's file. `options.tuning_trials` reads the number of trials from them."""
+    """Return the comment lines of a winner's file. `options.tuning_trials` reads the number of trials from them: those
+    of the search, without repeats."""
+    ended = [trial.status for trial in sweep.searched]
     counts = ", ".join(
-        f"{sweep.count(status)} {name}"
+        f"{ended.count(status)} {name}"
         for status, name in (("finished", "finished"), ("stopped", "stopped early"), ("failed", "failed"))
     )
     return [
         "@package _global_",
         f"The best of a sweep: {describe_best(sweep, best)}.",
-        f"study:   {sweep.folder.name}, {len(sweep.trials)} trials ({counts}); this is trial {best.number}",
+        f"study:   {sweep.folder.name}, {len(ended)} trials ({counts}); this is trial {best.number}",
         f"command: quartet train experiment={experiment} tuned={experiment}",
     ]
 

@@ -92,7 +92,7 @@ def test_the_time_is_shared_out_equally_and_never_exceeded() -> None:
     assert share(600).trials == MOST
     assert share(10, at_once=8).budget > share(10).budget
     assert share(10, nets=2).budget > share(10).budget
-    assert share(10, validation=2.0).budget < share(10).budget
+    assert share(10, validation=0.4).budget < share(10).budget
     assert share(20, slowness=2.0).budget < share(20).budget
 
 
@@ -110,7 +110,8 @@ def test_little_time_gives_fewer_runs_and_too_little_is_refused() -> None:
 
 def test_the_winner_trains_whole_budgets_first_and_with_seeds_of_its_own() -> None:
     asked, table = question("data=mnist1d"), share(30)
-    finals = table.finals(asked.verdict_seeds)
+    finals = table.finals(asked.verdict_seeds, model=True)
+    assert table.finals([100], model=False)[0] == ["seed=100"]
     assert [final[0] for final in finals[:3]] == ["seed=100", "seed=101", "seed=102"]
     assert all("budget" not in " ".join(final) for final in finals[:3])
     assert all(any("budget=" in one or "limit_train=" in one for one in final) for final in finals[3:])

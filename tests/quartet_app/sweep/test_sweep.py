@@ -78,9 +78,10 @@ def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
 
     def write(*tried: str) -> tuple[Path, str]:
         save_config(compose(["experiment=cnn", *tried]), here / "7" / "config.yaml")
-        best = Namespace(folder=str(here / "7"), overrides=["experiment=cnn", *tried], number=7)
-        counts = {"trials": [best], "best": [best], "count": lambda status: int(status == "finished")}
-        study = Namespace(folder=here, metrics=("objective",), repeated_scores=lambda _: [], **counts)
+        best = Namespace(folder=str(here / "7"), overrides=["experiment=cnn", *tried], number=7, status="finished")
+        study = Namespace(
+            folder=here, metrics=("objective",), searched=[best], best=[best], repeated_scores=lambda _: []
+        )
         return write_tuned(study, best, own)  # type: ignore[arg-type]
 
     own = here / "conf" / "tuned"
