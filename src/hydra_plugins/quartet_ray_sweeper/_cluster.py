@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
@@ -34,7 +33,6 @@ ENVIRONMENT = {
 }
 CONNECT_SECONDS = 5.0
 SECONDS_BETWEEN_COUNTS = 5.0  # of the machines
-CLEANUP_SECONDS = 120.0  # for trials to clean up at the end of a sweep
 LOCALHOST = "127.0.0.1"
 # A Ray of this machine alone listens on the loopback address alone, on every system.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -108,6 +106,7 @@ def _init_ray(ray: Any, address: str | None, stack: ExitStack, *, include_dashbo
             check_reachable(address)
             variables = {"PYTHONPATH": path, **{name: os.environ[name] for name in ENVIRONMENT}}
             ray.init(address, runtime_env={"env_vars": variables}, **common)
+            remove_orphans(ray)
     finally:
         os.environ.pop("PYTHONPATH", None)
         if before is not None:
@@ -231,19 +230,20 @@ def describe_nodes(nodes: list[dict[str, Any]]) -> str:
     return f"{len(nodes)} machine{'s' * (len(nodes) != 1)} with {', '.join(each) or 'nothing'}"
 
 
-@contextmanager
-def longer_cleanup() -> Iterator[None]:
-    """Give trials `CLEANUP_SECONDS` at the end of a sweep. Tune kills them after ten seconds and has no option."""
-    module = importlib.import_module("ray.tune.tune")
-    usual = module.TuneController
+def remove_orphans(ray: Any) -> None:
+    """Remove the placement groups that ended programs had reserved.
 
-    class PatientController(usual):  # type: ignore[misc,valid-type]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            self._actor_force_cleanup_timeout = CLEANUP_SECONDS
+    Ray does so itself, by the same rule: the job and the actor that asked have ended, and the group was not meant to
+    outlive them. But it overlooks a group that was asked for while its job ended, and holds machines for it for ever.
+    """
+    from ray.core.generated.gcs_pb2 import PlacementGroupTableData as Group  # type: ignore[attr-defined]
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-    module.TuneController = PatientController  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        module.TuneController = usual  # type: ignore[attr-defined]
+    if ray.util.client.ray.is_connected():  # by ray://, which cannot ask for other programs' groups
+        return
+    state = ray._private.state.state
+    ended = {job["JobID"] for job in state.job_table() if job["IsDead"]}
+    for group in map(Group.FromString, state._connect_and_get_accessor().get_placement_group_table()):
+        left = group.creator_job_id.hex() in ended and not group.is_detached and group.state != Group.REMOVED
+        if left and state.actor_table(group.creator_actor_id.hex()).get("State", "DEAD") == "DEAD":
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))

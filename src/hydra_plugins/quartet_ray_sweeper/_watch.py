@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from hydra_plugins.quartet_ray_sweeper._state import OBJECTIVE
 
 MAX_WAIT_SECONDS = 60.0  # without resources for any trial
 SECONDS_BETWEEN_CHECKS = 1.0  # of the machines, while trials run
+CLEANUP_SECONDS = 120.0  # for trials to clean up at the end of a sweep
 
 
 class SweepCallback(tune.Callback):
@@ -206,3 +208,21 @@ def refuse_tune_errors(resume_hint: str) -> Iterator[None]:
         raise SweeperError(f"{error}\n{resume_hint}") from None
     except RayLost as process:
         raise SweeperError(f"Ray was lost: its process {process} has ended\n{resume_hint}") from None
+
+
+@contextmanager
+def longer_cleanup() -> Iterator[None]:
+    """Give trials `CLEANUP_SECONDS` at the end of a sweep. Tune kills them after ten seconds and has no option."""
+    module = importlib.import_module("ray.tune.tune")
+    usual = module.TuneController
+
+    class PatientController(usual):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._actor_force_cleanup_timeout = CLEANUP_SECONDS
+
+    module.TuneController = PatientController  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.TuneController = usual  # type: ignore[attr-defined]
