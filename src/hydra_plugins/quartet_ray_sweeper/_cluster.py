@@ -60,7 +60,7 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
     previous_handler = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
         try:
-            with hangups_ignored():
+            with signals_kept_from_children():
                 _init_ray(ray, address, stack, include_dashboard=dashboard)
         except (OSError, RuntimeError, ValueError) as error:
             raise SweeperError(f"{key}: {address}: {str(error).strip().splitlines()[0]}") from error
@@ -76,18 +76,18 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
 
 
 @contextmanager
-def hangups_ignored() -> Iterator[None]:
-    """Let processes that are started in the block ignore SIGHUP, which a closed terminal sends to all of them.
-
-    Ray would otherwise die before this process could end the run.
-    """
+def signals_kept_from_children() -> Iterator[None]:
+    """Start Ray in the block: neither SIGHUP, of a closed terminal, nor SIGTERM then ends it before this process has
+    ended the run, where they are sent to all processes. SIGTERM is blocked, since Ray would handle it otherwise."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
         yield
         return
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGHUP, before)
 
 
