@@ -4,12 +4,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.venv/installed: pyproject.toml constraints.txt
+# The encoding of files, whatever the system's: DVC writes the names of folders.
+export PYTHONUTF8 := 1
+
+# "anew" for a .venv whose Python is gone or whose scripts name another folder's: the project was copied or renamed.
+STALE = test ! -e .venv || { $(BIN)/python -c '' && test "$$(sed -n '1,2s,^[^/]*\(/.*\)python.*,\1,p' $(BIN)/pip)" -ef $(BIN); } || echo anew
+
+.venv/installed: pyproject.toml constraints.txt $(shell { $(STALE); } 2>/dev/null)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || { echo "$(PYTHON) is older than 3.11: name another, as in make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pipeline,sweep,dev]'
 	@touch $@
+
+.PHONY: anew
+anew:
+	@echo ".venv was made for another folder, or its Python is gone: making it anew"
+	@rm -rf .venv
 
 .PHONY: help install run grid tuned-grid test test-slow test-part mutants floors lint bench ui clean
 

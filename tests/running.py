@@ -34,10 +34,10 @@ QUARTET = (sys.executable, "-m", "quartet_app")  # the command `quartet`, by thi
 def command(
     name: str, *arguments: str, cwd: Path, check: bool = True, limit: float = 300, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `quartet NAME …` as a user does, one thread a process."""
+    """Run `quartet NAME …` as a user does, one thread a process. Its output is read in the encoding that it is told."""
     done = subprocess.run(
-        [*QUARTET, name, *arguments],
-        cwd=cwd, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=limit,
+        [*QUARTET, name, *arguments], cwd=cwd, capture_output=True, encoding=env.get("PYTHONIOENCODING", "utf-8"),
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env}, timeout=limit,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done

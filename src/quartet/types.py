@@ -46,7 +46,10 @@ def check_name(name: Any, key: str) -> str:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images of bytes, `(height, width, channels)`; `mean` and `std` (per channel, of bytes) normalise them."""
+    """Images of bytes, `(height, width, channels)`; `mean` and `std` (per channel, of bytes) normalise them.
+
+    A file of 16 bits a pixel uses the lower `bits` of them.
+    """
 
     dtype: ClassVar[str] = "uint8"
     height: int
@@ -54,6 +57,7 @@ class Pixels:
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    bits: int = 16
 
     @property
     def shape(self) -> tuple[int, ...]:

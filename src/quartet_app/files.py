@@ -16,6 +16,7 @@ GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")  # of a tabl
 COMPOSED = "Written by the stage `compose`"  # the first words of each file in a table's build/
 # What a person can mend when the system refuses to write, by the number of its error.
 SPACE = "free some space or allow writing there, then give the same command again"
+READING = "allow reading it, then give the same command again"
 IN_THE_WAY = "move away what is in its place, then give the same command again"
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM), SPACE),
@@ -49,11 +50,22 @@ def not_written(path: Path, error: OSError) -> QuartetError:
     return QuartetError(f"{path}: cannot be written ({error.strerror or error})\n{remedy}")
 
 
+def not_read(path: Path, error: OSError) -> QuartetError:
+    """Return the refusal for a file or folder that cannot be read."""
+    remedy = REMEDIES.get(error.errno or 0, READING)
+    return QuartetError(f"{path}: cannot be read ({error.strerror or error})\n{READING if remedy == SPACE else remedy}")
+
+
 def refused_by_disk(error: BaseException) -> QuartetError | None:
-    """Return the refusal where the system refused to write a file, as on a full disk; None for another error."""
+    """Return the refusal where the system refused to write or read a file, as on a full disk; None for another error.
+
+    It says "read" where this user may not read what is there, and "written" elsewhere.
+    """
     if not isinstance(error, OSError) or error.errno not in REMEDIES:
         return None
-    return not_written(Path(error.filename2 or error.filename or os.getcwd()), error)
+    path = Path(error.filename2 or error.filename or os.getcwd())
+    closed = error.errno in (errno.EACCES, errno.EPERM) and os.path.exists(path) and not os.access(path, os.R_OK)
+    return not_read(path, error) if closed else not_written(path, error)
 
 
 def make_folder(path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 from running import prepare_own as make
 from running import refused_own as refused
 
-from quartet.data import is_prepared
+from quartet.data import SeriesArrays, is_prepared
 from quartet.data.preparing.own_files import files_below
 from quartet.data.preparing.pictures import read_image
 from quartet.roles.files import batches, examples
@@ -213,3 +214,91 @@ def test_linked_folders_are_followed_but_not_back(tmp_path: Path, small: ModuleT
     (folder / "cat" / "back").unlink()
     (folder / "cat" / "back").symlink_to(folder / "cat", target_is_directory=True)
     assert sum(make(tmp_path, small.image_folder(folder)).examples.values()) == 42
+
+
+@pytest.mark.parametrize(
+    ("most", "bits"), [(200, 8), (1000, 10), (3071, 12), (4095, 12), (4096, 14), (16_384, 16), (65_535, 16)]
+)
+def test_bits_that_no_picture_uses_are_no_black(
+    most: int, bits: int, tmp_path: Path, small: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of an X-ray of 12 bits in a file of 16: white is that of the whole set, in training and for a dark picture."""
+    draw = np.random.default_rng(0)
+    for label in range(2):
+        (tmp_path / "photos" / f"class{label}").mkdir(parents=True)
+        for i in range(10):
+            values = draw.integers(0, most // 8, (8, 6)).astype(np.uint16)
+            values[0, 0] = most if (label, i) == (1, 7) else 0
+            ending = "tif" if i % 2 else "png"
+            save(tmp_path / "photos" / f"class{label}" / f"{i}.{ending}", Image.fromarray(values))
+    data = make(tmp_path, small.image_folder(tmp_path / "photos", channels=1))
+    said = capsys.readouterr().err
+    held = np.concatenate([np.load(data.folder / f"x_{split}.npy") for split in ("train", "val", "test")])
+    assert held.max() == most >> (bits - 8)
+    assert (f"pictures of 16 bits use {bits} of them: {2**bits - 1} is taken as white" in said) == (bits < 16)
+    dark = tmp_path / "photos" / "class0" / "3.tif"
+    described = {"dtype": "uint8", "shape": data.inputs.shape, "inputs": json.loads(json.dumps(asdict(data.inputs)))}
+    ((_, found),) = examples([dark], described)
+    assert any((found == row).all() for row in held), "a prediction reads it as training did"
+    bright = save(tmp_path / "bright.png", Image.fromarray(np.full((8, 6), 65_535, np.uint16)))
+    ((_, found),) = examples([bright], described)
+    assert (found == 255).all(), "what is brighter than white is white"
+
+
+def pages(path: Path, *kinds: dict[int, int]) -> Path:
+    """A TIFF with a page for each mapping of tags."""
+    made = [Image.new("L", (4, 4), 40 * i) for i, _ in enumerate(kinds)]
+    for page, tags in zip(made, kinds, strict=True):
+        page.encoderinfo = {"tiffinfo": tags}
+    made[0].save(path, save_all=True, append_images=made[1:])
+    return path
+
+
+def test_a_tiff_of_pages_is_refused(tmp_path: Path, small: ModuleType) -> None:
+    folder = small.write_image_folder(tmp_path / "photos")
+    pages(folder / "class1" / "scan.TIF", {}, {}, {})
+    refused(tmp_path, small.image_folder(folder), r"class1/scan.TIF: a TIFF of 3 pages, .*save its pages as files")
+    with pytest.raises(QuartetError, match="a TIFF of 3 pages"):
+        read(folder / "class1" / "scan.TIF", GREY)
+
+
+@pytest.mark.parametrize("kind", [{254: 1}, {254: 4}, {254: 5}, {255: 2}])
+def test_small_copies_and_masks_are_no_pages(kind: dict[int, int], tmp_path: Path) -> None:
+    assert (read(pages(tmp_path / "a.tif", {}, kind), GREY) == 0).all()
+
+
+def test_other_pictures_of_several_frames_count_by_their_first(tmp_path: Path) -> None:
+    frames = [Image.new("L", (4, 4), 40 * i) for i in range(3)]
+    for name in ("a.gif", "a.png", "a.webp"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        assert (read(tmp_path / name, GREY) == 0).all()
+
+
+def test_one_picture_in_two_classes_is_said(
+    tmp_path: Path, small: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = small.write_image_folder(tmp_path / "photos")
+    make(tmp_path, small.image_folder(folder))
+    assert "WARNING" not in capsys.readouterr().err
+    shutil.copyfile(folder / "class0" / "3.png", folder / "class2" / "z.png")
+    Image.open(folder / "class1" / "4.png").save(folder / "class2" / "other.bmp")
+    make(tmp_path, small.image_folder(folder))
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        f"own: WARNING: 2 examples are each in several classes, of which one at most is right: "
+        f"{folder}/class1/4.png (class1) and {folder}/class2/other.bmp (class2) hold the same"
+    )
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_one_series_in_two_classes_is_said(split: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = np.random.default_rng(0).normal(size=(40, 6)), np.arange(40) % 2
+    x[9] = x[4]
+    test = x[:6] + np.array([[1.0]] * 5 + [[0.0]])  # the last is one of train, by another class
+    given = {"x_train": x, "y_train": y, "x_test": test, "y_test": 1 - y[:6]} if split else {}
+    np.savez(tmp_path / "a.npz", **(given or {"x": x, "y": y}))
+    make(tmp_path, SeriesArrays(file=str(tmp_path / "a.npz"), validation=0.2, test=0.2, seed=0))
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "WARNING" in said
+    assert "example 4 of train (0) and example 9 of train (1) hold the same" in said
+    assert ("2 examples are each" if split else "1 example is") in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from sample_runs import record
 
 from quartet.report import Run, analysis, markdown, page, summary
@@ -58,7 +59,7 @@ def test_a_classifier_of_random_labels_is_no_better_than_a_guess() -> None:
     random = runs(right=52)
     (entry,) = analysis(random)
     assert [cell["guess"]["better"] for cell in entry["cells"]] == [False, False]
-    assert entry["cells"][0]["guess"]["commonest"] == 0.5
+    assert entry["cells"][0]["guess"]["value"] == 0.5
     for place in (page(random), markdown(random).replace("\\_", "_"), summary(random)):
         assert "cnn_classify is no better than guessing" in place
     good = runs(right=90)
@@ -71,10 +72,34 @@ def test_the_commonest_class_of_unequal_classes_is_the_guess() -> None:
     run = Run({**record("classify"), "metrics": {"test/accuracy": 0.9}}, arrays={"confusion": confusion})
     found = guess(group_by_experiment([run])[0])
     assert found is not None
-    assert (found.commonest, found.better) == (0.9, False)
+    assert (found.value, found.better) == (0.9, False)
 
 
-def test_other_tasks_have_no_such_guess() -> None:
+@pytest.mark.parametrize(
+    ("task", "metric", "value", "better"),
+    [
+        ("language", "bits_per_character", 4.4, True),
+        ("language", "bits_per_character", 2.0, False),
+        ("translate", "bleu", 4.1, True),
+        ("translate", "bleu", 24.0, False),
+        ("generate", "fid", 612.25, True),
+        ("generate", "fid", 31.0, False),
+    ],
+)
+def test_other_tasks_are_held_against_the_guess_of_their_evaluation(
+    task: str, metric: str, value: float, better: bool
+) -> None:
+    told = {"metric": metric, "value": value, "by": "a coin"}
+    seeds = [Run(record(task, seed=seed), texts={"guess": told}) for seed in (0, 1)]
+    found = guess(group_by_experiment(seeds)[0])
+    assert found is not None
+    assert found.better == better
+    for place in (page(seeds), markdown(seeds).replace("\\_", "_"), summary(seeds)):
+        assert ("is no better than guessing: a coin has a test" in place) != better
+    assert analysis(seeds)[0]["cells"][0]["guess"]["better"] == better
+
+
+def test_a_run_that_knows_no_guess_is_held_against_none() -> None:
     assert guess(group_by_experiment([Run(record("language"))])[0]) is None
 
 

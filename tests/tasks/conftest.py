@@ -42,6 +42,10 @@ class Data:
     def examples(self) -> dict[str, int]:
         return {split: sum(len(batch[self.key]) for batch in batches) for split, batches in self.splits.items()}
 
+    @property
+    def per_epoch(self) -> int:
+        return len(self.splits["train"])
+
     def batches(self, split: str, *, rank: int = 0, world: int = 1, seed: int = 0, start: int = 0) -> list[Batch]:
         return self.splits[split]
 

@@ -191,4 +191,7 @@ def test_a_judge_of_other_classes_is_not_asked_who_is_right(
     task.judge.names = ("cats", "dogs", "birds")
     evidence = task.evaluate(players_of(task, images), images, device=torch.device("cpu"))
     assert "judge_accuracy" not in evidence.metrics
+    guess = task.guess(images, evidence)
+    assert guess is not None
+    assert (guess["metric"], guess["value"]) == ("fid", evidence.metrics["fid_untrained"])
     assert evidence.texts["classes"] == ["cats", "dogs", "birds"]

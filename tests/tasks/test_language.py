@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from quartet.tasks import Language
 from quartet.tasks.language import openings, token_lengths
-from quartet.types import QuartetError
+from quartet.tasks.task import add
+from quartet.types import Evidence, QuartetError
 
 CPU = torch.device("cpu")
 
@@ -120,3 +121,17 @@ def test_the_characters_that_the_data_counted_are_taken(text: Any, recipe: Calla
 def test_impossible_sampling_is_refused() -> None:
     with pytest.raises(QuartetError, match="top_p=0"):
         language(top_p=0)
+
+
+def test_the_guess_is_a_net_that_knows_frequencies_alone(text: Any) -> None:
+    task = language(prompts=["a"], tokens=1)
+    task.lengths_V = token_lengths(text.tokenizer, 31)
+    text.splits["train"] = text.splits["test"][:1]
+    (batch,) = text.splits["train"]
+    count = 1 + batch["tokens"][:, 1:][batch["scored"]].bincount(minlength=31).double()
+    sums: dict[str, Tensor] = {}
+    for read in text.batches("test"):
+        sums = add(sums, task.measure(Fixed((count / count.sum()).tolist()), read))
+    evidence = Evidence(task.summarize(sums), {}, {"characters": int(sums["characters"])})
+    guess = task.guess(text, evidence)
+    assert guess["value"] == pytest.approx(evidence.metrics[guess["metric"]])

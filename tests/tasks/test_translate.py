@@ -95,6 +95,16 @@ def test_a_net_that_learned_the_pairs_scores_a_hundred(pairs: Any, build: Callab
     assert heard[-1] == ("beam search", 7, 7)
 
 
+def test_the_guess_is_the_source(pairs: Any, build: Callable[..., Any]) -> None:
+    task = translate()
+    for batch in pairs.batches("test"):
+        batch["target"] = F.pad(batch["source"], (1, 0), value=1)
+    evidence = task.evaluate(build(task, pairs), pairs, device=CPU)
+    assert task.guess(pairs, evidence)["metric"] == "bleu"
+    texts = [pairs.tokenizer.decode(row) for batch in pairs.batches("test") for row in batch["source"].tolist()]
+    assert task.guess(pairs, evidence)["value"] == corpus_bleu(texts, [texts]).score
+
+
 def test_what_is_shown_does_not_hang_on_the_batches(pairs: Any, build: Callable[..., Any]) -> None:
     task = translate()
     model = build(task, pairs)

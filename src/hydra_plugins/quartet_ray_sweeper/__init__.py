@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         describe_nodes,
         live_nodes,
         ray_running,
+        remove_orphans,
         set_ray_environment,
     )
     from hydra_plugins.quartet_ray_sweeper._journal import Journal, Record
@@ -37,6 +38,7 @@ LAZY = {
     "describe_nodes": "_cluster",
     "live_nodes": "_cluster",
     "ray_running": "_cluster",
+    "remove_orphans": "_cluster",
     "set_ray_environment": "_cluster",
     "Journal": "_journal",
     "Record": "_journal",
@@ -59,6 +61,7 @@ __all__ = [
     "live_nodes",
     "override_lines",
     "ray_running",
+    "remove_orphans",
     "report",
     "set_ray_environment",
     "trial",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
@@ -34,7 +33,6 @@ ENVIRONMENT = {
 }
 CONNECT_SECONDS = 5.0
 SECONDS_BETWEEN_COUNTS = 5.0  # of the machines
-CLEANUP_SECONDS = 120.0  # for trials to clean up at the end of a sweep
 LOCALHOST = "127.0.0.1"
 # A Ray of this machine alone listens on the loopback address alone, on every system.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -62,7 +60,7 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
     previous_handler = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
         try:
-            with hangups_ignored():
+            with signals_kept_from_children():
                 _init_ray(ray, address, stack, include_dashboard=dashboard)
         except (OSError, RuntimeError, ValueError) as error:
             raise SweeperError(f"{key}: {address}: {str(error).strip().splitlines()[0]}") from error
@@ -78,18 +76,18 @@ def ray_running(*, address: str | None, dashboard: bool, key: str = "hydra.sweep
 
 
 @contextmanager
-def hangups_ignored() -> Iterator[None]:
-    """Let processes that are started in the block ignore SIGHUP, which a closed terminal sends to all of them.
-
-    Ray would otherwise die before this process could end the run.
-    """
+def signals_kept_from_children() -> Iterator[None]:
+    """Start Ray in the block: neither SIGHUP, of a closed terminal, nor SIGTERM then ends it before this process has
+    ended the run, where they are sent to all processes. SIGTERM is blocked, since Ray would handle it otherwise."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGHUP"):
         yield
         return
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGHUP, before)
 
 
@@ -108,6 +106,7 @@ def _init_ray(ray: Any, address: str | None, stack: ExitStack, *, include_dashbo
             check_reachable(address)
             variables = {"PYTHONPATH": path, **{name: os.environ[name] for name in ENVIRONMENT}}
             ray.init(address, runtime_env={"env_vars": variables}, **common)
+            remove_orphans(ray)
     finally:
         os.environ.pop("PYTHONPATH", None)
         if before is not None:
@@ -231,19 +230,20 @@ def describe_nodes(nodes: list[dict[str, Any]]) -> str:
     return f"{len(nodes)} machine{'s' * (len(nodes) != 1)} with {', '.join(each) or 'nothing'}"
 
 
-@contextmanager
-def longer_cleanup() -> Iterator[None]:
-    """Give trials `CLEANUP_SECONDS` at the end of a sweep. Tune kills them after ten seconds and has no option."""
-    module = importlib.import_module("ray.tune.tune")
-    usual = module.TuneController
+def remove_orphans(ray: Any) -> None:
+    """Remove the placement groups that ended programs had reserved.
 
-    class PatientController(usual):  # type: ignore[misc,valid-type]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            self._actor_force_cleanup_timeout = CLEANUP_SECONDS
+    Ray does so itself, by the same rule: the job and the actor that asked have ended, and the group was not meant to
+    outlive them. But it overlooks a group that was asked for while its job ended, and holds machines for it for ever.
+    """
+    from ray.core.generated.gcs_pb2 import PlacementGroupTableData as Group  # type: ignore[attr-defined]
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-    module.TuneController = PatientController  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        module.TuneController = usual  # type: ignore[attr-defined]
+    if ray.util.client.ray.is_connected():  # by ray://, which cannot ask for other programs' groups
+        return
+    state = ray._private.state.state
+    ended = {job["JobID"] for job in state.job_table() if job["IsDead"]}
+    for group in map(Group.FromString, state._connect_and_get_accessor().get_placement_group_table()):
+        left = group.creator_job_id.hex() in ended and not group.is_detached and group.state != Group.REMOVED
+        if left and state.actor_table(group.creator_actor_id.hex()).get("State", "DEAD") == "DEAD":
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))

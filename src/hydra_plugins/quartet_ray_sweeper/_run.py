@@ -24,8 +24,8 @@ from hydra_plugins.quartet_ray_sweeper._cluster import (
     dead_process,
     describe_nodes,
     live_nodes,
-    longer_cleanup,
     ray_running,
+    remove_orphans,
     set_ray_environment,
 )
 from hydra_plugins.quartet_ray_sweeper._display import Display, one_line
@@ -82,8 +82,8 @@ def run(sweep: Sweep, *, begin: Callable[[], None], hydra_context: Any, task_fun
         display = Display(sweep, total=sweep.most_trials(total))
         with _observe(sweep, observer, display) as facts:
             setup = Setup(
-                sweep, ray, resources, display, searcher, scheduler, composer, hydra_context, task_function, facts,
-                total,
+                sweep, ray, resources, display, searcher, scheduler, composer,
+                hydra_context, task_function, facts, total,
             )  # fmt: skip
             return job_returns(sweep, _run_trials(setup))
 
@@ -197,7 +197,7 @@ def _tune(setup: Setup, generator: Any, callback: Any) -> None:
     """Run Tune until it has no more trials. Its files lie in a temporary folder inside the sweep's folder."""
     from ray import tune
 
-    from hydra_plugins.quartet_ray_sweeper import _actor, _schedule
+    from hydra_plugins.quartet_ray_sweeper import _actor, _schedule, _watch
     from hydra_plugins.quartet_ray_sweeper._trials._again import never_stopped
 
     sweep = setup.sweep
@@ -208,7 +208,7 @@ def _tune(setup: Setup, generator: Any, callback: Any) -> None:
     with (
         tempfile.TemporaryDirectory(prefix=TUNE_FOLDER, dir=sweep.folder, ignore_cleanup_errors=True) as storage,
         warnings.catch_warnings(),
-        longer_cleanup(),
+        _watch.patient(callback),
     ):
         warnings.simplefilter("ignore")
         # Not Tuner, which would pickle all arguments for its own way to resume.
@@ -232,7 +232,8 @@ def _tune(setup: Setup, generator: Any, callback: Any) -> None:
 
 
 def _shortage(ray: Any, resources: ResourceRequest) -> str:
-    """Return why no trial can start on the remaining machines, "" where one can."""
+    """Return why no trial can start on the remaining machines, "" where one can. Free what ended jobs hold of them."""
+    remove_orphans(ray)
     nodes = live_nodes(ray)
     left = f"a trial takes {resources.describe()}, Ray has only {describe_nodes(nodes)} left"
     return "" if resources.max_concurrent(nodes) else left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from hydra_plugins.quartet_ray_sweeper._state import OBJECTIVE, Sweep
 MAX_WAIT_SECONDS = 60.0  # without resources for any trial
 OVERTIME = 0.03  # share of the time given, for trials under way to report and end
 SECONDS_BETWEEN_CHECKS = 1.0  # of the machines, while trials run
+CLEANUP_SECONDS = 120.0  # for trials to clean up at the end of a sweep
+END_SECONDS = 3.0  # for those that have not ended long after the time given was over
 
 
 class SweepCallback(tune.Callback):
@@ -47,6 +50,7 @@ class SweepCallback(tune.Callback):
         self.stuck: float | None = None  # since when no remaining machine can hold a trial
         self.idle: float | None = None  # since when no trial runs, though one waits
         self.last_check = -inf
+        self.controller: Any = None  # Tune's own loop, which `patient` notes here
         self.failure = self.unreported = ""
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
@@ -134,7 +138,7 @@ class SweepCallback(tune.Callback):
         if self.sweep.options["fail_fast"] and self.failure:
             raise TrialFailed(self.failure)
         if self.sweep.seconds_left() < -OVERTIME * 3600 * (self.sweep.options.get("hours") or 0.0):
-            raise TimeIsOver
+            self.end_now()
         running = any(trial.status == "RUNNING" for trial in trials)
         waiting = any(trial.status == "PENDING" for trial in trials)
         self.warn_if_busy(idle=waiting and not running)
@@ -144,6 +148,11 @@ class SweepCallback(tune.Callback):
         elif time.monotonic() - self.last_check > SECONDS_BETWEEN_CHECKS:
             self.last_check = time.monotonic()
             self.check_resources()
+
+    def end_now(self) -> None:
+        """Let Tune end all trials, also those that do not report: these are killed after `END_SECONDS`."""
+        self.controller._should_stop_experiment = True
+        self.controller._actor_force_cleanup_timeout = END_SECONDS
 
     def end_left(self) -> None:
         """Record trials as stopped that had not ended when the time given was over."""
@@ -194,10 +203,6 @@ class ResourcesLost(NoTrialCanEnd):
     """No remaining machine can hold a trial."""
 
 
-class TimeIsOver(NoTrialCanEnd):
-    """Trials are under way that have not reported since the time given was over."""
-
-
 class RayLost(NoTrialCanEnd):
     """A process of Ray itself has ended."""
 
@@ -218,7 +223,24 @@ def refuse_tune_errors(resume_hint: str) -> Iterator[None]:
         raise SweeperError(f"{error}\nhydra.sweeper.fail_fast ends the sweep with it") from None
     except ResourcesLost as error:
         raise SweeperError(f"{error}\n{resume_hint}") from None
-    except TimeIsOver:  # the sweep goes on to its summary
-        pass
     except RayLost as process:
         raise SweeperError(f"Ray was lost: its process {process} has ended\n{resume_hint}") from None
+
+
+@contextmanager
+def patient(callback: SweepCallback) -> Iterator[None]:
+    """Give trials `CLEANUP_SECONDS` at the end of a sweep. Tune kills them after ten seconds and has no option."""
+    module = importlib.import_module("ray.tune.tune")
+    usual = module.TuneController
+
+    class PatientController(usual):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._actor_force_cleanup_timeout = CLEANUP_SECONDS
+            callback.controller = self
+
+    module.TuneController = PatientController  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.TuneController = usual  # type: ignore[attr-defined]

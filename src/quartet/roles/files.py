@@ -27,11 +27,11 @@ def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str
     from quartet.data.preparing.pictures import SUFFIXES, read_image
 
     pictures = described["dtype"] == "uint8"
-    shape = tuple(described["shape"])
+    shape, bits = tuple(described["shape"]), described.get("inputs", {}).get("bits", 16)
 
     def read(path: Path) -> list[tuple[str, np.ndarray]]:
         if pictures:
-            return [(str(path), read_image(path, (shape[0], shape[1], shape[2])))]
+            return [(str(path), read_image(path, (shape[0], shape[1], shape[2]), bits=bits))]
         return [(f"{path}:{i + 1}", row) for i, row in enumerate(read_series(path, shape))]
 
     for found in read_all(list_files(paths, SUFFIXES if pictures else SERIES), read):

@@ -41,6 +41,7 @@ class Generate(Task):
     METHOD = "adversarial"
     MONITOR = "fid"
     MODE = "min"
+    GUESS = ("fid", "fid_untrained", "the generator before its first step")
 
     def __init__(self, *, latent_dim: int, judge: nn.Module, samples: int, test_samples: int) -> None:
         if latent_dim < 1 or samples < 2 or test_samples < SHOWN:
@@ -136,8 +137,6 @@ class Generate(Task):
             "discriminator_score_real": score["real"],
             "discriminator_score_fake": score["fake"],
         }
-
-    # Evaluation.
 
     @torch.no_grad()
     def evaluate(

@@ -6,7 +6,8 @@ Shapes: B batch, L length, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -103,6 +104,14 @@ class Language(Task):
         }
         return Evidence(self.summarize(sums), {}, texts)
 
+    def guess(self, data: Any, evidence: Evidence, *, split: str = "test") -> dict[str, Any]:
+        """Return the bits per character of a guess by the tokens' frequencies in training, each counted once more."""
+        training = islice(data.batches("train"), data.per_epoch)
+        seen_V = 1 + scored_tokens(training, vocabulary=data.inputs.vocabulary)
+        due_V = scored_tokens(data.batches(split), vocabulary=data.inputs.vocabulary)
+        bits = (due_V * (seen_V.sum() / seen_V).log2()).sum() / evidence.texts["characters"]
+        return {"metric": "bits_per_character", "value": bits.item(), "by": "the frequency of each token alone"}
+
     def completions(
         self, model: nn.Module, data: Any, beginnings: Sequence[str], *, device: torch.device
     ) -> list[dict[str, str]]:
@@ -137,6 +146,14 @@ def openings(data: Any, split: str) -> list[str]:
         words = text.split()[1 : 1 + OPENING_WORDS]  # the first may be only the end of a word
         found.append(" ".join(words)[:OPENING_CHARACTERS] or text[:OPENING_CHARACTERS])
     return list(dict.fromkeys(filter(None, found)))
+
+
+def scored_tokens(batches: Iterable[Batch], *, vocabulary: int) -> Tensor:
+    """Return how often each token is a scored target, (V,) float64."""
+    count_V = torch.zeros(vocabulary, dtype=torch.float64)
+    for batch in batches:
+        count_V += batch["tokens"][:, 1:][batch["scored"]].bincount(minlength=vocabulary)
+    return count_V
 
 
 def token_losses(model: nn.Module, batch: Batch) -> Tensor:

@@ -29,6 +29,8 @@ class Task(ABC):
     METHOD: ClassVar[str]  # the option of conf/method/ that trains it
     MONITOR: ClassVar[str]  # the validation metric that chooses the weights
     MODE: ClassVar[Literal["min", "max"]]
+    # What a net must beat: a metric, the metric of the same evaluation that holds a guess's value, the guess in words.
+    GUESS: ClassVar[tuple[str, str, str] | None] = None
 
     @abstractmethod
     def build(self, net: Any, data: Any) -> nn.Module:
@@ -61,6 +63,16 @@ class Task(ABC):
         progress: Progress | None = None,
     ) -> Evidence:
         """Return everything that the report shows of a trained model."""
+
+    def guess(self, data: Any, evidence: Evidence, *, split: str = "test") -> dict[str, Any] | None:
+        """Return what is reached without a trained net, {"metric", "value", "by"}; None where nothing is known.
+
+        `evidence` is that of `evaluate` on the split.
+        """
+        if self.GUESS is None or self.GUESS[1] not in evidence.metrics:
+            return None
+        metric, known, words = self.GUESS
+        return {"metric": metric, "value": evidence.metrics[known], "by": words}
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -124,6 +124,15 @@ class Translate(Task):
         }
         return self.report(model, data, pairs, found, self.summarize(sums), order[: self.samples], device=device)
 
+    def guess(self, data: Any, evidence: Evidence, *, split: str = "test") -> dict[str, Any]:
+        """Return the BLEU of each source as its own translation."""
+        decode = data.tokenizer.decode
+        sources, targets = (
+            [decode(row) for batch in data.batches(split) for row in unpadded(batch[side])]
+            for side in ("source", "target")
+        )
+        return {"metric": "bleu", "value": score_translations(sources, targets).bleu, "by": "the source, copied"}
+
     def translate(
         self,
         model: nn.Module,

@@ -4,7 +4,7 @@ The registered model `quartet-<task>` holds the versions of a task. Each data se
 champion of the first data set has the plain alias `champion` too, which a person may move by hand.
 
 The candidate is the experiment with the best validation metric (mean over seeds), in its best seed. Test metrics play
-no part, but for one rule: a classifier that is not shown to be better than a guess of the commonest class is not
+no part, but for one rule: a net that is not shown to be better than its task's guess, as the commonest class, is not
 registered. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
 its favour; else it becomes `challenger-<data>`. It also replaces a champion that was measured on an older version of
 the data set, because metrics on different data cannot be compared.
@@ -95,8 +95,8 @@ def best(experiments: Sequence[ExperimentRuns]) -> Candidate:
     found = guess(experiment)
     if found is not None and not found.better:
         raise QuartetError(
-            f"the best, {run['experiment']}, is no better than guessing the commonest class (test accuracy "
-            f"{found.accuracy:.4g}, a guess has {found.commonest:.4g}); train longer, or look at the labels"
+            f"the best, {run['experiment']}, is no better than guessing (test {metric_name(found.metric)} "
+            f"{found.score:.4g}; {found.by}: {found.value:.4g}); train longer, or look at the data"
         )
     if not run["mlflow_run_id"]:
         raise QuartetError(f"the best, {run['experiment']} with seed {seed}, was not tracked")

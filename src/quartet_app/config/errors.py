@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from hydra.errors import CompactHydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import (
@@ -17,7 +18,7 @@ from yaml import MarkedYAMLError
 from quartet.renamed import new_name
 from quartet.types import QuartetError
 from quartet_app.config.overrides import remedy
-from quartet_app.files import refused_by_disk
+from quartet_app.files import REMEDIES, not_read
 from quartet_app.near import did_you_mean
 
 
@@ -27,8 +28,8 @@ def explain(error: BaseException) -> str:
     for cause in chain:
         if isinstance(cause, QuartetError):
             return str(cause)
-        if refused := refused_by_disk(cause):
-            return str(refused)
+        if isinstance(cause, OSError) and cause.errno in REMEDIES:  # composing and loading only read
+            return str(not_read(Path(cause.filename or "conf"), cause))
         if text := _explain_by_type(cause) or _explain_by_message(str(cause)):
             return text
     return _shorten("; ".join(str(cause) for cause in chain if str(cause)) or repr(error))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from quartet.types import QuartetError
 from quartet_app.files import expand_home, is_utf8
@@ -37,9 +39,18 @@ def unquoted(value: str) -> str:
     return str(OverridesParser.create().parse_override(f"key={value}").value())
 
 
-def as_value(text: str) -> str:
-    """Return a text as the value of an override: as it is where Hydra's grammar takes it for this text, else quoted."""
-    return text if PLAIN.fullmatch(text) and not NO_TEXT.fullmatch(text) else quoted(text)
+def as_value(value: Any) -> str:
+    """Return a plain value, list or mapping as the value of an override.
+
+    A text stays as it is where Hydra's grammar takes it for this text, and is quoted elsewhere.
+    """
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) and not NO_TEXT.fullmatch(value) else quoted(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(as_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{as_value(key)}:{as_value(held)}' for key, held in value.items())}}}"
+    return json.dumps(value)
 
 
 def literal_paths(overrides: Sequence[str], *, at: Path | None = None) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from quartet.types import QuartetError
+from quartet_app.config.containers import walk
 
 Range = tuple[str, Callable[[float], bool]]
 
@@ -58,9 +59,8 @@ RANGES: dict[str, Range] = {
 
 def check_ranges(config: dict[str, Any]) -> None:
     """Raise QuartetError for the first number in `config` outside its range."""
-    for path, node in _mappings(config):
-        for name, value in node.items():
-            _check_range(value, name, f"{path}{name}")
+    for path, value in walk(config):
+        _check_range(value, path.rpartition(".")[2], path)
 
 
 def _check_range(value: Any, name: str, path: str) -> None:
@@ -73,11 +73,3 @@ def _check_range(value: Any, name: str, path: str) -> None:
             raise QuartetError(
                 f"{path}: given {value}, needs {'numbers' if number is not value else 'a number'} {allowed}"
             )
-
-
-def _mappings(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each mapping in `node`, itself included, with its path such as "data.loading."."""
-    yield path, node
-    for name, value in node.items():
-        if isinstance(value, dict):
-            yield from _mappings(value, f"{path}{name}.")

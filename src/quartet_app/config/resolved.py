@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from quartet.renamed import upgraded
 from quartet.types import QuartetError
+from quartet_app.config.containers import walk
 from quartet_app.config.errors import explain
 from quartet_app.config.trust import check_file
 from quartet_app.files import make_folder, write_text
@@ -58,7 +59,8 @@ def load_config(path: Path, *, interpolations: bool = False) -> Config:
     except QuartetError:
         raise
     except Exception as error:
-        raise QuartetError(f"{path}: {explain(error)}") from error
+        said = explain(error)
+        raise QuartetError(said if said.startswith(str(path)) else f"{path}: {said}") from error
     if not isinstance(found, dict):
         raise QuartetError(f"{path}: a resolved configuration is a mapping, this is a {type(found).__name__}")
     return {str(key): value for key, value in found.items()}
@@ -71,13 +73,11 @@ def load_resolved(path: Path) -> Config:
     return config
 
 
-def _refuse_interpolations(node: Any, path: Path, key: str = "") -> None:
+def _refuse_interpolations(content: Any, path: Path) -> None:
     """Refuse a text with ${…} in nested containers."""
-    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        inner = f"{key}.{name}" if key else str(name)
+    for key, value in walk(content):
         if isinstance(value, str) and "${" in value:
-            raise QuartetError(f"{path}: {inner}: given {value!r}; a resolved file holds plain values, write it out")
-        _refuse_interpolations(value, path, inner)
+            raise QuartetError(f"{path}: {key}: given {value!r}; a resolved file holds plain values, write it out")
 
 
 def load_run_config(folder: Path) -> Config:

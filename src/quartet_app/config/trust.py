@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from quartet.types import QuartetError, check_name
+from quartet_app.config.containers import join, walk
 from quartet_app.config.own_code import is_installed, source_files, targets
 from quartet_app.config.project import conf_folders, project, store_folder
 from quartet_app.config.signatures import base_classes, find_definition
@@ -55,14 +56,16 @@ def check_file(content: dict[str, Any], path: Path) -> None:
     That is a `_target_` which is not to be trusted, a name that would become another path than one folder's, or an
     MLflow server that the project does not know.
     """
-    for key, node in _mappings(content):
+    for key, node in walk(content):
+        if not isinstance(node, dict):
+            continue
         if "_target_" in node and not may_import(node["_target_"], key):
             raise QuartetError(
-                f"{path}: {_join(key, '_target_')}: given {node['_target_']!r}, which a file may not name: it is no "
+                f"{path}: {join(key, '_target_')}: given {node['_target_']!r}, which a file may not name: it is no "
                 "part of a run, and your own conf/ does not name it\nif you trust it, name it in a file of conf/"
             )
         if "_args_" in node:
-            raise QuartetError(f"{path}: {_join(key, '_args_')}: a resolved file gives arguments by name; delete it")
+            raise QuartetError(f"{path}: {join(key, '_args_')}: a resolved file gives arguments by name; delete it")
     data = content.get("data")
     for key, name in (("experiment", content.get("experiment")), ("data.name", data and dict(data).get("name"))):
         if name is not None:
@@ -160,18 +163,3 @@ def _is_part(definition: Any, home: Any, key: str) -> bool:
         lineage = {f"{module.name}.{each.name}" for each, module in base_classes(definition, home)}
     wanted = {PARTS[key]} if key in PARTS else {*PARTS.values(), *OTHERS}
     return not wanted.isdisjoint(lineage)
-
-
-def _mappings(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every mapping in nested containers, with its dotted key."""
-    if isinstance(node, dict):
-        yield key, node
-        for name, value in node.items():
-            yield from _mappings(value, _join(key, str(name)))
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            yield from _mappings(value, _join(key, str(number)))
-
-
-def _join(key: str, name: str) -> str:
-    return f"{key}.{name}" if key else name

@@ -43,6 +43,8 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with Steps(title=f"{facts['experiment']} (seed {facts['seed']})") as progress:
         evidence = task.evaluate(model.to(device), data, split="test", device=device, progress=progress)
+    if found := task.guess(data, evidence, split="test"):
+        evidence.texts["guess"] = found
     write_evidence(evidence, facts, out)
     metrics = {f"test/{name}": value for name, value in evidence.metrics.items()}
     track_evaluation(config, facts, folder=folder, out=out)

@@ -103,7 +103,8 @@ def run_on_cluster(table: Path, run: TableRun, threads: int) -> float:
     children = Children()
 
     def work() -> float:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it, and children would inherit that
+        # Ray blocks them, and children would inherit that.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         return execute(table, run, threads, run_command=children.run)
 
     with ThreadPoolExecutor(1) as pool:

@@ -15,6 +15,7 @@ from quartet.types import QuartetError
 from quartet_app.config.composing import compose
 from quartet_app.config.overrides import as_value, literal_paths, quoted, unquoted
 from quartet_app.config.resolved import load_config, override_config, save_config
+from quartet_app.config.table.axes import Point
 from quartet_app.config.table.params import read_params
 from quartet_app.data.origin import origin
 
@@ -136,3 +137,29 @@ def test_params_yaml_takes_paths_literally_too(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "params.yaml").write_text(f"experiments: [own_images]\nseeds: [0]\nprofile: laptop\n{listed}\n")
     table = read_params(tmp_path / "params.yaml")
     assert compose(table.overrides_for("own_images"))["data"]["source"]["folder"] == "Photos (1)"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["10%", "größe", "1e5", "1_000", "true", "null", "0.5", "", 0.5, 3, True, None, [1, "1"], ["größe", "it's", [2.5]],
+     {"a": "1", "b": [None, "x y"]}],
+)  # fmt: skip
+def test_any_value_of_an_axis_is_read_as_it_is(given: object) -> None:
+    (override,) = Point("a", "a", {"key": given}).overrides
+    assert repr(value(override)) == repr(given)
+
+
+@pytest.mark.parametrize("mistake", ["folder", "closed"])
+def test_a_file_that_cannot_be_read_is_not_said_to_be_unwritable(mistake: str, tmp_path: Path) -> None:
+    path = tmp_path / "cnn.yaml"
+    if mistake == "folder":
+        path.mkdir()
+    else:
+        path.write_text("a: 1")
+        path.chmod(0)
+        if os.access(path, os.R_OK):
+            pytest.skip("root may read anything")
+    with pytest.raises(QuartetError, match=r"cnn\.yaml: cannot be read \(") as refused:
+        load_config(path)
+    assert str(refused.value).count("cnn.yaml") == 1
+    assert str(refused.value).count("\n") == 1

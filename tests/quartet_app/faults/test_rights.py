@@ -96,3 +96,17 @@ def test_a_user_without_a_home_can_do_all(home: str | None, small: Small, tmp_pa
     for typed in (["evaluate", str(run)], ["compare", str(run), "--register"], ["trace", str(run)]):
         done = ran(typed, tmp_path, WITHOUT_A_NAME, **where)
         assert done.returncode == 0, done.stderr
+
+
+def test_what_may_not_be_read_is_said_so(small: Small, closed: Path) -> None:
+    closed.chmod(0o755)
+    (closed / "conf" / "experiment").mkdir(parents=True)
+    mine = closed / "conf" / "experiment" / "mine.yaml"
+    mine.write_text("# @package _global_\ndefaults: [cnn]\n")
+    mine.chmod(0)
+    if AS_ANYONE:
+        shutil.chown(mine, 65534, 65534)
+    done = ran(["train", "experiment=mine"], closed, AS_ANYONE)
+    assert done.returncode == 2, done
+    assert "mine.yaml: cannot be read (Permission denied)\nallow reading it" in done.stderr
+    assert "written" not in done.stderr

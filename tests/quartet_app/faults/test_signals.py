@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from running import QUARTET, command, only_run
 
@@ -61,6 +63,27 @@ def test_a_signal_ends_a_run_with_its_status(launcher: str, sent: str, small: Sm
     assert process.returncode == CODES[sent], said
     assert said.strip().splitlines()[-1] == "interrupted"
     assert "Traceback" not in said
+    assert json.loads((only_run(tmp_path) / "state.json").read_text())["status"] == "KILLED"
+    assert in_mlflow(tmp_path) == "KILLED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("sent", CODES)
+def test_a_signal_to_all_processes_ends_a_run_with_its_status(
+    launcher: str, sent: str, small: Small, tmp_path: Path
+) -> None:
+    """As a cluster's scheduler sends it, and `kill -- -GROUP`: Ray's own processes get it too, at any time."""
+    more = ["tracking=mlflow", "tracking.system_metrics=false", "trainer.accelerator=cpu", *LAUNCHERS[launcher]]
+    words = [*small("mnist1d_cnn", *more, steps=8000), "validate_every='20 steps'"]
+    process = started(words, tmp_path, start_new_session=True)
+    family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
+    for pid in reversed(family):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, getattr(signal, f"SIG{sent}"))
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == CODES[sent], said
+    assert said.strip().splitlines()[-1] == "interrupted"
     assert json.loads((only_run(tmp_path) / "state.json").read_text())["status"] == "KILLED"
     assert in_mlflow(tmp_path) == "KILLED"
 

@@ -51,6 +51,16 @@ def test_an_evaluation_is_written_down_and_read_by_the_report(small: Small, here
     assert len(pairs) > 0
 
 
+@pytest.mark.parametrize("experiment", ["rnn", "transformer", "gan"])
+def test_an_evaluation_tells_what_a_guess_reaches(experiment: str, small: Small, here: Path) -> None:
+    train(compose(small(experiment)))
+    metrics = evaluate(only_run(here), out=here / "evaluated")
+    told = json.loads((here / "evaluated" / "evidence.json").read_text())["guess"]
+    assert f"test/{told['metric']}" in metrics
+    assert np.isfinite(told["value"])
+    assert told["by"]
+
+
 def test_a_row_of_a_curve_has_what_was_measured(tmp_path: Path) -> None:
     (tmp_path / "val.csv").write_text("samples,loss,accuracy,objective\n8,0.5,,0.5\n16,0.25,0.75,0.25\n")
     assert read_curve(tmp_path / "val.csv") == [

@@ -151,6 +151,21 @@ def test_two_processes_train_as_one(experiment: str, extra: list[str], small: Sm
 
 
 @pytest.mark.slow
+def test_dropout_draws_other_masks_on_two_devices_and_the_same_ones_again(small: Small, tmp_path: Path) -> None:
+    """All else is as in the test above, where the weights are equal; so the masks alone make the difference."""
+    exact = ["trainer.precision=64-true", "trainer.accelerator=cpu", "trainer.sync_batch_norm=true", "net.dropout=0.5"]
+    found = []
+    for name, devices in (("one", 1), ("two", 2), ("again", 2)):
+        (tmp_path / name).mkdir()
+        command("train", *small("mnist1d_cnn", *exact, f"trainer.devices={devices}"), cwd=tmp_path / name)
+        found.append(weights(only_run(tmp_path / name)))
+    one, two, again = found
+    assert any(not np.allclose(value, two[name], rtol=1e-6, atol=1e-9) for name, value in one.items())
+    for name, value in two.items():
+        np.testing.assert_array_equal(value, again[name], err_msg=name)
+
+
+@pytest.mark.slow
 def test_multirun_with_two_devices_makes_one_run_a_job(small: Small, tmp_path: Path) -> None:
     command(
         "train",

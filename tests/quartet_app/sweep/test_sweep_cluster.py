@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import running
-from sweeping import begun, statuses, wait_for_reports
+from sweeping import begun, journal, statuses, wait_for_reports
 
 from hydra_plugins.quartet_ray_sweeper import set_ray_environment
 
@@ -70,6 +71,66 @@ def test_a_sweep_waits_a_while_for_resources_that_were_lost(here: Path, sweep_ov
     assert "Ray has only 1 machine with 1 CPUs and 0 GPUs left" in err
     assert f"hydra.sweep.dir={folder} goes on" in err
     assert len(err.strip().splitlines()) < 10, err
+
+
+OTHERS = """
+import sys, time, ray
+from ray.util.placement_group import placement_group
+ray.init(sys.argv[1], log_to_driver=False)
+ray.get(placement_group([{"memory": 1000}], name=sys.argv[2], lifetime=sys.argv[3] or None).ready())
+print("reserved", flush=True)
+time.sleep(float(sys.argv[4]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_what_a_lost_sweep_had_reserved_does_not_hold_up_the_next(
+    here: Path, sweep_overrides: Any, cluster: Any
+) -> None:
+    """A machine goes, the sweep gives up, the machine comes back: Ray then gives it to workers of the ended sweep.
+
+    What others have reserved stays theirs: of a program that runs, and of one that meant it to stay.
+    """
+    others = [reserved(cluster, "running", "", 600), reserved(cluster, "kept", "detached", 0)]
+    others[1].communicate(timeout=60)
+    other = cluster.add_node(num_cpus=1)
+    folder = here / "sweep"
+    words = sweep_overrides(
+        "optimizer.lr=0.01,0.02", "trainer.devices=2", f"hydra.sweeper.address={cluster.address}", steps=2000
+    )
+    process = begun(words, here)
+    wait_for_reports(folder, process, at_least=1)
+    cluster.remove_node(other, allow_graceful=False)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 2, err
+    before = sum(one["event"] == "report" for one in journal(folder))
+    cluster.add_node(num_cpus=1)
+    again = begun(words, here)
+    try:
+        wait_for_reports(folder, again, at_least=before + 1)
+        assert {name for name, state in groups(cluster) if state != "REMOVED"} >= {"running", "kept"}
+    finally:
+        for each in (again, others[0]):
+            each.kill()
+            each.communicate()
+
+
+def reserved(cluster: Any, name: str, lifetime: str, seconds: float) -> subprocess.Popen[str]:
+    """Another program of the cluster, which has reserved memory by a placement group of this name."""
+    words = [sys.executable, "-c", OTHERS, cluster.address, name, lifetime, str(seconds)]
+    process = subprocess.Popen(words, text=True, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert "reserved\n" in iter(process.stdout.readline, "")
+    return process
+
+
+def groups(cluster: Any) -> list[tuple[str, str]]:
+    """Name and state of each placement group."""
+    code = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)\n"
+    code += "for one in ray.util.placement_group_table().values(): print('group', one['name'], one['state'])"
+    said = subprocess.run([sys.executable, "-c", code, cluster.address], capture_output=True, text=True, check=True)
+    return [(line.split(" ")[1], line.split(" ")[2]) for line in said.stdout.splitlines() if line.startswith("group ")]
 
 
 def wait_for_line(process: subprocess.Popen[str], word: str) -> str:

@@ -146,3 +146,33 @@ def test_a_folder_without_git_is_composed_as_a_clone_is(tmp_path: Path, own: Pat
     unpacked.run(sys.executable, "-m", "quartet_app", "table", "mine", "cnn")
     unpacked.run("dvc", "repro", "compose", below="mine")
     assert (unpacked.folder / "mine" / "build" / "cnn.yaml").exists()
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, own: Path) -> Clone:
+    """A clone in a folder of an umlaut, where the system's encoding knows none and Python is told not to help."""
+    folder = tmp_path / "jörg"
+    copy_tracked(copy_repository(folder), "grid", ".dvc", "dvc.yaml", ".gitignore", ".dvcignore", "Makefile")
+    made = Clone(folder)
+    made.env |= {"LC_ALL": "C", "PYTHONUTF8": "0"}
+    (folder / "params.yaml").write_text(shrunk(own, ("cnn",)))
+    made.run("git", "init", "-q")
+    return made
+
+
+def test_make_tells_dvc_the_encoding_of_names(foreign: Clone) -> None:
+    assert "surrogates" in foreign.run("dvc", "repro", "compose", code=255), "what make is to prevent"
+    (foreign.folder / "probe.mk").write_text("include Makefile\nprobe:\n\t@dvc repro compose\n")
+    foreign.run("make", "-f", "probe.mk", "probe")
+    assert (foreign.folder / "build" / "cnn.yaml").exists()
+
+
+@pytest.mark.slow
+def test_a_table_is_run_where_the_system_knows_no_umlaut(foreign: Clone, own: Path) -> None:
+    table = foreign.folder / "größe"
+    foreign.run(sys.executable, "-m", "quartet_app", "table", "größe", "cnn")
+    (table / "params.yaml").write_text(shrunk(own, ("cnn",)))
+    foreign.run(sys.executable, "-m", "quartet_app", "grid", "größe")
+    assert (table / "results" / "cnn" / "0" / "train" / "run.json").exists()
+    assert (table / "reports" / "index.html").exists()
+    foreign.run(sys.executable, "-m", "quartet_app", "plan", "größe/build/cnn.yaml", "--no-measure")

@@ -87,3 +87,21 @@ def without_copies(keys: Mapping[str, Sequence[Hashable]], *, where: object) -> 
             "a share of train is then held out"
         )
     return keep, lines
+
+
+def contradictions(examples: Iterable[tuple[Hashable, int, object]], classes: Sequence[str]) -> list[str]:
+    """Return a warning where one and the same example has several classes, as one of them must be wrong.
+
+    `examples`: what identifies each, its label, and its name. The warning names two, each with its class.
+    """
+    first: dict[Hashable, tuple[int, object]] = {}
+    odd: dict[Hashable, tuple[object, object]] = {}
+    for key, label, name in examples:
+        known, there = first.setdefault(key, (label, name))
+        if known != label:
+            odd.setdefault(key, (f"{there} ({classes[known]})", f"{name} ({classes[label]})"))
+    if not odd:
+        return []
+    one, other = next(iter(odd.values()))
+    many = "1 example is" if len(odd) == 1 else f"{len(odd)} examples are each"
+    return [f"WARNING: {many} in several classes, of which one at most is right: {one} and {other} hold the same"]

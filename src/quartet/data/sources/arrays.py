@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from quartet.data.loading.files import write_array
-from quartet.data.preparing.copies import digests, divide
+from quartet.data.preparing.copies import contradictions, digests, divide
 from quartet.data.preparing.images import count_examples, describe_images, write_images
 from quartet.data.preparing.labels import class_labels, stratified_indices
 from quartet.data.preparing.npz import read_archive
@@ -40,13 +40,19 @@ class Arrays(Source):
             shares = {"validation": self.validation, "test": self.test}
             return stratified_indices(labels["train"][distinct], missing, **shares, seed=self.seed)
 
-        division, copies = divide({split: digests(array) for split, array in x.items()}, choose, where=self.file)
+        keys = {split: digests(array) for split, array in x.items()}
+        division, copies = divide(keys, choose, where=self.file)
+        rows = [
+            (key, labels[split][i], f"example {i} of {split}")
+            for split, part in keys.items()
+            for i, key in enumerate(part)
+        ]
         chosen = {split: x[part][places] for split, (part, places) in division.items()}
         for split, (part, places) in division.items():
             self._write(staging, split, chosen[split], labels[part][places].astype(np.int64))
         facts = self._describe(staging, chosen["train"], classes)
         taken = [*describe_taken(facts["examples"], archive.splits, classes=classes), self._shape_of(*facts["shape"])]
-        return {**facts, "own": listing(self.file), "taken": [*taken, *copies]}
+        return {**facts, "own": listing(self.file), "taken": [*taken, *copies, *contradictions(rows, classes)]}
 
     @abstractmethod
     def _checked(self, x: np.ndarray) -> np.ndarray:

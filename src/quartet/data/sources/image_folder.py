@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from quartet.data.loading.files import split_indices, write_rows
-from quartet.data.preparing.copies import Division, digests, divide
+from quartet.data.preparing.copies import Division, contradictions, digests, divide
 from quartet.data.preparing.images import describe_images, write_images
 from quartet.data.preparing.own_files import entries, files_below, name_some, read_all, subfolders
-from quartet.data.preparing.pictures import SUFFIXES, read_image
+from quartet.data.preparing.pictures import SUFFIXES, bits_used, read_image
 from quartet.data.preparing.source import Source
 from quartet.data.preparing.splits import Splits, describe_taken, find_splits, refuse_nested, split_of
 from quartet.data.preparing.store import listing
@@ -73,8 +73,14 @@ class ImageFolder(Source):
 
     def build(self, staging: Path, downloads: Path) -> dict[str, Any]:
         given = self._given()
-        keys = self._decode(staging, given.items)
+        used = bits_used(path for part in given.items.values() for path, _ in part)
+        bits = used or 16
+        keys = self._decode(staging, given.items, bits)
         division, copies = self._divide(given, keys)
+        files = [
+            (keys[part][i], label, path) for part, items in given.items.items() for i, (path, label) in enumerate(items)
+        ]
+        said = contradictions(files, given.classes)
         for split, (part, places) in division.items():
             x = np.load(staging / f"all_{part}.npy", mmap_mode="r")
             labels = np.array([given.items[part][i][1] for i in places], dtype=np.int64)
@@ -82,9 +88,9 @@ class ImageFolder(Source):
             write_images(staging, split, pieces, labels, shape=self.shape)
         for part in given.items:
             (staging / f"all_{part}.npy").unlink()
-        facts = describe_images(staging, classes=given.classes)
+        facts = {**describe_images(staging, classes=given.classes), **({"bits": bits} if bits < 16 else {})}
         taken = describe_taken(facts["examples"], given.splits, classes=given.classes)
-        return {**facts, "own": listing(self.folder), "taken": [*taken, *copies, *given.ignored()]}
+        return {**facts, "own": listing(self.folder), "taken": [*taken, *depth(used), *copies, *given.ignored(), *said]}
 
     def foreseen(self) -> dict[str, Any]:
         given = self._given()
@@ -121,7 +127,7 @@ class ImageFolder(Source):
         refuse_nested(files, root=self.folder, remedy=remedy)
         return Given(splits, roots, classes, items)
 
-    def _decode(self, staging: Path, given: dict[str, list[Item]]) -> dict[str, list[bytes]]:
+    def _decode(self, staging: Path, given: dict[str, list[Item]], bits: int) -> dict[str, list[bytes]]:
         """Write the images of each given split to `all_<split>.npy`, and return a digest of each.
 
         Raises QuartetError that names all unreadable images.
@@ -131,7 +137,7 @@ class ImageFolder(Source):
         keys: dict[str, list[bytes]] = {split: [] for split in given}
         items = [(split, path) for split, part in given.items() for path, _ in part]
         shown = track(items, description="reading images", transient=True)
-        decoded = read_all(shown, lambda item: read_image(item[1], self.shape))
+        decoded = read_all(shown, lambda item: read_image(item[1], self.shape, bits=bits))
 
         def rows(split: str) -> Iterator[np.ndarray]:
             for _ in given[split]:
@@ -166,6 +172,13 @@ class ImageFolder(Source):
             for split in chosen:
                 chosen[split].append(own[parts[split]])
         return {split: np.concatenate(parts) for split, parts in chosen.items()}
+
+
+def depth(used: int | None) -> list[str]:
+    """Return a line about deep pictures that use fewer than 16 bits, given `used` of them; None for no such picture."""
+    if used is None or used == 16:
+        return []
+    return [f"pictures of 16 bits use {used} of them: {2**used - 1} is taken as white, in predictions too"]
 
 
 def class_names(folder: Path, names: list[str]) -> list[str]:

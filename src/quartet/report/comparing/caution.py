@@ -8,7 +8,7 @@ from statistics import fmean
 
 from quartet.report.comparing.statistics import LEVEL
 from quartet.report.drawing.numerals import plain
-from quartet.report.run import ExperimentRuns, Run
+from quartet.report.run import ExperimentRuns, Run, direction, metric_name
 
 UNTUNED = "untuned settings"
 UNTUNED_NOTE = (
@@ -19,19 +19,22 @@ UNTUNED_NOTE = (
 
 @dataclass(frozen=True)
 class Guess:
-    """A net's test accuracy beside that of a guess, which names the commonest class of the test split always.
+    """A net's test metric beside that of a guess, which needs no training.
 
-    `low` is the lower bound of the mean accuracy by Wilson's interval over the test examples.
+    Attributes:
+        metric: its name, without the split.
+        score: the net's, as the mean over seeds; value: the guess's.
+        by: the guess, in words.
+        low: for an accuracy, the lower bound of the score by Wilson's interval over the test examples; else None.
+        better: whether the net is better than the guess, for an accuracy beyond that interval.
     """
 
-    accuracy: float
-    low: float
-    commonest: float
-
-    @property
-    def better(self) -> bool:
-        """Whether the net is shown to be better than the guess."""
-        return self.low > self.commonest
+    metric: str
+    score: float
+    value: float
+    by: str
+    low: float | None
+    better: bool
 
 
 def tuned(experiments: Sequence[ExperimentRuns]) -> bool:
@@ -70,7 +73,20 @@ def mixed_devices_note(experiments: Sequence[ExperimentRuns]) -> str:
 
 
 def guess(experiment: ExperimentRuns) -> Guess | None:
-    """Return a classifier's accuracy beside a guess; None for other tasks, and without a confusion matrix."""
+    """Return a net's test metric beside that of its task's guess; None for a run without one."""
+    told = next((run.texts["guess"] for run in experiment.runs if "guess" in run.texts), None)
+    if told is None:
+        return _commonest_class(experiment)
+    values = list(experiment.values(f"test/{told['metric']}").values())
+    if not values:
+        return None
+    score, value = fmean(values), float(told["value"])
+    better = score > value if direction(told["metric"], experiment) == "max" else score < value
+    return Guess(told["metric"], score, value, told["by"], None, better)
+
+
+def _commonest_class(experiment: ExperimentRuns) -> Guess | None:
+    """Return a classifier's accuracy beside that of the commonest class; None without a confusion matrix."""
     from scipy.stats import binomtest
 
     values = list(experiment.values("test/accuracy").values())
@@ -79,15 +95,22 @@ def guess(experiment: ExperimentRuns) -> Guess | None:
         return None
     accuracy, count = fmean(values), int(confusion.sum())
     low = float(binomtest(round(accuracy * count), count).proportion_ci(LEVEL, method="wilson").low)
-    return Guess(accuracy, low, float(confusion.sum(1).max() / count))
+    commonest = float(confusion.sum(1).max() / count)
+    return Guess("accuracy", accuracy, commonest, "the commonest class, named always", low, low > commonest)
 
 
 def guess_notes(experiments: Sequence[ExperimentRuns]) -> list[str]:
-    """Return a note on each classifier that is not shown to be better than a guess."""
+    """Return a note on each net that is not shown to be better than a guess."""
     return [
-        f"{experiment.name} is no better than guessing: naming the commonest class always is right for "
-        f"{plain(found.commonest)} of the test split, and its accuracy of {plain(found.accuracy)} is not shown to be "
-        f"more ({LEVEL:.0%} interval from {plain(found.low)})."
+        f"{experiment.name} is no better than guessing: {found.by} has a test {metric_name(found.metric)} of "
+        f"{plain(found.value)}, and its own of {plain(found.score)} is {_not_better(found)}."
         for experiment in experiments
         if (found := guess(experiment)) and not found.better
     ]
+
+
+def _not_better(found: Guess) -> str:
+    """Return in which way a score is no better than the guess."""
+    if found.low is None:
+        return "no better"
+    return f"not shown to be more ({LEVEL:.0%} interval from {plain(found.low)})"

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from quartet.types import QuartetError
+from quartet_app.config.overrides import as_value
 from quartet_app.config.resolved import Config
 
 # Between an experiment and its settings in a point's name: no experiment's name has it, paths and overrides may.
@@ -33,14 +34,7 @@ class Point:
     @property
     def overrides(self) -> list[str]:
         """The values as Hydra overrides."""
-        return [f"{key}={hydra_value(value)}" for key, value in self.values.items()]
-
-
-def hydra_value(value: Any) -> str:
-    """Return a value as Hydra's grammar reads it; a text that is more than one word is quoted."""
-    if isinstance(value, str) and re.fullmatch(r"[\w.%+-]+", value):
-        return value
-    return json.dumps(value, ensure_ascii=False)
+        return [f"{key}={as_value(value)}" for key, value in self.values.items()]
 
 
 def read_axes(found: Any, where: str) -> dict[str, list[Any]]:

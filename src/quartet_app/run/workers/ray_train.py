@@ -70,13 +70,14 @@ class Cluster:
 @contextlib.contextmanager
 def warn_when_resources_short(ray: Any, request: ResourceRequest) -> Iterator[None]:
     """Print a warning where the machines that are left lack resources for the workers: Ray Train waits in silence."""
-    from hydra_plugins.quartet_ray_sweeper import describe_nodes, live_nodes
+    from hydra_plugins.quartet_ray_sweeper import describe_nodes, live_nodes, remove_orphans
 
     over = threading.Event()
 
     def watch() -> None:
         was_short = False
         while not over.wait(SECONDS_BETWEEN_CHECKS):
+            remove_orphans(ray)
             nodes = live_nodes(ray)
             short = not request.max_concurrent(nodes)
             if short and not was_short:

@@ -10,7 +10,10 @@ from quartet.types import Pixels
 
 
 class ImageKind(LabelledKind):
-    """x uint8 (N, H, W, C). The manifest has `mean` and `std` of training bytes, by which the model normalises."""
+    """x uint8 (N, H, W, C). The manifest has `mean` and `std` of training bytes, by which the model normalises.
+
+    `bits`, if there, are those that files of 16 bits a pixel use.
+    """
 
     LIKE = ("images",)
     AUGMENTED = True
@@ -20,7 +23,9 @@ class ImageKind(LabelledKind):
     def inputs(self) -> Pixels:
         height, width, channels = self.manifest["shape"]
         mean, std = tuple(self.manifest["mean"]), tuple(self.manifest["std"])
-        return Pixels(height=height, width=width, channels=channels, mean=mean, std=std)
+        return Pixels(
+            height=height, width=width, channels=channels, mean=mean, std=std, bits=self.manifest.get("bits", 16)
+        )
 
     @classmethod
     def stand_in(cls, folder: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
