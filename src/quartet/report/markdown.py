@@ -14,6 +14,8 @@ from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 from quartet.report.comparison_section import verdicts_title
 from quartet.report.drawing.numerals import compact, duration, spread
+from quartet.report.lines.ranks import over_lines
+from quartet.report.lines.section import lines_markdown
 from quartet.report.run import ExperimentRuns, Run, group_by_experiment, metric_name
 from quartet.report.table import METRICS, REPEATED, commands, mean
 
@@ -38,6 +40,7 @@ def markdown(runs: Sequence[Run], *, title: str = "Quartet") -> str:
         f"{METRICS} ± is the sample standard deviation over seeds.",
         *(part for group in groups for part in _group(group)),
     ]
+    parts += lines_markdown(over_lines(groups))
     parts += ["## How to repeat each number", REPEATED, _repeat(group_by_experiment(runs))]
     parts += [_folded("Every number, to the digit", _every_number(group_by_experiment(runs)))]
     return "\n\n".join(parts) + "\n"

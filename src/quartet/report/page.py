@@ -12,6 +12,8 @@ from quartet.report.curves import caption, curves
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.evidence import evidence
+from quartet.report.lines.ranks import over_lines
+from quartet.report.lines.section import lines_section
 from quartet.report.run import ExperimentRuns, Run, arrow, group_by_experiment, metric_name
 from quartet.report.table import METRICS, every_number, mean, metric_table, missing, net_name, overview, repeat_table
 from quartet.report.table import anchor as anchor_of
@@ -44,6 +46,7 @@ def page(
         verdicts(contested) if contested else None,
         _overview(all_experiments, tiles=bool(contested)),
         [_task(task, of_task) for task, of_task in by_task.items()],
+        lines_section(over_lines(groups)),
         _repeat(all_experiments),
     )
     header = _header(all_experiments, title, question, tiles=not contested)

@@ -1,0 +1,1 @@
+"""Sum up a table over its lines: `ranks` computes mean ranks, improvements and profiles, `section` draws them."""
