@@ -26,6 +26,7 @@ ARROWS = {
     "serving": set(),
     "roles": {"types", "data"},
     "export": {"types", "description", "roles"},
+    "cost": {"types", "roles", "export"},
     "description": {"types", "renamed", "roles"},
     "renamed": set(),
     "methods": {"tasks", "nets", "types", "budget"},
