@@ -40,6 +40,7 @@ SHAPES, BOOKS, PHRASES = (
 CLOTHES = "quartet table clothes fashion_mnist_cnn fashion_mnist_mlp optimizer.lr=0.002"
 AMOUNTS = "quartet table amounts mnist1d_cnn mnist1d_rnn --axis data.loading.limit_train=3%,10%,30%,100%"
 EVALUATED, REGISTERED = "quartet evaluate runs/cnn-0-…", "quartet compare runs/cnn-0-… runs/rnn-0-… --register"
+PRICED = "quartet compare runs/cnn-0-… runs/rnn-0-… --price 2.5"
 TRAINED_RNN = (RNN, "quartet evaluate runs/rnn-0-…")  # what the pages take for granted
 # Run as they stand, on small data, in this process.
 QUICK = {
@@ -47,6 +48,8 @@ QUICK = {
     "quartet train experiment=cnn net.width=48 optimizer.lr=0.1": Run(says="cnn-0: val/accuracy"),
     "quartet train experiment=cnn optimizer.lr=0.05 --explain optimizer.lr": Run(says="command line              0.05"),
     EVALUATED: Run(makes="runs/cnn-0-*/evaluate/metrics.json", says="test/accuracy", after=(CNN,)),
+    "quartet evaluate runs/cnn-0-… --no-costs": Run(makes="runs/cnn-0-*/evaluate/cost.json", after=(CNN,)),
+    PRICED: Run(says="training at 2.5 an hour", after=(CNN, EVALUATED, *TRAINED_RNN)),
     "quartet compare runs/cnn-0-… --out two": Run(makes="two/index.html", says="accuracy ↑", after=(EVALUATED,)),
     "quartet plan": Run(says="4 runs"),
     "quartet plan experiment=cnn net.width=48 trainer.devices=2": Run(says="1 run, 0 done"),

@@ -81,7 +81,7 @@ HARMLESS_IN = {
         "quartet.description": "describes the model, in a file that is a dependency",
         "quartet.roles": "describe the model, in a file that is a dependency",
         "quartet.serving": "predicts with the model that MLflow stores",
-        "quartet.export": "makes the model that MLflow stores",
+        "quartet_app.run.environment": "names the processor",
     },
     "compare": {
         "quartet.budget": "checks the unit of a budget",

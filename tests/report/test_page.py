@@ -146,7 +146,8 @@ def test_results_hold_the_promised_keys_and_no_nan(four: list[Run]) -> None:
     entry = results([Run(record("classify", metrics={"test/loss": float("nan")}))])[0]
     assert list(entry) == [
         "experiment", "net", "task", "method", "data", "seed", "metrics", "parameters", "flops", "samples_seen",
-        "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
+        "train_seconds", "latency_ms_1", "latency_ms_64", "throughput_64", "bytes",
+        "config_hash", "data_digest", "git_commit", "mlflow_run_id",
     ]  # fmt: skip
     assert entry["metrics"] == {"test/loss": None}
     json.dumps(results(four), allow_nan=False)

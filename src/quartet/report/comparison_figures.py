@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from quartet.report.comparing.costs import COSTS
 from quartet.report.comparing.matched import label
 from quartet.report.curves import band, curves_by_seed
 from quartet.report.run import ExperimentRuns, Run, arrow, comparable_experiments, mean_and_deviation, metric_name
@@ -12,7 +13,8 @@ from quartet.report.run import ExperimentRuns, Run, arrow, comparable_experiment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COSTS = {"parameters": "parameters", "flops": "FLOPs a sample", "train_seconds": "seconds of training"}
+
+TRAINING = ("parameters", "flops", "train_seconds")  # costs that each run has
 
 
 def comparison_figures(runs: Sequence[Run]) -> dict[str, Figure]:
@@ -51,11 +53,12 @@ def _curves(group: Sequence[ExperimentRuns], title: str) -> Figure:
 
 
 def _costs(group: Sequence[ExperimentRuns], title: str) -> Figure:
-    """Draw the test metric against each cost, side by side."""
+    """Draw the test metric against each cost that was measured, side by side."""
     from matplotlib.ticker import EngFormatter
 
-    figure, all_axes = _figure(len(COSTS), title)
-    for axes, (key, cost_name) in zip(all_axes, COSTS.items(), strict=True):
+    measured = [key for key in COSTS if key in TRAINING or any(experiment.numbers(key) for experiment in group)]
+    figure, all_axes = _figure(len(measured), title)
+    for axes, key in zip(all_axes, measured, strict=True):
         spent = []
         for i, experiment in enumerate(group):
             values, costs = (
@@ -71,7 +74,7 @@ def _costs(group: Sequence[ExperimentRuns], title: str) -> Figure:
             axes.annotate(label(experiment, group), (cost, mean), xytext=(5, 5), textcoords="offset points", fontsize=7)
         # Orders of magnitude need a log scale; below one, its ticks would run into each other.
         wide = spent and min(spent) > 0 and max(spent) > 10 * min(spent)
-        axes.set(xlabel=cost_name, xscale="log" if wide else "linear")
+        axes.set(xlabel=COSTS[key].name, xscale="log" if wide else "linear")
         axes.margins(x=0.2)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     name = group[0].headline

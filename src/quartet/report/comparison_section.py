@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from quartet.report.axis_section import axis_section
 from quartet.report.comparing.caution import UNTUNED, tuned
 from quartet.report.comparing.comparison import Comparison, common_caveats
+from quartet.report.comparing.costs import cost_notes, cost_table
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
@@ -62,7 +63,17 @@ def comparison_section(comparison: Comparison) -> Markup:
         tag("h4", "Quality against cost") if charts else None,
         tag("p", FRONTS, class_="note") if charts else None,
         tag("div", charts, class_="curves") if charts else None,
+        costs(comparison.experiments),
     )
+
+
+def costs(experiments: Sequence[ExperimentRuns]) -> Markup:
+    """Return the table of what serving costs, and of prices, with its notes; nothing where nothing was measured."""
+    caption, head, rows = cost_table(experiments)
+    cells = [[experiment_link(one), *(tag("td", text, class_="number") for text in row[1:])]
+             for one, row in zip(experiments, rows, strict=bool(rows))]  # fmt: skip
+    notes = [tag("p", note, class_="note") for note in cost_notes(experiments)]
+    return join(table(cells, head=head, caption=caption, fits=True) if rows else None, notes)
 
 
 FRONTS = (

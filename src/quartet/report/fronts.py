@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean
 
 from quartet.report.comparing.comparison import Comparison
-from quartet.report.comparing.matched import CLOCK_TOLERANCE, TOLERANCE, label
+from quartet.report.comparing.costs import COSTS, Point, front, measured_points
 from quartet.report.drawing.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Scale, across
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact
 from quartet.report.run import metric_name
 
-# The name of each cost, and the relative difference up to which nets count as matched.
-COSTS = {
-    "parameters": ("parameters", TOLERANCE),
-    "flops": ("FLOPs per sample", TOLERANCE),
-    "train_seconds": ("seconds of training", CLOCK_TOLERANCE),
-}
 LINE = 13  # pixels between names
-
-
-@dataclass(frozen=True)
-class Point:
-    """One net: its mean cost and quality, and both of each seed."""
-
-    name: str
-    family: str
-    cost: float
-    quality: float
-    seeds: tuple[tuple[float, float], ...]
 
 
 def fronts(comparison: Comparison) -> list[Markup]:
@@ -42,46 +23,16 @@ def fronts(comparison: Comparison) -> list[Markup]:
     if not comparison.contested or comparison.better is None:
         return []
     charts, notes = [], []
-    for key, (cost_name, tolerance) in COSTS.items():
+    for key, cost in COSTS.items():
         points = measured_points(comparison, key)
         costs = [point.cost for point in points]
         if len(points) < 2 or min(costs) <= 0:
             continue
-        if max(costs) / min(costs) - 1 <= tolerance:
-            notes.append(tag("p", f"Matched in {cost_name}: there is no front to draw.", class_="note"))
+        if max(costs) / min(costs) - 1 <= cost.tolerance:
+            notes.append(tag("p", f"Matched in {cost.name}: there is no front to draw.", class_="note"))
         else:
-            charts.append(_figure(points, comparison, cost_name))
+            charts.append(_figure(points, comparison, cost.name))
     return charts + notes
-
-
-def measured_points(comparison: Comparison, cost: str) -> list[Point]:
-    """Return the nets that have both the cost and the test metric, over the seeds that have both."""
-    points = []
-    for experiment in comparison.experiments:
-        qualities, costs = experiment.values(f"test/{comparison.metric}"), experiment.numbers(cost)
-        seeds = tuple((costs[seed], qualities[seed]) for seed in qualities if seed in costs)
-        if seeds:
-            mean_cost, quality = (fmean(values) for values in zip(*seeds, strict=True))
-            points.append(
-                Point(label(experiment, comparison.experiments), experiment.family, mean_cost, quality, seeds)
-            )
-    return points
-
-
-def front(points: Sequence[Point], *, rising: bool) -> list[Point]:
-    """Return the points that no other point dominates, by their means, the cheapest first. `rising`: higher is
-    better."""
-    sign = 1 if rising else -1
-
-    def dominated(point: Point) -> bool:
-        return any(
-            other.cost <= point.cost
-            and sign * other.quality >= sign * point.quality
-            and (other.cost, other.quality) != (point.cost, point.quality)
-            for other in points
-        )
-
-    return sorted((point for point in points if not dominated(point)), key=lambda point: point.cost)
 
 
 def _figure(points: Sequence[Point], comparison: Comparison, cost_name: str) -> Markup:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from quartet.report.comparing.axes import Axis, axes
 from quartet.report.comparing.axis_words import axis_rows, crossing_sentences
 from quartet.report.comparing.comparison import Comparison, common_caveats, comparisons
+from quartet.report.comparing.costs import cost_notes, cost_table
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
 from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
@@ -61,6 +62,7 @@ def _group(group: Comparison) -> list[str]:
         parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.name}**: {_text(c.text)}" for c in conditions)]
     parts += [_nets(group), NETS]
     parts += [part for axis in axes(group.experiments) for part in _axis(axis, group)]
+    parts += _costs(group)
     return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
 
 
@@ -89,6 +91,12 @@ def _nets(group: Comparison) -> str:
             for experiment in group.experiments
         ],
     )
+
+
+def _costs(group: Comparison) -> list[str]:
+    """Return the table of what serving costs, and of prices, with its notes; nothing where nothing was measured."""
+    caption, head, rows = cost_table(group.experiments)
+    return [*([_table(head, rows), caption] if rows else []), *map(_text, cost_notes(group.experiments))]
 
 
 def _pairs(group: Comparison) -> str:

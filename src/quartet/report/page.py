@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from quartet.report import tasks
 from quartet.report.comparing.comparison import Comparison, comparisons
-from quartet.report.comparison_section import anchor, comparison_section, verdicts
+from quartet.report.comparison_section import anchor, comparison_section, costs, verdicts
 from quartet.report.curves import caption, curves
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration, spread
@@ -122,7 +122,9 @@ def _group(group: Comparison, *, where: str) -> Markup:
     alone = not group.contested  # then the table still fits beside a chart
     return join(
         tag("h3", f"On {group.data}", id=anchor(group)) if where or group.contested else None,
-        comparison_section(group) if group.contested else [tag("p", note, class_="note") for note in group.caveats],
+        comparison_section(group)
+        if group.contested
+        else [*(tag("p", note, class_="note") for note in group.caveats), costs(group.experiments)],
         None if alone else join(tag("h4", "All test metrics"), table, tag("h4", "Learning curves")),
         tag("p", caption(group.experiments), class_="note") if drawn else missing("No learning curves were kept."),
         tag("div", table if alone else None, drawn, class_="curves"),

@@ -7,19 +7,17 @@ from collections.abc import Collection, Sequence
 from quartet.report.comparing.axes import axes
 from quartet.report.comparing.axis_words import crossing_sentences
 from quartet.report.comparing.comparison import common_caveats, comparisons
+from quartet.report.comparing.costs import cost_notes, cost_table
 from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.run import ExperimentRuns, Run, arrow, group_by_experiment, metric_name
 from quartet.report.table import mean
 
 
 def summary(runs: Sequence[Run]) -> str:
-    """Return a short table for the terminal: each experiment with its headline metric over seeds; then the verdicts."""
+    """Return tables for the terminal, of each experiment's headline metric and of its costs; then the verdicts."""
     head = ("experiment", "net", "task", "data", "test metric", "", "parameters", "samples", "time", "seeds")
-    lines = [
-        align_columns(
-            [head, *(_summary_row(experiment) for experiment in group_by_experiment(runs))], right={5, 6, 7, 8, 9}
-        )
-    ]
+    experiments = group_by_experiment(runs)
+    lines = [align_columns([head, *map(_summary_row, experiments)], right={5, 6, 7, 8, 9}), *_costs(experiments)]
     groups = comparisons(runs)
     common = common_caveats([comparison for comparison in groups if comparison.contested])
     for comparison in groups:
@@ -29,6 +27,13 @@ def summary(runs: Sequence[Run]) -> str:
         lines += ["", f"{comparison.title}:", *text] if text else []
     lines += ["", *common] if common else []
     return "\n".join(lines)
+
+
+def _costs(experiments: Sequence[ExperimentRuns]) -> list[str]:
+    """Return the table of what serving costs, and of prices, with its notes; nothing where nothing was measured."""
+    _, head, rows = cost_table(experiments)
+    notes = cost_notes(experiments)
+    return [*(["", align_columns([head, *rows], right=range(1, len(head)))] if rows else []), *notes]
 
 
 def align_columns(rows: Sequence[Sequence[str]], *, right: Collection[int]) -> str:

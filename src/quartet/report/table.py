@@ -15,7 +15,8 @@ from quartet.report.run import FAMILY_NAMES, ExperimentRuns, Run, arrow, finite,
 
 RESULT_KEYS = (
     "experiment", "net", "task", "method", "data", "seed", "metrics", "parameters", "flops", "samples_seen",
-    "train_seconds", "config_hash", "data_digest", "git_commit", "mlflow_run_id",
+    "train_seconds", "latency_ms_1", "latency_ms_64", "throughput_64", "bytes",
+    "config_hash", "data_digest", "git_commit", "mlflow_run_id",
 )  # fmt: skip
 METRICS = (
     "Each task has its own metric, on its own test data: compare within a task, not across tasks. ↑ means that more is "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
+from quartet.types import QuartetError
 from quartet_app.cli import typed_path
 
 
@@ -23,7 +25,21 @@ def parser() -> argparse.ArgumentParser:
     argument_parser.add_argument(
         "--register", action="store_true", help="register the best model of each task in MLflow"
     )
+    argument_parser.add_argument(
+        "--price", type=typed_price, help="of an hour of the machine: says what each training costs, as --price 2.5"
+    )
     return argument_parser
+
+
+def typed_price(text: str) -> float:
+    """Return a price of the command line; QuartetError for what is no number above 0."""
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not (price > 0 and math.isfinite(price)):
+        raise QuartetError(f"--price {text}: no price; give a number above 0, as --price 2.5")
+    return price
 
 
 def main(arguments: list[str]) -> None:
@@ -31,5 +47,5 @@ def main(arguments: list[str]) -> None:
     args = parser().parse_args(arguments)
     from quartet_app.comparison.report import compare_folders
 
-    lines = compare_folders(args.folders, out=args.out, show=args.show, register=args.register)
+    lines = compare_folders(args.folders, out=args.out, show=args.show, register=args.register, price=args.price)
     print("\n".join(lines).rstrip())

@@ -12,6 +12,11 @@ def parser() -> argparse.ArgumentParser:
     argument_parser = argparse.ArgumentParser(prog="quartet evaluate", description=__doc__)
     argument_parser.add_argument("folder", type=typed_path, help="runs/… or results/<experiment>/<seed>/train")
     argument_parser.add_argument("--out", type=typed_path, help="folder for the results; by default FOLDER/evaluate")
+    argument_parser.add_argument(
+        "--no-costs",
+        action="store_true",
+        help="do not measure what serving costs, as on a busy machine; QUARTET_COSTS=0 does the same everywhere",
+    )
     return argument_parser
 
 
@@ -20,4 +25,4 @@ def main(arguments: list[str]) -> None:
     args = parser().parse_args(arguments)
     from quartet_app.run.evaluate import evaluate
 
-    evaluate(args.folder, out=args.out or args.folder / "evaluate")
+    evaluate(args.folder, out=args.out or args.folder / "evaluate", costs=False if args.no_costs else None)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 PARENT, LINKS, STUDY = "mlflow.parentRunId", "comparisons", "study"  # tags of a compared run
 NAMES = ("experiment", "net", "task", "method", "data", "seed")
 FILES = ("results.json", "statistics.json", "index.html", "report.md")
-COSTS = ("parameters", "flops", "samples_seen", "train_seconds")
+COSTS = ("parameters", "flops", "samples_seen", "train_seconds", "latency_ms_1", "latency_ms_64", "throughput_64",
+         "bytes")  # fmt: skip
 
 
 def track(runs: Sequence[Run], *, out: Path, registers: bool) -> list[str]:

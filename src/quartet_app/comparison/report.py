@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quartet.report import Run, analysis, markdown, page, results, split_by_config, summary
 from quartet.report.drawing.markup import Markup
+from quartet.report.run import finite
 from quartet.types import QuartetError
 from quartet_app.comparison import in_mlflow
 from quartet_app.config.resolved import load_run_config
@@ -82,14 +83,25 @@ def write_report(runs: list[Run], *, out: Path, opening: Markup | None = None) -
     write_text(out / "report.md", markdown(runs))
 
 
-def compare_folders(folders: list[Path], *, out: Path, show: bool, register: bool) -> list[str]:
+def priced(runs: list[Run], price: float) -> list[Run]:
+    """Return the runs with what their training costs, `money`, at a price an hour of the machine."""
+    hours = [run["train_seconds"] / 3600 if finite(run["train_seconds"]) else None for run in runs]
+    notes = [{"price": price, "money": None if spent is None else spent * price} for spent in hours]
+    return [replace(run, record={**run.record, **note}) for run, note in zip(runs, notes, strict=True)]
+
+
+def compare_folders(
+    folders: list[Path], *, out: Path, show: bool, register: bool, price: float | None = None
+) -> list[str]:
     """Compare the runs in `folders`, or all of params.yaml's where it is empty; returns lines for a person.
 
-    `show` writes nothing. `register` also registers the best model of each task and data set in MLflow.
+    `show` writes nothing. `register` also registers the best model of each task and data set in MLflow. `price` is that
+    of an hour of the machine.
     """
     if register:
         verify(folders or [folder for found in table_folders().values() for folder in found])
     runs = split_by_config(load_evaluated(folders)) if folders else load_table()
+    runs = runs if price is None else priced(runs, price)
     lines = []
     if not show:
         write_report(runs, out=out)

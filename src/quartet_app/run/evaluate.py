@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from quartet.tracking import Tracker
 
 
-def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
-    """Evaluate the run in `folder` and write metrics.json, evidence.npz, evidence.json and plots/ to `out`.
+def evaluate(folder: Path, *, out: Path, costs: bool | None = None) -> dict[str, float]:
+    """Evaluate the run in `folder`; write metrics.json, evidence.npz, evidence.json, cost.json and plots/ to `out`.
 
-    Returns the metrics by name, as "test/accuracy". QuartetError for an unfinished run or for changed data.
+    Returns the metrics by name, as "test/accuracy". `costs`: whether to measure what serving costs; None leaves that to
+    the environment. QuartetError for an unfinished run or for changed data.
     """
     import torch
 
     from quartet_app.data.prepared import ensure
-    from quartet_app.run.build import build_data, build_task, load_model
+    from quartet_app.run.build import build_data, build_task, load_model, method_class
+    from quartet_app.run.costs import costs_of, wanted
     from quartet_app.run.verify import verify_run
 
+    measures = wanted() if costs is None else costs
     missing = [name for name in ("config.yaml", "model.safetensors", "run.json") if not (folder / name).exists()]
     if missing:
         raise QuartetError(f"{folder} holds no finished run: it lacks {missing[0]}\ntrain it first: quartet train")
@@ -45,15 +48,16 @@ def evaluate(folder: Path, *, out: Path) -> dict[str, float]:
         evidence = task.evaluate(model.to(device), data, split="test", device=device, progress=progress)
     if found := task.guess(data, evidence, split="test"):
         evidence.texts["guess"] = found
-    write_evidence(evidence, facts, out)
+    serving = costs_of(folder, method_class(config).predictor(model), measures=measures)
+    write_evidence(evidence, facts, out, costs=serving)
     metrics = {f"test/{name}": value for name, value in evidence.metrics.items()}
     track_evaluation(config, facts, folder=folder, out=out)
     print(f"{facts['experiment']} (seed {facts['seed']}): " + ", ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
     return metrics
 
 
-def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None:
-    """Write the metrics, and the arrays and texts that the report shows, to `out`.
+def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path, *, costs: dict[str, Any]) -> None:
+    """Write the metrics, the arrays and texts that the report shows, and the costs of serving to `out`.
 
     metrics.json is deleted first and written last: where it is, the evaluation is whole.
     """
@@ -64,6 +68,7 @@ def write_evidence(evidence: Evidence, facts: dict[str, Any], out: Path) -> None
     with whole_file(out / "evidence.npz") as part, part.open("wb") as file:
         np.savez_compressed(file, **evidence.arrays)  # type: ignore[arg-type]
     write_text(out / "evidence.json", json.dumps(evidence.texts, indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "cost.json", json.dumps(costs, indent=1, ensure_ascii=False) + "\n")
     write_metrics(evidence.metrics, out / "plots" / "metrics.csv")
     confusion = evidence.arrays.get("confusion")
     if confusion is not None:
@@ -105,14 +110,17 @@ def log_evaluation(
 ) -> None:
     """Log the test metrics, figures and evidence of the evaluation in `out`, but for metrics that are `known`."""
     from quartet.report import figures
+    from quartet_app.run.costs import tracked
     from quartet_app.run.results import load_run
 
     run_id, run = facts["mlflow_run_id"], load_run(folder, out)
     tested = {name: value for name, value in run.record["metrics"].items() if name.startswith("test/")}
-    new = {name: value for name, value in tested.items() if name not in (known or {})}
+    found = {**tested, **tracked(run.record["cost"])}
+    new = {name: value for name, value in found.items() if name not in (known or {})}
     if new:
         tracker.metrics(run_id, new, step=facts["samples_at_best"])
-    for name in ("metrics.json", "evidence.json"):
-        tracker.artifact(run_id, out / name, folder="evaluate")
+    for name in ("metrics.json", "evidence.json", "cost.json"):
+        if (out / name).exists():  # an evaluation of an early version has no costs
+            tracker.artifact(run_id, out / name, folder="evaluate")
     for name, figure in figures(run).items():
         tracker.figure(run_id, f"figures/{name}.png", figure)

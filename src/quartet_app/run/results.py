@@ -13,15 +13,23 @@ from quartet_app.config.resolved import load_run_config
 from quartet_app.files import read_record
 from quartet_app.run.verify import run_facts
 
+SERVING = ("latency_ms_1", "latency_ms_64", "throughput_64", "bytes")  # costs that become numbers of the record
+
 
 def load_run(folder: Path, evaluated: Path) -> Run:
-    """Load a run for the report, from the files of its training in `folder` and of its evaluation in `evaluated`."""
+    """Load a run for the report, from the files of its training in `folder` and of its evaluation in `evaluated`.
+
+    Its costs of serving are None where the evaluation has none.
+    """
     import numpy as np
 
     remedy = f"quartet evaluate {folder} writes it again"
     record = run_facts(folder)
     record["metrics"] = read_record(evaluated / "metrics.json", remedy=remedy)
     record["config"] = load_run_config(folder)
+    path = evaluated / "cost.json"  # which evaluations of early versions do not have
+    record["cost"] = read_record(path, remedy=remedy) if path.exists() else {}
+    record |= {name: record["cost"].get(name) for name in SERVING}
     try:
         with (evaluated / "evidence.npz").open("rb") as file, np.load(file) as archive:
             arrays = dict(archive)

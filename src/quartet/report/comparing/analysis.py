@@ -9,6 +9,7 @@ from typing import Any
 from quartet.report.comparing.axes import axes
 from quartet.report.comparing.caution import UNTUNED, devices, guess, tuned
 from quartet.report.comparing.comparison import Comparison, comparisons
+from quartet.report.comparing.costs import costs_entry
 from quartet.report.comparing.crossings import axis_entry
 from quartet.report.comparing.matched import Condition, matched
 from quartet.report.comparing.power import POWER
@@ -55,6 +56,7 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
         "settings": "tuned with equally many trials" if tuned(comparison.experiments) else UNTUNED,
         "devices": devices(comparison.experiments),
         "axes": [axis_entry(axis, f"test/{metric}") for axis in axes(comparison.experiments)],
+        "costs": costs_entry(comparison),
         "verdicts": comparison.verdicts,
         "caveats": comparison.caveats,
         "matched": [_condition(condition) for condition in matched(comparison.experiments)]
