@@ -124,9 +124,8 @@ def sentences(of: Outlook, *, names: Names, monitor: str) -> list[str]:
         first, second = names.get(one.first, one.first), names.get(one.second, one.second)
         low, middle, high = (_place(at, of) for at in (one.low, one.middle, one.high))
         suffix = f" of {of.title}" if of.unit == SECONDS else ""
-        said.append(
-            f"{_capital(second)} overtakes {first} at about {middle}{suffix} ({LEVEL:.0%} interval {low} to {high})."
-        )
+        where = f"{middle}{suffix} ({LEVEL:.0%} interval {low} to {high})"
+        said.append(f"{_capital(second)} overtakes {first} at about {where}.")
     if of.left_out:
         nets = ", ".join(names.get(name, name) for name in of.left_out)
         said.append(
