@@ -18,6 +18,7 @@ from sweeper.conftest import alive, events, logged, pids, statuses
 
 from hydra_plugins.quartet_ray_sweeper._journal import Journal
 
+SLOW = pytest.mark.slow
 LR = "lr=tag(log, interval(1e-3, 1))"
 
 
@@ -40,16 +41,22 @@ def test_bad_trials_are_stopped_and_have_time_to_clean_up(app: Path, sweep: Call
     wait_until(lambda: not any(alive(pid) for pid in pids(folder)))  # they end when they see that Ray has
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("by", "to"), [(signal.SIGINT, "one"), (signal.SIGTERM, "one"), pytest.param(signal.SIGTERM, "all", marks=SLOW)]
+)
 def test_an_interrupted_sweep_ends_in_order_and_goes_on(
-    app: Path, start: Callable[..., Any], sweep: Callable[..., Any], by: signal.Signals
+    app: Path, start: Callable[..., Any], sweep: Callable[..., Any], by: signal.Signals, to: str
 ) -> None:
+    """Schedulers of clusters signal all processes, Ray's too, which must not end before the sweep."""
     folder, given = app.parent / "sweep", ["lr=0.1,0.2", "slow=0.3", "hydra/sweeper/scheduler=fifo"]
     process = start(*given)
     wait_until(
         lambda: (folder / "trials.jsonl").exists() and any(event["event"] == "report" for event in events(folder))
     )
     assert listening(process.pid) == {"127.0.0.1"}
+    for child in psutil.Process(process.pid).children(recursive=True) if to == "all" else ():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.send_signal(by)
     process.send_signal(by)
     out, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT, err  # Python's exit code after KeyboardInterrupt

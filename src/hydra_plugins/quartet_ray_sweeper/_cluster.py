@@ -233,17 +233,17 @@ def describe_nodes(nodes: list[dict[str, Any]]) -> str:
 def remove_orphans(ray: Any) -> None:
     """Remove the placement groups that ended programs had reserved.
 
-    Ray does so itself, by the same rule: the job and the actor that asked have ended, and the group was not meant to
-    outlive them. But it overlooks a group that was asked for while its job ended, and holds machines for it for ever.
+    Ray does so by the same rule, but overlooks a group that was asked for while its job ended, and keeps it for ever.
     """
     from ray.core.generated.gcs_pb2 import PlacementGroupTableData as Group  # type: ignore[attr-defined]
     from ray.util.placement_group import PlacementGroup, remove_placement_group
 
     if ray.util.client.ray.is_connected():  # by ray://, which cannot ask for other programs' groups
         return
-    state = ray._private.state.state
-    ended = {job["JobID"] for job in state.job_table() if job["IsDead"]}
-    for group in map(Group.FromString, state._connect_and_get_accessor().get_placement_group_table()):
-        left = group.creator_job_id.hex() in ended and not group.is_detached and group.state != Group.REMOVED
-        if left and state.actor_table(group.creator_actor_id.hex()).get("State", "DEAD") == "DEAD":
-            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
+    state, own = ray._private.state.state, ray.get_runtime_context().get_job_id()
+    groups = map(Group.FromString, state._connect_and_get_accessor().get_placement_group_table())
+    left = [one for one in groups if one.state != Group.REMOVED and one.creator_job_id.hex() != own]
+    ended = {job["JobID"] for job in state.job_table() if job["IsDead"]} if left else set()
+    for one in (one for one in left if one.creator_job_id.hex() in ended and not one.is_detached):
+        if state.actor_table(one.creator_actor_id.hex()).get("State", "DEAD") == "DEAD":
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(one.placement_group_id)))
