@@ -123,6 +123,7 @@ ELSEWHERE = {
     "make tuned-grid": TUNED_ALIKE,
     "quartet choose data=mnist1d --minutes 10": ANSWERED,
     "quartet choose --resume": ANSWERED,
+    "quartet choose data=mnist1d --minutes 20 --size 1e5 --latency 5ms --bytes 2MB": ANSWERED,
     "quartet choose data=mnist1d --nets cnn,rnn,transformer,mlp --size 1e5": WON,
     "quartet choose data=own_images data.source.folder=photos --hours 2": WON,
     "make test": ".ci/run",

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 from quartet.budget import Budget
 from quartet.report.answering.answer import Answer, Growth, Tuning, certainty, headline, tuning_sentence
 from quartet.report.comparing.comparison import comparisons
+from quartet.report.comparing.constraints import satisfying
 from quartet.report.run import Run, group_by_experiment
 from quartet.types import QuartetError
 from quartet_app.choose.search import found
-from quartet_app.files import write_text
+from quartet_app.files import read_json, write_text
 
 if TYPE_CHECKING:
     from quartet_app.choose.question import Question
     from quartet_app.choose.timetable import Timetable
 
 ENDED = ("finished", "stopped")
+SLACK = 0.02  # by which a limit may be missed: `match` sets sizes within 2 %
 
 
 def whole_runs(question: Question, net: str, folder: Path) -> list[Path]:
@@ -61,18 +63,28 @@ def evaluate_all(folders: list[Path], *, at_once: int) -> None:
             progress("runs", count, len(waiting))
 
 
+def measure_serving(runs: list[list[Path]]) -> None:
+    """Measure what serving costs for the first run of each net, one after another: side by side, times mean nothing."""
+    from quartet_app.run.costs import measure_later, wanted
+
+    for first in [folders[0] for folders in runs if folders]:
+        if wanted() and "bytes" not in read_json(first / "evaluate" / "cost.json"):
+            measure_later(first, first / "evaluate")
+
+
 def evaluate_one(folder: Path, threads: int) -> None:
-    """Evaluate a run in `folder`; the function of a process."""
+    """Evaluate a run in `folder`; the function of a process. What serving costs comes later, see `measure_serving`."""
     import torch
 
     from quartet_app.run.evaluate import evaluate
 
     torch.set_num_threads(threads)
-    evaluate(folder, out=folder / "evaluate")
+    evaluate(folder, out=folder / "evaluate", costs=False)
 
 
 def load_runs(question: Question, folder: Path) -> list[Run]:
     """Load the evaluated runs of all winners. Their settings count as tuned, by the number of the search's trials."""
+    from quartet_app.comparison.report import priced
     from quartet_app.run.results import load_run
 
     runs = []
@@ -81,7 +93,7 @@ def load_runs(question: Question, folder: Path) -> list[Run]:
         for place in whole_runs(question, net, folder):
             run = load_run(place, place / "evaluate")
             runs.append(replace(run, record={**run.record, "tuning_trials": trials, "sweep": None}))
-    return runs
+    return runs if question.price is None else priced(runs, question.price)
 
 
 def answer(question: Question, table: Timetable, folder: Path, runs: list[Run], left_out: list[str]) -> Answer:
@@ -92,9 +104,12 @@ def answer(question: Question, table: Timetable, folder: Path, runs: list[Run], 
     if not experiments:
         raise QuartetError(f"no net came to its end in the time given; see {folder / 'search'}, and give more time")
     (comparison,) = comparisons(runs)
-    notes = [*left_out, *fewer_trials(question, folder)]
+    kept, reasons = satisfying(experiments, question.limits, slack=SLACK)
+    notes = [*left_out, *reasons.values(), *fewer_trials(question, folder)]
     try:
-        winner = best(experiments).experiment
+        if not kept:
+            raise QuartetError("no net is within the limits")
+        winner = best(kept).experiment
         said, sure = headline(comparison, winner), certainty(comparison, winner)
     except QuartetError as error:
         winner, said, sure = None, "Take none of them yet.", [str(error).splitlines()[0] + "."]
@@ -177,7 +192,8 @@ def write(given: Answer, runs: list[Run], question: Question, *, folder: Path, r
     facts = {**given.facts(), "question": question.facts(), "folder": str(folder)}
     write_text(folder / "answer.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     write_report(runs, out=folder / "reports", opening=answer_section(given))
-    return in_mlflow.track(runs, out=folder / "reports", registers=register and given.winner is not None)
+    within = [run for run in runs if run["experiment"] == given.winner]
+    return in_mlflow.track(runs, out=folder / "reports", registers=register and bool(within), candidates=within)
 
 
 def lines(given: Answer, folder: Path) -> list[str]:

@@ -50,8 +50,9 @@ def _choose(attempt: Attempt, left_out: list[str], *, register: bool) -> list[st
                 share = replace(table, slice=attempt.slice(table, net))
                 search(arguments(question, share, net, folder, attempt.place))
                 attempt.save()
-    runs = [run for net in question.nets for run in answer.whole_runs(question, net, folder)]
-    answer.evaluate_all(runs, at_once=table.at_once)
+    runs = [answer.whole_runs(question, net, folder) for net in question.nets]
+    answer.evaluate_all([run for of_net in runs for run in of_net], at_once=table.at_once)
+    answer.measure_serving(runs)
     loaded = answer.load_runs(question, folder)
     given = answer.answer(question, table, folder, loaded, left_out)
     registered = answer.write(given, loaded, question, folder=folder, register=register)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from quartet.types import QuartetError
@@ -28,7 +28,7 @@ class Question:
         overrides: of every experiment. task: the task's name in conf/task/.
         seconds: the time that all of it may take.
         seeds: how many runs of each winner the answer rests on.
-        limits: what the net may cost at most, by the name of the cost.
+        limits: what the net may cost at most, by the name of the cost. price: of an hour of the machine, if given.
     """
 
     line: str
@@ -38,6 +38,7 @@ class Question:
     seconds: float
     seeds: int
     limits: dict[str, float]
+    price: float | None = None
 
     def experiment(self, net: str) -> str:
         """Return the name of a net's experiment."""
@@ -68,6 +69,7 @@ def ask(
     seconds: float,
     seeds: int,
     limits: dict[str, float],
+    price: float | None = None,
 ) -> tuple[Question, list[str]]:
     """Return the question, and a line for each net that is left out because it cannot be asked this.
 
@@ -77,7 +79,7 @@ def ask(
     found, task = find_line(overrides, line)
     said = {f"task={task}", f"data={chosen('data', found)}"}  # by the line itself
     asked = [one for one in overrides if one not in said] + ([f"match.parameters={size}"] if size else [])
-    question = Question(found, task, tuple(nets or option_files("net")), tuple(asked), seconds, seeds, limits)
+    question = Question(found, task, tuple(nets or option_files("net")), tuple(asked), seconds, seeds, limits, price)
     able, left_out = [], []
     for net in question.nets:
         if net not in option_files("net"):
@@ -89,7 +91,7 @@ def ask(
             if nets or "cannot" not in str(error):
                 raise
             left_out.append(f"{net}: left out: {str(error).splitlines()[0]}")
-    return Question(found, task, tuple(able), tuple(asked), seconds, seeds, limits), left_out
+    return replace(question, nets=tuple(able)), left_out
 
 
 DECIDED = {

@@ -35,6 +35,7 @@ AROUND = 7.0  # to compose a sweep, and to publish what it found
 EXTRA = 1.5  # of a trial besides training and validation: its data, its net, its records
 REPORT = 18.0  # to start evaluating, to write the page and to register the champion
 RECORDS = 4.0  # to record one evaluation
+SERVING = 4.0  # to measure what serving one net costs
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def share_out(question: Question, costs: dict[str, Costs], *, spent: float, at_o
     """
     validation = max(cost.validation for cost in costs.values())
     evaluation = sum(cost.evaluation + RECORDS * slowness for cost in costs.values()) * question.seeds / at_once
-    after = REPORT * slowness + evaluation
+    after = (REPORT + SERVING * len(question.nets)) * slowness + evaluation
     part = (question.seconds - spent - after) / len(question.nets) - AROUND * slowness
     work = (part * SPARE - START * slowness) * at_once  # seconds of runs, side by side
     extra = EXTRA * slowness + VALIDATIONS * validation

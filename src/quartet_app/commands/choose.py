@@ -15,8 +15,15 @@ from pathlib import Path
 
 from quartet.types import QuartetError
 from quartet_app.cli import typed_overrides, typed_path
+from quartet_app.commands.compare import typed_price
 
 MINUTES = 30.0
+# Limits of cost: what `comparison.limits` calls them, and an example.
+LIMITS = {
+    "latency": ("latency_ms", "the time of one answer of the exported model, as 5ms"),
+    "bytes": ("bytes", "its size on disk, as 20MB"),
+    "flops": ("flops", "FLOPs of training on one sample, as 5e7"),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, default=3, help="runs of each winner that the answer rests on; by default 3")
     add("--line", help="a line of conf/experiment/grid/, where the data have several or none")
     add("--out", type=typed_path, help="the answer's folder; by default answers/<line>")
+    for limit, (_, about) in LIMITS.items():
+        add(f"--{limit}", help=f"the net may cost at most this: {about}")
+    add("--price", type=typed_price, help="of an hour of the machine: says what each training costs, as --price 2.5")
     add("--devices", type=int, help="runs at once; by default the number of GPUs, or cores")
     add("--address", help="a Ray cluster that shares this folder, or auto; by default this machine alone")
     add("--no-register", action="store_true", help="leave MLflow's registry as it is")
@@ -45,6 +55,7 @@ def main(arguments: list[str]) -> None:
     from quartet_app.choose.question import ask
     from quartet_app.choose.resume import stored
     from quartet_app.choose.search import Place
+    from quartet_app.comparison.limits import parse_limit
 
     for key in ("seeds", "devices", "minutes", "hours"):
         value = getattr(args, key)
@@ -65,7 +76,12 @@ def main(arguments: list[str]) -> None:
             size=args.size,
             seconds=args.hours * 3600 if args.hours is not None else (args.minutes or MINUTES) * 60,
             seeds=args.seeds,
-            limits={},
+            price=args.price,
+            limits={
+                kind: parse_limit(kind, getattr(args, limit), option=f"--{limit}")
+                for limit, (kind, _) in LIMITS.items()
+                if getattr(args, limit) is not None
+            },
         )
         folder = args.out or Path("answers") / question.line
     print(

@@ -32,8 +32,10 @@ COSTS = ("parameters", "flops", "samples_seen", "train_seconds", "latency_ms_1",
          "bytes")  # fmt: skip
 
 
-def track(runs: Sequence[Run], *, out: Path, registers: bool) -> list[str]:
+def track(runs: Sequence[Run], *, out: Path, registers: bool, candidates: Sequence[Run] | None = None) -> list[str]:
     """Track the comparison in the MLflow store of its runs; with `registers`, register the best models there too.
+
+    `candidates` are the runs among which the best is looked for; None for all.
 
     Returns lines for a person. Leaves out runs that were not tracked. An error of the store becomes a line, because
     the report's files are complete without it.
@@ -43,7 +45,7 @@ def track(runs: Sequence[Run], *, out: Path, registers: bool) -> list[str]:
         if located is None:
             return ["nothing registered: none of the runs was tracked"] if registers else []
         tracker, known = located
-        return [publish(tracker, runs, known, out), *(register(tracker, runs) if registers else [])]
+        return [publish(tracker, runs, known, out), *(register(tracker, candidates or runs) if registers else [])]
     except QuartetError as error:
         return [f"MLflow: {error}"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quartet.types import QuartetError
+from quartet_app.config.resolved import load_run_config
+from quartet_app.files import write_text
 from quartet_app.run.environment import cores, processor
 from quartet_app.run.results import SERVING
 
@@ -35,6 +38,22 @@ def costs_of(folder: Path, predicts: nn.Module, *, measures: bool) -> dict[str, 
     if measures and "left_out" in found:
         print(f"what serving costs was not measured: {found['left_out']}", file=sys.stderr)
     return found
+
+
+def measure_later(folder: Path, evaluated: Path) -> None:
+    """Measure what serving costs for a run whose evaluation, in `evaluated`, left it out; write cost.json there."""
+    import torch
+
+    from quartet_app.data.prepared import ensure
+    from quartet_app.run.build import build_data, build_task, load_model, method_class
+
+    config = load_run_config(folder)
+    data = build_data(config, ensure(config["data"]))
+    model = load_model(folder, config, build_task(config), data)
+    before = torch.get_num_threads()
+    found = costs_of(folder, method_class(config).predictor(model), measures=True)
+    torch.set_num_threads(before)
+    write_text(evaluated / "cost.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def _measured(folder: Path, predicts: nn.Module) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_it_answers_within_the_time_given_and_is_killed_and_goes_on(here: Path) 
     seed = time.time_ns() % 2**32
     print(f"killed at random moments, seed {seed}")
     draw, began = random.Random(seed), time.monotonic()
-    words = ("data=mnist1d", "--nets", "cnn,mlp", "--minutes", "5")
+    words = ("data=mnist1d", "--nets", "cnn,mlp", "--minutes", "5", "--latency", "1s", "--price", "2.5")
     for _ in range(2):
         process = start(here, *words)
         time.sleep(draw.uniform(20, 70))
@@ -57,6 +57,7 @@ def test_it_answers_within_the_time_given_and_is_killed_and_goes_on(here: Path) 
     assert found["headline"].startswith("Take the ")
     page = (folder / "reports" / "index.html").read_text()
     assert found["headline"] in page
+    assert "the time of one answer" in page or "latency" in page
     for experiment in ("mnist1d_cnn", "mnist1d_mlp"):
         events = [
             json.loads(line) for line in (folder / "search" / experiment / "trials.jsonl").read_text().splitlines()
