@@ -89,7 +89,7 @@ def model_server(uri: str, folder: Path) -> Iterator[Ask]:
     arguments = ["models", "serve", "-m", uri, "--env-manager", "local"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *arguments, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=folder, env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
+        cwd=folder, env={**os.environ, "PATH": programs(), "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
@@ -121,11 +121,15 @@ def model_server(uri: str, folder: Path) -> Iterator[Ask]:
         process.wait(30)
 
 
+def programs() -> str:
+    """PATH with the programs of this Python first, whether its environment is activated or not."""
+    return f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
 def environment(project: Path) -> dict[str, str]:
     """For a copy of the repository in `project`: its own sources and conf/, and this Python's programs."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     inherited = {key: value for key, value in os.environ.items() if project == ROOT or key != "QUARTET_SHIPPED_CONF"}
-    return {**inherited, "PATH": path, "PYTHONPATH": f"{project / 'src'}:{project}"}
+    return {**inherited, "PATH": programs(), "PYTHONPATH": f"{project / 'src'}:{project}"}
 
 
 def copy_repository(folder: Path) -> Path:
