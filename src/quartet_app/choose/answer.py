@@ -186,8 +186,9 @@ def lines(given: Answer, folder: Path) -> list[str]:
         tuning_sentence(one, given.names.get(one.experiment, one.experiment), given.monitor) for one in given.tunings
     ]
     return [
-        given.headline,
+        given.opening,
         *(f"  {text}" for text in given.certainty),
+        *(["with more:", *(f"  {text}" for text in given.forecasts)] if given.forecasts else []),
         "tuning:",
         *(f"  {text}" for text in tuned),
         *given.notes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from statistics import fmean, quantiles
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from quartet.report.comparing.comparison import Comparison, sentence
 from quartet.report.comparing.statistics import known
 from quartet.report.comparing.verdict import difference_unit, verdict
 from quartet.report.drawing.numerals import compact, duration, plain, spread
+from quartet.report.extrapolating.forecast import CAUTION, Outlook, clause, outlook, sentences
 from quartet.report.run import ExperimentRuns, metric_name
 
 
@@ -79,6 +81,32 @@ class Answer:
     better: Literal["max", "min"]
     names: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def outlooks(self) -> tuple[Outlook, ...]:
+        """What more of each cost brings the nets that competed."""
+        return tuple(
+            outlook(
+                {tuning.experiment: growth.lines.get(tuning.experiment, {}) for tuning in self.tunings},
+                title=growth.title,
+                unit=growth.unit,
+                better=self.better,
+            )
+            for growth in self.growths
+            if growth.lines
+        )
+
+    @property
+    def forecasts(self) -> list[str]:
+        """What more training and more data bring, in sentences; the last says what they rest on."""
+        said = [text for of in self.outlooks for text in sentences(of, names=self.names, monitor=self.monitor)]
+        return [*said, CAUTION] if any(of.forecasts for of in self.outlooks) else said
+
+    @property
+    def opening(self) -> str:
+        """The headline, with the net that is likely to overtake the winner."""
+        more = clause(self.outlooks, self.winner, names=self.names) if self.winner else ""
+        return f"{self.headline.removesuffix('.')}; {more}." if more else self.headline
+
     def facts(self) -> dict[str, Any]:
         """Return the answer for JSON."""
         tunings = [
@@ -96,9 +124,10 @@ class Answer:
             }
             for growth in self.growths
         ]
-        own = {key: getattr(self, key) for key in ("winner", "headline", "monitor", "better")}
+        own = {"winner": self.winner, "headline": self.opening, "monitor": self.monitor, "better": self.better}
         return {
             **own, "certainty": list(self.certainty), "notes": list(self.notes), "tuning": tunings, "growth": growths,
+            "outlook": [of.facts() for of in self.outlooks], "forecasts": self.forecasts,
         }  # fmt: skip
 
 

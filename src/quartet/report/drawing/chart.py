@@ -1,6 +1,6 @@
 """Draw line charts as inline SVG. The page's style sheet colours them, in light and dark.
 
-A line's classes are its net's family and its kind (`validation` strong, `training` faint).
+A line's classes are its net's family and its kind (`validation` strong, `training` faint, `forecast` dashed).
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """The range of several curves: points `(x, low, high)`, the class of its colour, and the text of its tooltip."""
+    """The range of several curves: points `(x, low, high)`, the class of its colour, the text of its tooltip, and its
+    kind, "" or "forecast"."""
 
     points: Sequence[tuple[float, float, float]]
     family: str
     label: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,12 @@ def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def window(lines: Sequence[Line], bands: Sequence[Band], reference: float | None) -> tuple[float, float]:
-    """Return the range of y: all validation values, and the training values without their first tenth."""
+    """Return the range of y: all validation values, and the training values without their first tenth.
+
+    Forecasts have their lines in it, but not their bands, whose width would make all else flat.
+    """
     values = [] if reference is None else [reference]
-    values += [edge for band in bands for _, *edges in band.points for edge in edges]
+    values += [edge for band in bands if band.kind != "forecast" for _, *edges in band.points for edge in edges]
     for line in lines:
         ys = [y for _, y in line.points]
         values += ys[len(ys) // 10 :] if line.kind == "training" else ys
@@ -171,4 +176,5 @@ def _band(band: Band, x: Scale, y: Scale) -> Markup:
     low = thin([(a, low) for a, low, _ in band.points])
     high = thin([(a, high) for a, _, high in band.points])
     outline = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in [*low, *reversed(high)])
-    return tag("polygon", tag("title", band.label), points=outline, class_=f"band {band.family}")
+    classes = ["band", *([band.kind] if band.kind else []), band.family]
+    return tag("polygon", tag("title", band.label), points=outline, class_=" ".join(classes))
