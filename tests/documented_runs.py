@@ -112,6 +112,7 @@ SLOW = {
     "quartet train experiment=cnn trainer.devices=2": Run(says="cnn-0: val/accuracy"),
     "quartet train experiment=cnn launcher=ray trainer.devices=2": Run(says="cnn-0: val/accuracy"),
     "python benchmarks/bench.py --only startup --quick": Run(makes="reports/bench.json", never="broken:"),
+    "python benchmarks/calibration.py --quick": Run(makes="reports/calibration.json", says="mnist1d"),
 }  # fmt: skip
 SERVERS = {"make ui": 5000, "quartet ui --port 5002": 5002}  # their test asks the page that they serve
 # What needs a cluster, a server or hours, and where that is run instead.
@@ -129,6 +130,8 @@ ELSEWHERE = {
     "make test": ".ci/run",
     "make lint": ".ci/run",
     "make bench": "tests/benchmarks/test_bench.py",
+    "python benchmarks/calibration.py --jobs 2":
+        "tests/benchmarks/test_calibration.py::test_it_works_and_goes_on_where_it_stopped",
     "quartet train --multirun sweep=gan trainer.devices=2 hydra.sweeper.address=auto":
         "tests/quartet_app/sweep/test_sweep_cluster.py::test_workers_on_two_machines_give_the_weights_of_one_process",
     "dvc remote add -d store /some/folder && dvc push":
