@@ -35,7 +35,10 @@ FOLDERS = {
     "methods": Folder(("src/quartet/methods",), ("tests/methods", "tests/quartet_app/run")),
     "loading": Folder(("src/quartet/data/loading",), ("tests/data", GOLDEN)),
     "statistics": Folder(
-        tuple(f"src/quartet/report/comparing/{name}.py" for name in ("statistics", "power", "verdict", "matched")),
+        tuple(
+            f"src/quartet/report/comparing/{name}.py"
+            for name in ("statistics", "chance", "holm", "permutation", "power", "verdict", "matched")
+        ),
         ("tests/report",),
     ),
     "run": Folder(("src/quartet_app/run",), ("tests/quartet_app/run",), ("ray_train.py", "ray_reports.py")),
