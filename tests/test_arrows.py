@@ -37,7 +37,7 @@ ARROWS = {
 # The folders within a room, each of which may import those after it.
 INSIDE = {
     "data": ("sources", "preparing", "loading"),
-    "report": ("answering", "lines", "evidence", "sweep", "comparing", "extrapolating", "drawing", "tasks"),
+    "report": ("answering", "lines", "evidence", "sweep", "comparing", "chance", "extrapolating", "drawing", "tasks"),
 }
 # The rooms of the application: each may import those of the lines below it, not those of its own line.
 LEVELS = [

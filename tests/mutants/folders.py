@@ -35,7 +35,18 @@ FOLDERS = {
     "methods": Folder(("src/quartet/methods",), ("tests/methods", "tests/quartet_app/run")),
     "loading": Folder(("src/quartet/data/loading",), ("tests/data", GOLDEN)),
     "statistics": Folder(
-        tuple(f"src/quartet/report/comparing/{name}.py" for name in ("statistics", "power", "verdict", "matched")),
+        tuple(
+            f"src/quartet/report/{name}.py"
+            for name in (
+                "comparing/statistics",
+                "comparing/power",
+                "comparing/verdict",
+                "comparing/matched",
+                "chance/chance",
+                "chance/holm",
+                "chance/permutation",
+            )
+        ),
         ("tests/report",),
     ),
     "run": Folder(("src/quartet_app/run",), ("tests/quartet_app/run",), ("ray_train.py", "ray_reports.py")),

@@ -178,7 +178,7 @@ def test_common_caveats_appear_once_and_scores_stand_with_the_verdicts(nine: lis
     more = [*nine, *others]
     first, _, _, second = comparisons(more)
     shared = [sentence for sentence in second.caveats if sentence in first.caveats]
-    assert shared == first.caveats[:2]  # untuned settings, and the unmatched conditions
+    assert shared == first.caveats[:3]  # untuned settings, unmatched conditions, what the intervals cover
     for place in (page(more), markdown(more), summary(more)):
         assert place.count(first.caveats[0]) == 1
         assert place.count("The permutation test had no vote where there are 3 seeds") == 1

@@ -122,6 +122,7 @@ def pairs() -> Data:
 
     source = torch.tensor([pad([*word, 2], 7) for word in letters])
     target = torch.tensor([pad([1, *reversed(word), 2], 8) for word in letters])
-    batch = {"source": source, "target": target, "count": sum(len(word) + 1 for word in letters)}
+    index = torch.arange(len(letters))
+    batch = {"source": source, "target": target, "index": index, "count": sum(len(word) + 1 for word in letters)}
     specification = Tokens(vocabulary=31, context=8)
     return Data(specification, specification, {"test": cut(batch, 4, 3)}, "source", Letters())

@@ -11,7 +11,7 @@ from quartet.report.comparing.comparison import Comparison, common_caveats
 from quartet.report.comparing.costs import cost_notes, cost_table
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
-from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+from quartet.report.comparing.verdict import PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration
 from quartet.report.fronts import fronts
@@ -91,7 +91,8 @@ def _nets(comparison: Comparison) -> Markup:
     """Return the table of nets: test metric with interval, and costs."""
     metric = f"{metric_name(comparison.metric)} {comparison.arrow}".strip()
     head = ("experiment", metric, "95 % interval", "parameters", "FLOPs / sample", "samples seen", "training", "seeds")
-    return table([_net(comparison, experiment) for experiment in comparison.experiments], head=head, caption=NETS)
+    rows = [_net(comparison, experiment) for experiment in comparison.experiments]
+    return table(rows, head=head, caption=comparison.nets_caption)
 
 
 def _net(comparison: Comparison, experiment: ExperimentRuns) -> list[Markup]:
@@ -126,6 +127,7 @@ def _pair(comparison: Comparison, difference: Difference) -> list[Markup]:
         tag("th", pair_name(difference, names=comparison.names), scope="row"),
         tag("td", tag("data", signed(difference, comparison.metric), value=mean, title=f"{mean} from {low} to {high}")),
         tag("td", ", ".join(map(str, difference.seeds)) or "none"),
+        tag("td", difference.covers or "–"),
         *(_p(p) for p in (difference.p, difference.holm, difference.flip_holm)),
         tag("td", short(difference, names=comparison.names, metric=comparison.metric, better=comparison.better)),
     ]

@@ -12,7 +12,7 @@ from quartet.report.comparing.comparison import Comparison, common_caveats, comp
 from quartet.report.comparing.costs import cost_notes, cost_table
 from quartet.report.comparing.matched import matched
 from quartet.report.comparing.statistics import Difference
-from quartet.report.comparing.verdict import NETS, PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
+from quartet.report.comparing.verdict import PAIRS, RULE, interval, p_value, pair_head, pair_name, short, signed
 from quartet.report.comparison_section import verdicts_title
 from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.lines.ranks import over_lines
@@ -60,7 +60,7 @@ def _group(group: Comparison) -> list[str]:
     if group.contested:
         conditions = matched(group.experiments)
         parts += ["\n".join(f"- {'=' if c.same else '≠'} **{c.name}**: {_text(c.text)}" for c in conditions)]
-    parts += [_nets(group), NETS]
+    parts += [_nets(group), group.nets_caption]
     parts += [part for axis in axes(group.experiments) for part in _axis(axis, group)]
     parts += _costs(group)
     return [*parts, _pairs(group), PAIRS] if group.contested else [*parts, *map(_text, group.caveats)]
@@ -110,6 +110,7 @@ def _pair(group: Comparison, difference: Difference) -> list[str]:
         pair_name(difference, names=group.names),
         signed(difference, group.metric),
         ", ".join(map(str, difference.seeds)) or "none",
+        difference.covers or "–",
         *(p_value(p) for p in (difference.p, difference.holm, difference.flip_holm)),
         short(difference, names=group.names, metric=group.metric, better=group.better),
     ]

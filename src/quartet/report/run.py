@@ -94,6 +94,11 @@ class ExperimentRuns:
         """Return a metric by seed."""
         return {run.seed: run.metrics[metric] for run in self.runs if metric in run.metrics}
 
+    def scores(self, metric: str) -> dict[int, np.ndarray]:
+        """Return the score of each test example by seed, (N,), for the runs that keep one for this test metric."""
+        kept = {run.seed: run.arrays.get(f"score_{metric}") for run in self.runs if f"test/{metric}" in run.metrics}
+        return {seed: scores for seed, scores in kept.items() if scores is not None}
+
     def numbers(self, key: str) -> dict[int, float]:
         """Return a number of the record by seed."""
         return {run.seed: run[key] for run in self.runs if finite(run[key])}

@@ -5,6 +5,7 @@ Shapes: B batch, K classes, H height, W width, C channels, L length, O kernels, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from quartet.tasks.examples import EXAMPLES, example_arrays
 from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
 from quartet.types import Evidence, Pixels
 
@@ -65,6 +67,10 @@ class Classify(Task):
             "calibration_error": ((confidence_N - correct_N).abs().sum() / examples_N.sum()).item(),
         }
 
+    def metrics_of(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return `accuracy` and `loss` from sums over examples."""
+        return {"accuracy": sums["right"] / sums[EXAMPLES], "loss": sums["loss"] / sums[EXAMPLES]}
+
     @torch.no_grad()
     def evaluate(
         self,
@@ -78,15 +84,19 @@ class Classify(Task):
         model.to(device).eval()
         sums: Sums = {}
         wrong: dict[str, Tensor] = {}
+        counts: dict[str, list[Tensor]] = {"right": [], "loss": []}
         first, seen = None, 0
         for batch in split_batches(data, split, what="classify", device=device, progress=progress):
             logits_BK = at_least_float(model(batch["x"]))
             sums = add(sums, classification_sums(logits_BK, batch["y"]))
+            for name, value_B in classification_counts(logits_BK, batch["y"]).items():
+                counts[name].append(value_B)
             wrong = worst(wrong, mistakes_of(logits_BK, batch["x"], batch["y"], start=seen), keep=self.mistakes)
             first, seen = batch["x"][:MAPPED] if first is None else first, seen + len(batch["y"])
         names = list(data.outputs.names)
         arrays = {f"mistakes_{name}": value.cpu().numpy() for name, value in wrong.items()}
         arrays |= {"confusion": sums["confusion"].long().cpu().numpy(), "calibration": calibration(sums["calibration"])}
+        arrays |= example_arrays(self, {name: torch.cat(parts).cpu().numpy() for name, parts in counts.items()})
         if first is not None:
             arrays |= first_layer(model, first, data.inputs)
         return Evidence(self.summarize(sums), arrays, {"classes": names, **per_class(sums["confusion"], names)})
@@ -105,6 +115,16 @@ def classification_sums(logits_BK: Tensor, y_B: Tensor) -> Sums:
         "loss": F.cross_entropy(logits_BK, y_B, reduction="sum"),
         "confusion": confusion.view(classes, classes),
         "calibration": one_B.new_zeros(BINS, 3).index_add(0, bin_B, rows_B3),
+    }
+
+
+def classification_counts(logits_BK: Tensor, y_B: Tensor) -> dict[str, Tensor]:
+    """Return for each example whether it is right, uint8 (B,), and its loss, float32 (B,)."""
+    logits_BK = logits_BK.double()
+    _, predicted_B = logits_BK.softmax(1).max(1)
+    return {
+        "right": (predicted_B == y_B).to(torch.uint8),
+        "loss": F.cross_entropy(logits_BK, y_B, reduction="none").float(),
     }
 
 

@@ -6,15 +6,17 @@ Shapes: B batch, L length, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quartet.tasks.decoding import write_on
+from quartet.tasks.examples import example_arrays
 from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
 from quartet.types import Evidence, QuartetError
 
@@ -63,10 +65,21 @@ class Language(Task):
 
     @torch.no_grad()
     def measure(self, model: nn.Module, batch: Batch) -> Sums:
-        loss, scored = token_losses(model, batch).double().sum(), batch["scored"]
+        return self.sums_of(token_losses(model, batch), batch)
+
+    def sums_of(self, losses: Tensor, batch: Batch) -> Sums:
+        """Return the sums over a batch from the losses of its targets, (B × L,)."""
+        loss, scored = losses.double().sum(), batch["scored"]
         self.lengths_V = self.lengths_V.to(scored.device)
         characters = self.lengths_V[batch["tokens"][:, 1:][scored]].sum()
         return {"loss": loss, "tokens": scored.sum().double(), "characters": characters}
+
+    def counts_of(self, losses: Tensor, batch: Batch) -> Sums:
+        """Return the loss (nats), the tokens and the characters of each window's scored targets, (B,)."""
+        scored_BL = batch["scored"]
+        characters_BL = self.lengths_V[batch["tokens"][:, 1:]] * scored_BL
+        loss_B = losses.double().view_as(scored_BL).sum(1).float()
+        return {"loss": loss_B, "tokens": scored_BL.sum(1).int(), "characters": characters_BL.sum(1).int()}
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         """Return `loss` (nats per token), `perplexity` (per token) and `bits_per_character`. The last counts the
@@ -77,6 +90,11 @@ class Language(Task):
             "perplexity": math.exp(min(loss, 700.0)),
             "bits_per_character": (sums["loss"] / math.log(2) / sums["characters"]).item(),
         }
+
+    def metrics_of(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return `loss` and `bits_per_character` from sums over windows of the text."""
+        bits = sums["loss"] / math.log(2)
+        return {"loss": sums["loss"] / sums["tokens"], "bits_per_character": bits / sums["characters"]}
 
     @torch.no_grad()
     def evaluate(
@@ -90,8 +108,12 @@ class Language(Task):
     ) -> Evidence:
         model.to(device).eval()
         sums: Sums = {}
+        counts: dict[str, list[Tensor]] = {}
         for batch in split_batches(data, split, what="read", device=device, progress=progress):
-            sums = add(sums, self.measure(model, batch))
+            losses = token_losses(model, batch)
+            sums = add(sums, self.sums_of(losses, batch))
+            for name, value_B in self.counts_of(losses, batch).items():
+                counts.setdefault(name, []).append(value_B)
         # The manifest counts characters exactly, even if several byte tokens make one character.
         if data.manifest.get("tokens", {}).get(split) == int(sums["tokens"]):
             sums["characters"] = sums["characters"].new_tensor(float(data.manifest["characters"][split]))
@@ -102,7 +124,8 @@ class Language(Task):
             "characters": int(sums["characters"]),
             "scored_tokens": int(sums["tokens"]),
         }
-        return Evidence(self.summarize(sums), {}, texts)
+        arrays = example_arrays(self, {name: torch.cat(parts).cpu().numpy() for name, parts in counts.items()})
+        return Evidence(self.summarize(sums), arrays, texts)
 
     def guess(self, data: Any, evidence: Evidence, *, split: str = "test") -> dict[str, Any]:
         """Return the bits per character of a guess by the tokens' frequencies in training, each counted once more."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -51,6 +52,16 @@ class Task(ABC):
     @abstractmethod
     def summarize(self, sums: Sums) -> dict[str, float]:
         """Return the metrics of a split from its sums; names do not include the split."""
+
+    def metrics_of(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return metrics from sums over test examples, so that intervals cover other test data as well as other seeds.
+
+        A task says here which of its metrics follow from sums of what its `evaluate` has counted of each example, and
+        adds `examples.example_arrays(self, counts)` to the evidence. `sums` are those of `counts`, by name, with any
+        leading axes, and `examples`, the number of examples; weights of a resample need not be whole. A task without
+        such a metric leaves this be: its intervals cover seeds alone.
+        """
+        return {}
 
     @abstractmethod
     def evaluate(

@@ -6,6 +6,7 @@ Shapes: B batch, S source, T target, V vocabulary, H heads.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quartet.tasks.decoding import beam_search, greedy_search
-from quartet.tasks.scores import score_translations
+from quartet.tasks.examples import example_arrays
+from quartet.tasks.scores import bleu_of, chrf_of, score_translations
 from quartet.tasks.task import Batch, Progress, Sums, Task, add, at_least_float, split_batches
 from quartet.types import BOS, PAD, Evidence, QuartetError
 
@@ -98,6 +100,10 @@ class Translate(Task):
             "token_accuracy": (sums["right"] / sums["tokens"]).item(),
         }
 
+    def metrics_of(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return `bleu` and `chrf` from sacrebleu's counts, summed over sentences."""
+        return {"bleu": bleu_of(sums["bleu"]), "chrf": chrf_of(sums["chrf"])}
+
     @torch.no_grad()
     def evaluate(
         self,
@@ -110,19 +116,19 @@ class Translate(Task):
     ) -> Evidence:
         model.to(device).eval()
         sums: Sums = {}
-        pairs: list[tuple[Ids, Ids]] = []
+        rows: list[tuple[Ids, Ids, int]] = []
         for batch in split_batches(data, split, what="read", device=device, progress=progress):
             sums = add(sums, self.measure(model, batch))
-            pairs += zip(unpadded(batch["source"]), unpadded(batch["target"]), strict=True)
+            rows += zip(unpadded(batch["source"]), unpadded(batch["target"]), batch["index"].tolist(), strict=True)
         # Choose the sentences to show before the search, from an order that does not depend on batches.
-        pairs.sort()
-        order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(self.seed)).tolist()
-        sources = [source for source, _ in pairs]
+        rows.sort()
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed)).tolist()
+        sources = [source for source, _, _ in rows]
         found = {
             name: self.translate(model, sources, beam=beam, device=device, what=f"{name} search", progress=progress)
             for name, beam in (("greedy", 0), ("beam", self.num_beams))
         }
-        return self.report(model, data, pairs, found, self.summarize(sums), order[: self.samples], device=device)
+        return self.report(model, data, rows, found, self.summarize(sums), order[: self.samples], device=device)
 
     def guess(self, data: Any, evidence: Evidence, *, split: str = "test") -> dict[str, Any]:
         """Return the BLEU of each source as its own translation."""
@@ -166,38 +172,37 @@ class Translate(Task):
         self,
         model: nn.Module,
         data: Any,
-        pairs: list[tuple[Ids, Ids]],
+        rows: list[tuple[Ids, Ids, int]],
         found: dict[str, list[Ids]],
         metrics: dict[str, float],
         shown: list[int],
         *,
         device: torch.device,
     ) -> Evidence:
-        """Return scores of the translations, and the sentences `shown` with their attention."""
+        """Return scores of the translations, and the sentences `shown` with their attention.
+
+        `rows` are source, target and place in the split of each sentence that was `found`.
+        """
         decode = data.tokenizer.decode
-        references = [decode(target[1:-1]) for _, target in pairs]
+        references = [decode(target[1:-1]) for _, target, _ in rows]
         texts = {name: [decode(ids) for ids in each] for name, each in found.items()}
         beam, greedy = (score_translations(texts[name], references) for name in ("beam", "greedy"))
-        written, due = sum(map(len, found["beam"])), sum(len(target) - 2 for _, target in pairs)
+        written, due = sum(map(len, found["beam"])), sum(len(target) - 2 for _, target, _ in rows)
         metrics |= {"bleu": beam.bleu, "chrf": beam.chrf, "bleu_greedy": greedy.bleu, "chrf_greedy": greedy.chrf}
         metrics["length_ratio"] = written / due
-        arrays, labels = {}, []
+        in_order = np.argsort([place for _, _, place in rows])
+        arrays, labels = example_arrays(self, {name: count[in_order] for name, count in beam.counts.items()}), []
         for number, i in enumerate(shown[:ATTENDED]):
-            source, text = pairs[i][0], found["beam"][i]
+            source, text = rows[i][0], found["beam"][i]
             arrays[f"attention_{number}"] = attention_of(model, source, text, device=device)
             names = ([decode([token]) for token in source[:-1]], [decode([token]) for token in text])
             labels.append({"source_tokens": [*names[0], "⟨end⟩"], "target_tokens": [*names[1], "⟨end⟩"]})
         translations = [
-            {"source": decode(pairs[i][0][:-1]), "reference": references[i]} | {name: texts[name][i] for name in texts}
+            {"source": decode(rows[i][0][:-1]), "reference": references[i]} | {name: texts[name][i] for name in texts}
             for i in shown
         ]
-        search = {
-            "beam": self.num_beams,
-            "length_penalty": self.length_penalty,
-            "sentences": len(pairs),
-            "seed": self.seed,
-        }
-        evidence = {"translations": translations, "attention": labels, "search": search}
+        search = {"beam": self.num_beams, "length_penalty": self.length_penalty, "sentences": len(rows)}
+        evidence = {"translations": translations, "attention": labels, "search": {**search, "seed": self.seed}}
         evidence |= {"bleu_signature": beam.bleu_signature, "chrf_signature": beam.chrf_signature}
         return Evidence(metrics, arrays, evidence)
 

@@ -6,7 +6,8 @@ champion of the first data set has the plain alias `champion` too, which a perso
 The candidate is the experiment with the best validation metric (mean over seeds), in its best seed. Test metrics play
 no part, but for one rule: a net that is not shown to be better than its task's guess, as the commonest class, is not
 registered. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
-its favour; else it becomes `challenger-<data>`. It also replaces a champion that was measured on an older version of
+its favour; else it becomes `challenger-<data>`. This interval covers seeds alone: of validation, no score an example is
+kept. It also replaces a champion that was measured on an older version of
 the data set, because metrics on different data cannot be compared.
 """
 
@@ -19,6 +20,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from quartet.report import Run
+from quartet.report.chance.chance import SEEDS
 from quartet.report.comparing.caution import UNTUNED, guess
 from quartet.report.comparing.statistics import welch
 from quartet.report.run import ExperimentRuns, comparable_experiments, metric_name
@@ -159,6 +161,7 @@ def beats_champion(candidate: Candidate, present: Version | None) -> tuple[bool,
     won = low > 0 if candidate.experiment["mode"] == "max" else high < 0
     reason = (
         f"{new} against {fmean(old.values()):.4g} of {present}, difference {difference:.2g} [{low:.2g}, {high:.2g}]"
+        f" over {SEEDS}"
     )
     fewest = min(len(candidate.values), len(old))
     doubt = ", one seed gives no interval" if fewest < 2 else ", not better beyond the interval"

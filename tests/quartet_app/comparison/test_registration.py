@@ -115,7 +115,9 @@ def test_a_candidate_that_is_better_beyond_the_interval_is_promoted(table: Table
     rnn = table.runs("rnn", BETTER)
     line = table.register(rnn)
     # Two means of three values with the standard deviation 0.01: t(4 degrees, 97.5 %) = 2.776, times sqrt(2/3) * 0.01.
-    assert line.endswith("val accuracy 0.91 (3 seeds) against 0.81 of v1, difference 0.1 [0.077, 0.12]")
+    assert line.endswith(
+        "val accuracy 0.91 (3 seeds) against 0.81 of v1, difference 0.1 [0.077, 0.12] over seeds alone"
+    )
     assert "v2 (rnn, seed 2): champion-d, champion" in line
     assert table.aliases == {"champion-d": 2, "champion": 2}
     assert client(table.store).get_model_version(f"quartet-{table.task}", "2").description == line
@@ -125,7 +127,9 @@ def test_a_candidate_within_the_interval_is_the_challenger_until_more_seeds_deci
     cnn, rnn = table.runs("cnn", CLOSE), table.runs("rnn", BIT_BETTER)
     table.register(cnn)
     assert "v2 (rnn, seed 2): challenger-d, challenger" in table.register(cnn, rnn)
-    assert table.register(rnn).endswith("difference 0.01 [-0.013, 0.033], not better beyond the interval")
+    assert table.register(rnn).endswith(
+        "difference 0.01 [-0.013, 0.033] over seeds alone, not better beyond the interval"
+    )
     assert table.aliases == {"champion-d": 1, "champion": 1, "challenger-d": 2, "challenger": 2}
     line = table.register(table.more(cnn, (0.80, 0.81, 0.80)), table.more(rnn, (0.82, 0.81, 0.82)))
     assert "v2 (rnn, seed 2): champion-d, champion" in line, line

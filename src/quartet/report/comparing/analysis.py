@@ -10,6 +10,7 @@ from quartet.report.comparing.axes import axes
 from quartet.report.comparing.caution import UNTUNED, devices, guess, tuned
 from quartet.report.comparing.comparison import Comparison, comparisons
 from quartet.report.comparing.costs import costs_entry
+from quartet.report.comparing.covering import coverage
 from quartet.report.comparing.crossings import axis_entry
 from quartet.report.comparing.matched import Condition, matched
 from quartet.report.comparing.power import POWER
@@ -38,6 +39,7 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
         "metric": f"test/{metric}",
         "better": better,
         "level": LEVEL,
+        "covers": coverage(comparison.differences),
         "power": POWER,
         "smallest_effect": about_metric(metric).smallest,
         "cells": [

@@ -12,6 +12,7 @@ from quartet.report.comparing.caution import (
     mixed_devices_note,
     untuned_note,
 )
+from quartet.report.comparing.covering import comparable_scores, coverage, coverage_note
 from quartet.report.comparing.matched import mixed, unmatched
 from quartet.report.comparing.statistics import (
     UNBOUNDED,
@@ -20,6 +21,7 @@ from quartet.report.comparing.statistics import (
     differences,
     estimate,
     sampling_error,
+    stacked,
 )
 from quartet.report.comparing.verdict import permutation_caveat, verdict
 from quartet.report.drawing.numerals import spread
@@ -81,10 +83,20 @@ class Comparison:
         return {name: f"the {family}" if distinct else name for name, family in families.items()}
 
     def estimate(self, experiment: ExperimentRuns, metric: str | None = None) -> Estimate | None:
-        """Return mean and interval of an experiment's test metric over its seeds, None without values."""
+        """Return mean and interval of an experiment's test metric, None without values."""
         name = metric or self.metric
-        values = list(experiment.values(f"test/{name}").values())
-        return estimate(values, between=known(name).between or UNBOUNDED) if values else None
+        values = experiment.values(f"test/{name}")
+        if not values:
+            return None
+        scores_SN = stacked(experiment.scores(name), list(values))
+        return estimate(list(values.values()), between=known(name).between or UNBOUNDED, scores_SN=scores_SN)
+
+    @property
+    def nets_caption(self) -> str:
+        """The caption of the table of nets, which says what its intervals cover."""
+        covers = coverage([found for experiment in self.experiments if (found := self.estimate(experiment))])
+        ending = f", which covers {covers}" if covers else ""
+        return f"Mean ± standard deviation over seeds, and the interval of the mean{ending}."
 
     @property
     def scores(self) -> list[str]:
@@ -118,17 +130,19 @@ class Comparison:
             unmatched(self.experiments),
             mixed_devices_note(self.experiments),
             *self._left_out(),
+            coverage_note(self.differences),
             self._few_examples(),
             permutation_caveat(self.differences),
         ]
         return [note for note in notes if note]
 
     def _few_examples(self) -> str:
-        """Return a note on a small test split, "" for a large or unknown one. For accuracy it gives the sampling
-        error."""
+        """Return a note on a small test split that some interval does not cover, "" for a large or unknown one. For
+        accuracy it gives the sampling error."""
         unit, sizes = self.experiments[0].shown.sizes
         count = sizes.get("test", FEW_EXAMPLES)
-        if unit != "examples" or count >= FEW_EXAMPLES:
+        covered = [d.examples > 0 for d in self.differences if d.covers]
+        if unit != "examples" or count >= FEW_EXAMPLES or (covered and all(covered)):
             return ""
         opening = f"The test split has {count} examples"
         shares = [about.mean for experiment in self.experiments if (about := self.estimate(experiment))]
@@ -173,7 +187,8 @@ def _comparison(task: str, data: str, group: tuple[ExperimentRuns, ...]) -> Comp
     headline = facts.headline if facts else ""
     metric = headline if headline in found or not found else found[0]
     values = {str(experiment.name): experiment.values(f"test/{metric}") for experiment in group}
-    tested = differences(values, pairs=axis_pairs(group)) if len(group) > 1 else []
+    scores = comparable_scores(group, metric)
+    tested = differences(values, pairs=axis_pairs(group), scores=scores) if len(group) > 1 else []
     return Comparison(task, data, group, metric, tuple(tested))
 
 

@@ -1,20 +1,26 @@
 """Estimate means over few seeds with intervals, and test differences between nets.
 
 The rule was fixed before any result. The nets of one task and data set are compared by one metric, all pairs at once,
-each over the seeds that both nets have.
+each over the seeds that both nets have, and over the test examples where both have kept a score for each.
 
-1. A pair differs where Student's paired t test is significant after Holm's correction over all tested pairs. If no pair
+1. A pair differs where Student's paired t test is significant after Holm's correction over all tested pairs. It weighs
+   the difference against what other seeds and other test examples could make of it (`chance`). If no pair
    differed, at most 1 - `LEVEL` of such comparisons would report any difference. A pair's interval has the level at
    which Holm's procedure tested it: it excludes zero exactly where this test finds a difference. This level is never
    below `LEVEL`, so the interval covers the true difference at least that often.
-2. The t test assumes normally distributed differences. The exact sign-flip permutation test does not, but with n seeds
-   its p cannot be below 2^(1 - n): with three seeds 0.25, for any data. It has a vote where there are enough seeds for
-   a significant result after the correction; there both tests must agree. Elsewhere it is shown without a vote.
+2. The t test assumes normally distributed differences. The exact sign-flip permutation test over seeds does not, but
+   with n seeds its p cannot be below 2^(1 - n): with three seeds 0.25, for any data. It has a vote where there are
+   enough seeds for a significant result after the correction; there both tests must agree. Elsewhere it is shown
+   without a vote. For one seed each and right or wrong answers the permutation is over the examples, which is
+   McNemar's exact test. It always has a vote.
 3. Where no difference is shown, the verdict gives the seeds that would show a relevant difference with a chance of
    `power.POWER` by this rule, if the seeds' variance stays the same (`power.seeds_needed`). Where the interval excludes
    any relevant difference, the verdict states that instead.
-4. A pair with fewer than two common seeds is not tested. Neither is a pair whose difference is the same at every seed:
-   its variance is zero and its t infinite. It counts as a pair with p = 1.
+4. A pair without a common seed is not tested, nor is one in which no chance is seen to weigh the difference against:
+   a single seed, or the same difference at every seed, without scores of examples that vary. In the latter case t is
+   infinite; it counts as a pair with p = 1.
+5. Each interval says what it covers. Without scores an example, in runs of older versions and in tasks whose metric is
+   of a whole set, it covers seeds alone; with one seed it covers test examples alone.
 """
 
 from __future__ import annotations
@@ -23,24 +29,34 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import fmean, stdev, variance
-from typing import Any
+from statistics import fmean, variance
+from typing import TYPE_CHECKING, Any
+
+from quartet.report.chance.chance import EXAMPLES, Chance, chance_of, share_interval
+from quartet.report.chance.holm import holm, holm_levels
+from quartet.report.chance.permutation import mcnemar, sign_flip
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LEVEL = 0.95  # of every interval; 1 - LEVEL is the rate of false alarms
 UNBOUNDED = -math.inf, math.inf
-MAX_FLIPS = 2**14  # all sign patterns of up to 14 seeds; above 14, this many random patterns with a fixed seed
+Scores = Mapping[str, Mapping[int, "np.ndarray"]]  # net → seed → a score for each test example
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean over seeds and its t interval. `deviation` is the sample's, nan for a single value. The bounds are nan
-    for a single value and for equal ones, which say nothing of chance."""
+    """The mean over seeds and its interval. `deviation` is the sample's over seeds, nan for a single value. The bounds
+    are nan where no chance is seen: without scores of `examples`, for a single value and for equal ones. `covers` says
+    which sources of chance they cover."""
 
     count: int
     mean: float
     deviation: float
     low: float
     high: float
+    covers: str = ""
+    examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,8 @@ class Difference:
         p, flip_p: of the paired t test and of the sign-flip test; nan without a test.
         holm, flip_holm: the same after the correction over `pairs` tests.
         votes: whether the sign-flip test could be significant. shown: whether the rule finds a difference.
+        covers: which sources of chance the interval covers. examples: the number of test examples, 0 without scores.
+        seeds_error, examples_error: the standard errors of the mean by source.
     """
 
     first: str
@@ -69,6 +87,10 @@ class Difference:
     flip_holm: float
     votes: bool
     shown: bool
+    covers: str = ""
+    examples: int = 0
+    seeds_error: float = math.nan
+    examples_error: float = math.nan
 
 
 def welch(a: Sequence[float], b: Sequence[float], *, level: float = LEVEL) -> tuple[float, float, float]:
@@ -91,17 +113,27 @@ def welch(a: Sequence[float], b: Sequence[float], *, level: float = LEVEL) -> tu
     return difference, difference - half, difference + half
 
 
-def estimate(values: Sequence[float], *, level: float = LEVEL, between: tuple[float, float] = UNBOUNDED) -> Estimate:
+def estimate(
+    values: Sequence[float],
+    *,
+    level: float = LEVEL,
+    between: tuple[float, float] = UNBOUNDED,
+    scores_SN: np.ndarray | None = None,
+) -> Estimate:
     """Return mean, deviation and interval of one or more finite values, one for each seed. The interval is clipped to
-    `between`, the metric's lowest and highest possible value."""
+    `between`, the metric's lowest and highest possible value. With `scores_SN`, it covers test examples too."""
     n, mean = len(values), fmean(values)
-    if n < 2:
-        return Estimate(n, mean, math.nan, math.nan, math.nan)
-    deviation = stdev(values)
-    if deviation <= 1e-12 * abs(mean):
-        return Estimate(n, mean, 0.0, math.nan, math.nan)
-    half = t_quantile(level, n - 1) * deviation / math.sqrt(n)
-    return Estimate(n, mean, deviation, max(mean - half, between[0]), min(mean + half, between[1]))
+    chance = chance_of(values, scores_SN)
+    deviation = math.sqrt(chance.seeds * n) if n > 1 else math.nan
+    bounded = all(map(math.isfinite, between)) and chance.example_count > 0
+    if not (chance.variance > 0 or bounded):
+        return Estimate(n, mean, deviation, math.nan, math.nan)
+    if bounded:
+        low, high = share_interval(mean, chance, level=level, between=between)
+    else:
+        half = chance.reach(level)
+        low, high = max(mean - half, between[0]), min(mean + half, between[1])
+    return Estimate(n, mean, deviation, low, high, chance.covers or EXAMPLES, chance.example_count)
 
 
 def sampling_error(share: float, count: int, *, level: float = LEVEL) -> float:
@@ -122,32 +154,61 @@ def differences(
     *,
     level: float = LEVEL,
     pairs: Sequence[tuple[str, str]] | None = None,
+    scores: Scores | None = None,
 ) -> list[Difference]:
     """Return the difference of each pair of nets by the rule above, in order. `values`: net → seed → finite value.
 
-    `pairs`: those to test, chosen before any result; all by default.
+    `pairs`: those to test, chosen before any result; all by default. `scores`: of the same test examples in the same
+    order for all nets, where they are known.
     """
     pairs = list(combinations(values, 2)) if pairs is None else pairs
     common = [sorted(values[a].keys() & values[b].keys()) for a, b in pairs]
     found = [_paired_differences(values[a], values[b], seeds) for (a, b), seeds in zip(pairs, common, strict=True)]
-    tested = [i for i, d in enumerate(found) if len(d) > 1]
-    t_p, flip_p = {i: paired_t(found[i]) for i in tested}, {i: sign_flip(found[i]) for i in tested}
+    of_examples = [score_differences(scores or {}, a, b, seeds) for (a, b), seeds in zip(pairs, common, strict=True)]
+    chances = [chance_of(d, x) for d, x in zip(found, of_examples, strict=True)]
+    tested = [i for i, d in enumerate(found) if len(d) > 1 or chances[i].variance > 0]
+    t_p = {i: chances[i].p(fmean(found[i])) if chances[i].variance > 0 else math.nan for i in tested}
+    flip_p = {i: sign_flip(d) if len(d := found[i]) > 1 else mcnemar(of_examples[i]) for i in tested}
     t_holm, flip_holm = (holm(list(p.values())) for p in (t_p, flip_p))
-    levels = _levels([t_p[i] for i in tested], level)
+    levels = holm_levels([t_p[i] for i in tested], level)
     compared = []
     for i, ((a, b), seeds, d) in enumerate(zip(pairs, common, found, strict=True)):
         if i not in t_p or math.isnan(t_p[i]):
             compared.append(_untested(a, b, seeds, d, len(tested), level))
             continue
-        k = tested.index(i)
-        about = estimate(d, level=levels[k])
-        votes = len(tested) * 2.0 ** (1 - len(d)) <= 1 - level
+        k, chance, mean = tested.index(i), chances[i], fmean(d)
+        half, deviation = chance.reach(levels[k]), math.sqrt(chance.seeds * len(d)) if len(d) > 1 else math.nan
+        votes = len(tested) * 2.0 ** (1 - len(d)) <= 1 - level if len(d) > 1 else not math.isnan(flip_p[i])
         shown = t_holm[k] <= 1 - level and (not votes or flip_holm[k] <= 1 - level)
         compared.append(
-            Difference(a, b, tuple(seeds), len(tested), about.mean, about.deviation, levels[k], about.low, about.high,
-                       t_p[i], t_holm[k], flip_p[i], flip_holm[k], votes, shown)
+            Difference(a, b, tuple(seeds), len(tested), mean, deviation, levels[k], mean - half, mean + half,
+                       t_p[i], t_holm[k], flip_p[i], flip_holm[k], votes, shown, **_sources(chance))
         )  # fmt: skip
     return compared
+
+
+def _sources(chance: Chance) -> dict[str, Any]:
+    """Return what a difference says of its sources of chance."""
+    errors = {"seeds_error": math.sqrt(chance.seeds), "examples_error": math.sqrt(chance.examples)}
+    return {"covers": chance.covers, "examples": chance.example_count, **errors}
+
+
+def score_differences(scores: Scores, a: str, b: str, seeds: Sequence[int]) -> np.ndarray | None:
+    """Return the scores of `a` less those of `b`, (S, N); None unless both have scores of as many examples for each
+    seed."""
+    first, second = (stacked(scores.get(net, {}), seeds) for net in (a, b))
+    return None if first is None or second is None or first.shape != second.shape else first - second
+
+
+def stacked(scores: Mapping[int, np.ndarray], seeds: Sequence[int]) -> np.ndarray | None:
+    """Return the scores of each of `seeds` as float64 (S, N); None unless each has finite ones, of as many examples."""
+    import numpy as np
+
+    found = [scores[seed] for seed in seeds if seed in scores]
+    if not seeds or len(found) < len(seeds) or len({x.shape for x in found}) > 1 or len(found[0]) < 2:
+        return None
+    scores_SN = np.stack(found).astype(np.float64)
+    return scores_SN if np.isfinite(scores_SN).all() else None
 
 
 def _paired_differences(a: Mapping[int, float], b: Mapping[int, float], seeds: Sequence[int]) -> list[float]:
@@ -164,61 +225,9 @@ def _untested(a: str, b: str, seeds: Sequence[int], d: Sequence[float], pairs: i
     return Difference(a, b, tuple(seeds), pairs, mean, deviation, level, *unknown, votes=False, shown=False)
 
 
-def paired_t(d: Sequence[float]) -> float:
-    """Return the two-sided p of Student's test that the differences have mean zero; nan where they do not vary."""
-    from scipy.stats import t
-
-    deviation = stdev(d)
-    if deviation == 0:
-        return math.nan
-    return float(2 * t.sf(abs(fmean(d)) / (deviation / math.sqrt(len(d))), len(d) - 1))
-
-
-def sign_flip(d: Sequence[float]) -> float:
-    """Return the two-sided p of the sign-flip permutation test, exact up to 14 seeds.
-
-    It is the share of sign patterns whose mean lies as far from zero as the observed mean.
-    """
-    import numpy as np
-    from scipy.stats import permutation_test
-
-    flipped = permutation_test(
-        (np.asarray(d),), np.mean, permutation_type="samples", vectorized=True, n_resamples=MAX_FLIPS, rng=0
-    )
-    return float(flipped.pvalue)
-
-
 def known(value: Any) -> Any:
     """Return a value for JSON, which has neither nan nor infinities: None for these, else the value."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p values adjusted by Holm's step-down procedure; nan counts as one and stays nan.
-
-    Rejecting adjusted values up to α keeps the chance of any false alarm below α.
-    """
-    adjusted, largest = [math.nan] * len(ps), 0.0
-    for rank, i in enumerate(_order(ps)):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[i]))
-        adjusted[i] = largest
-    return adjusted
-
-
-def _levels(ps: Sequence[float], level: float) -> list[float]:
-    """Return the level at which Holm's procedure tests each p. It stops at the first p that it does not reject, whose
-    level holds for all later ones."""
-    levels, step = [level] * len(ps), 0
-    for i in _order(ps):
-        alpha = (1 - level) / (len(ps) - step)
-        levels[i] = 1 - alpha
-        step += ps[i] <= alpha
-    return levels
-
-
-def _order(ps: Sequence[float]) -> list[int]:
-    """Return the indices of the p values without nan, smallest first."""
-    return sorted((i for i, p in enumerate(ps) if not math.isnan(p)), key=lambda i: ps[i])
 
 
 def t_quantile(level: float, freedom: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from quartet.report.comparing.power import MAX_SEEDS, POWER, seeds_needed
+from quartet.report.comparing.power import MAX_SEEDS, POWER, examples_needed, seeds_needed
 from quartet.report.comparing.statistics import LEVEL, Difference, Estimate
 from quartet.report.drawing.numerals import NARROW_SPACE, compact, percent, plain
 from quartet.report.run import direction, metric_name
@@ -17,18 +17,22 @@ RULE = (
     "Nets of one task and data set are compared by one metric, that of the task, on test data: each pair by Student's "
     "paired t test over the seeds that both have, with Holm's correction over all pairs. For each task and data set, "
     f"the chance that any two nets that are equal in truth are told apart is then at most {percent(1 - LEVEL)}.",
+    "The test weighs a difference against two sources of chance: other seeds, and other test examples, by the scores "
+    "of single examples that evaluations keep. Runs of older versions have none, nor have tasks whose metric is of a "
+    "whole set (FID): their intervals cover seeds alone. With one seed each they cover test examples alone. Each "
+    "verdict's interval says what it covers.",
     "± is how far a difference's interval reaches. It covers the true difference in at least "
     f"{percent(LEVEL)} of cases, and is wider where the correction asks for it.",
     "The t test takes differences for normally distributed. An exact permutation test does not, and has to agree where "
     "there are seeds enough for it to find anything after the same correction. With n seeds its p is never below "
     f"2^(1{NARROW_SPACE}{MINUS}{NARROW_SPACE}n), whatever was measured: with three it cannot decide, and verdicts rest "
-    "on the t test alone.",
-    "A pair whose difference is the same at every seed is not tested: nothing varies that it could be weighed against.",
+    "on the t test alone. With one seed each and right or wrong answers it permutes the examples (McNemar's exact "
+    "test), and has to agree.",
+    "A pair in which nothing varies is not tested: there is no chance that its difference could be weighed against.",
     "Seeds needed are those with which a difference of the size named would be shown with a chance of "
     f"{percent(POWER)}, if seeds go on to vary as they did; with few seeds that is a rough guess.",
-    "Intervals speak of other seeds on the same data and with the same settings, not of other data.",
+    "Intervals speak of other test data of the same kind and of the same training data and settings, not of others.",
 )
-NETS = "Mean ± standard deviation over seeds, and the interval of the mean."
 PAIRS = (
     f"First less second, over the seeds that both have, with an interval of at least {percent(LEVEL)}, as wide as "
     "Holm's correction asks; p of the paired t test, and of the permutation test after the same correction."
@@ -66,6 +70,7 @@ def pair_head(metric: str) -> tuple[str, ...]:
         "pair",
         f"difference, {difference_unit(metric)[1]}",
         "seeds",
+        "interval covers",
         "p",
         "p after Holm",
         "p, permutation",
@@ -112,7 +117,7 @@ def verdict(difference: Difference, *, names: Mapping[str, str], metric: str, be
     """
     better = better or direction(metric)
     first, second = names[difference.first], names[difference.second]
-    if len(difference.seeds) < 2:
+    if len(difference.seeds) < 2 and not difference.covers:
         common = f"only seed {difference.seeds[0]}" if difference.seeds else "no seed"
         return f"no verdict on {first} and {second}: they have {common} in common, and two at least are needed"
     if math.isnan(difference.p):
@@ -120,7 +125,8 @@ def verdict(difference: Difference, *, names: Mapping[str, str], metric: str, be
     if difference.shown:
         ahead, behind = _order(difference, names, better)
         how = "is better than" if better else "has more than"
-        return f"{ahead} {how} {behind} by {_size(difference, metric)} {difference_unit(metric)[1]}"
+        alone = f", by seed {difference.seeds[0]} alone" if len(difference.seeds) == 1 else ""
+        return f"{ahead} {how} {behind} by {_size(difference, metric)} {difference_unit(metric)[1]}{alone}"
     return f"no difference shown between {first} and {second} {_why_not_shown(difference, metric)}"
 
 
@@ -134,32 +140,54 @@ def _constant(difference: Difference, metric: str) -> str:
 
 
 def _why_not_shown(difference: Difference, metric: str) -> str:
-    """Return why no difference is shown: the permutation test disagrees, or how many seeds would be needed."""
-    count, (factor, word) = len(difference.seeds), difference_unit(metric)
-    seeds = f"with {count} seeds"
+    """Return why no difference is shown: the permutation test disagrees, or what would be needed."""
+    factor, word = difference_unit(metric)
+    measured = _measured(difference)
     if difference.holm <= 1 - LEVEL:
         return (
-            f"{seeds}: the t test finds one (p {p_value(difference.holm)}), "
+            f"{measured}: the t test finds one (p {p_value(difference.holm)}), "
             f"the permutation test does not (p {p_value(difference.flip_holm)})"
         )
     size = known(metric).smallest
     if size is None:
-        return seeds
+        return measured
     target = f"{size * factor:g} {word}"
     if max(abs(difference.low), abs(difference.high)) < size:
-        return f"{seeds}, nor is there room in the interval for one of {target}"
+        return f"{measured}, nor is there room in the interval for one of {target}"
+    if not difference.seeds_error > 0:
+        return f"{measured}; about {compact(_examples_for(size, difference))} would be needed to show {target}"
     needed = _seeds_for(size, difference)
-    if needed == count:
-        return f"{seeds}, with which one of {target} would be shown with a chance of {percent(POWER)} or more"
+    if needed == len(difference.seeds):
+        return f"{measured}, with which one of {target} would be shown with a chance of {percent(POWER)} or more"
+    if needed is None and _examples_for(size, difference) > difference.examples:
+        examples = compact(_examples_for(size, difference))
+        return f"{measured}; no number of seeds would show {target}: that takes about {examples} test examples"
     seen = abs(difference.mean)
     now = f", {_seeds_text(_seeds_for(seen, difference))} for the {seen * factor:.2g} {word} seen" if seen else ""
-    return f"{seeds}; {_seeds_text(needed)} would be needed to show {target}{now}"
+    return f"{measured}; {_seeds_text(needed)} would be needed to show {target}{now}"
+
+
+def _measured(difference: Difference) -> str:
+    """Return by how many seeds and test examples a difference was measured."""
+    seeds = difference.seeds
+    by_seeds = f"with {len(seeds)} seeds" if len(seeds) > 1 else f"by seed {seeds[0]} alone"
+    if not difference.examples:
+        return by_seeds
+    return f"{by_seeds} {'and' if len(seeds) > 1 else 'with'} {compact(difference.examples)} test examples"
 
 
 def _seeds_for(size: float, difference: Difference) -> int | None:
     """Return how many seeds would show a difference of `size` between a pair; None for more than anyone trains."""
-    count = len(difference.seeds)
-    return seeds_needed(size, deviation=difference.deviation, pairs=difference.pairs, least=count)
+    count, examples = len(difference.seeds), difference.examples_error**2 if difference.examples else 0.0
+    about = {"deviation": difference.deviation, "pairs": difference.pairs, "least": count}
+    return seeds_needed(size, **about, examples=examples, of=difference.examples)  # type: ignore[arg-type]
+
+
+def _examples_for(size: float, difference: Difference) -> int:
+    """Return how many test examples would show a difference of `size` between a pair, with seeds enough."""
+    if not difference.examples:
+        return 0
+    return examples_needed(size, error=difference.examples_error, of=difference.examples, pairs=difference.pairs)
 
 
 def _seeds_text(count: int | None) -> str:
@@ -175,8 +203,8 @@ def p_value(p: float) -> str:
 
 
 def permutation_caveat(differences: Sequence[Difference]) -> str:
-    """Return a sentence on whether the permutation test had a vote, "" without a test."""
-    tested = [d for d in differences if not math.isnan(d.p)]
+    """Return a sentence on whether the permutation test had a vote, "" without such a test."""
+    tested = [d for d in differences if not math.isnan(d.p) and (len(d.seeds) > 1 or d.votes)]
     mute = sorted({len(d.seeds) for d in tested if not d.votes})
     if not tested:
         return ""
