@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-LEAN = 1.3
+LEAN = 1.5
 BOTH, SEEDS, EXAMPLES = "seeds and test examples", "seeds alone", "test examples alone"
 SMALLEST_P = -100.0  # its logarithm
 
