@@ -132,6 +132,8 @@ ELSEWHERE = {
     "make bench": "tests/benchmarks/test_bench.py",
     "python benchmarks/calibration.py --jobs 2":
         "tests/benchmarks/test_calibration.py::test_it_works_and_goes_on_where_it_stopped",
+    "python benchmarks/chance_table.py":
+        "tests/report/chance/test_coverage.py::test_the_table_of_the_documentation_holds",
     "quartet train --multirun sweep=gan trainer.devices=2 hydra.sweeper.address=auto":
         "tests/quartet_app/sweep/test_sweep_cluster.py::test_workers_on_two_machines_give_the_weights_of_one_process",
     "dvc remote add -d store /some/folder && dvc push":

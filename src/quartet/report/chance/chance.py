@@ -11,7 +11,7 @@ The variance of few seeds is itself uncertain, that of many examples is not. An 
 where c² lies between the squared quantiles of Student's t for N - 1 and for n - 1 degrees of freedom, at the share of
 the seeds in the variance to the power of `LEAN`. Satterthwaite's degrees of freedom find a difference between equal
 nets in up to 8 % of cases with three seeds, the share itself (a power of one) makes intervals that cover up to 97.7 %.
-`LEAN` keeps both in bounds: `tests/report/test_coverage.py` simulates it, docs/fair-comparison.md has the table.
+`LEAN` keeps both in bounds: `tests/report/chance/test_coverage.py` simulates it, docs/fair-comparison.md has the table.
 
 Shapes: S seeds, N test examples, P places.
 """
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-LEAN = 1.3
+LEAN = 1.5
 BOTH, SEEDS, EXAMPLES = "seeds and test examples", "seeds alone", "test examples alone"
 SMALLEST_P = -100.0  # its logarithm
 
