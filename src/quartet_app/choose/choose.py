@@ -82,7 +82,8 @@ class Attempt:
     def __init__(self, question: Question, folder: Path, place: Place) -> None:
         self.question, self.folder, self.place = question, folder, place
         self.began = time.monotonic()
-        self.state = read_state(folder)
+        state = read_state(folder)
+        self.state = state if "timetable" in state else {}  # a question that was refused gives way to another
         self._refuse_other()
         self.before = self.state.get("spent", 0.0)
         under_way = self.state.get("searching")

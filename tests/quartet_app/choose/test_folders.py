@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ def test_what_was_found_is_not_taken_for_other_data_or_settings(here: Path) -> N
     series(here / "series.npz", seed=1)
     with pytest.raises(QuartetError, match="own_series_cnn: holds a search with other data"):
         attempt.note_asked(table)
+
+
+def test_a_question_that_was_refused_gives_way_to_the_remedy(here: Path) -> None:
+    """The remedy, as `--minutes 11`, is another question for the same folder; nothing has been searched yet."""
+    Attempt(question("data=mnist1d"), here, HERE)
+    longer = replace(question("data=mnist1d"), seconds=900.0)
+    attempt = Attempt(longer, here, HERE)
+    assert attempt.spent < 60
+    attempt.state["timetable"] = share(30).facts()
+    attempt.save()
+    with pytest.raises(QuartetError, match="holds another question"):
+        Attempt(question("data=mnist1d"), here, HERE)
+    assert stored(here)[0] == longer
 
 
 HOSTILE: list[tuple[str, Any, str]] = [
@@ -218,3 +232,16 @@ def test_each_table_has_sweeps_of_its_own_and_none_is_taken_for_other_data(here:
     series(here / "one" / "series.npz", seed=7)
     with pytest.raises(QuartetError, match="own_series_cnn: holds a search with other data\ndelete"):
         tuned("one")
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "", "a/b", ".hidden"])
+def test_a_winner_is_written_nowhere_but_into_its_folder(here: Path, name: str) -> None:
+    from hydra_plugins.quartet_ray_sweeper import Record
+    from quartet_app.sweep.tuned import write_tuned
+
+    (here / "sweep" / "0").mkdir(parents=True)
+    (here / "sweep" / "0" / "config.yaml").write_text(json.dumps({"experiment": name}))
+    best = Record(0, {}, [], str(here / "sweep" / "0"), status="finished")
+    with pytest.raises(QuartetError, match=r"sweep/0/config\.yaml: experiment: given"):
+        write_tuned(None, best, here / "conf" / "tuned")  # type: ignore[arg-type]
+    assert [path.name for path in here.iterdir()] == ["sweep"]
