@@ -86,7 +86,7 @@ def test_a_driver_killed_among_repeats_runs_none_twice(
         process = start(*given)
         wait_until(lambda: (folder / "trials.jsonl").exists() and any(e.get("stage") == stage for e in starts(folder)))  # noqa: B023
         process.kill()
-        process.wait()
+        process.communicate()  # closes its pipes, of which Python would warn
         wait_until(lambda: not any(alive(pid) for pid in pids(folder)))
     assert sweep(*given)[0] == 0
     again = [(one["stage"], one["of"], tuple(one["more"])) for one in starts(folder) if "stage" in one]

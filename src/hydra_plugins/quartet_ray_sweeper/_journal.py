@@ -69,12 +69,15 @@ class Journal:
     """Append events to a file and keep the record of each trial. `fresh` ignores an existing file.
 
     Each event holds the seconds that the sweep has taken, over all attempts: `elapsed` goes on from the last one.
+    Reading changes nothing, since another process may be writing. `earlier` holds the events that were read.
     """
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
         self.path = folder / JOURNAL_FILE
         self.records: dict[int, Record] = {}
+        self.earlier: list[dict[str, Any]] = []
         self.before, self.begun = 0.0, time.monotonic()
+        self.whole: int | None = None  # bytes up to a last line that a killed driver left incomplete
         if self.path.exists() and not fresh:
             self._read()
 
@@ -88,21 +91,30 @@ class Journal:
         return self.before + time.monotonic() - self.begun
 
     def _read(self) -> None:
-        """Read all events. Cut off the last line where a killed driver left it incomplete."""
-        text = self.path.read_text(encoding="utf-8")
-        whole, newline, part = text.rpartition("\n")
+        """Read all events, without a last line that is incomplete. `SweeperError` for one that is no event."""
+        content = self.path.read_bytes()
+        lines, newline, part = content.rpartition(b"\n")
         if part:  # the driver was killed while it wrote
-            self.path.write_text(whole + newline, encoding="utf-8")
-        for line in whole.splitlines():
-            self._apply(event := json.loads(line))
-            self.before = event.get("elapsed", self.before)
+            self.whole = len(lines + newline)
+        for number, line in enumerate(lines.split(b"\n") if newline else (), 1):
+            try:
+                event = json.loads(line)
+                self._apply(event)
+                self.before = float(event.get("elapsed", self.before))
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                raise SweeperError(
+                    f"{self.path}, line {number}: damaged ({type(error).__name__}: {error})\n"
+                    "put the file back as it was; without this line and those after it, the trials before it count"
+                ) from error
+            self.earlier.append(event)
 
     def _apply(self, event: dict[str, Any]) -> None:
         """Update the records by an event."""
         number, kind = event["trial"], event["event"]
         if kind == "start":
             again = {key: event[key] for key in ("stage", "of", "more") if key in event}
-            self.records[number] = Record(number, event["values"], event["overrides"], event["folder"], **again)
+            folder = moved(event["folder"], self.path.parent)
+            self.records[number] = Record(number, dict(event["values"]), list(event["overrides"]), folder, **again)
         elif kind == "change":
             self.records[number].values, self.records[number].overrides = event["values"], event["overrides"]
         elif kind == "report":
@@ -116,6 +128,9 @@ class Journal:
         """Append an event to the file, on disk before this returns, and apply it."""
         line = {"event": event, "trial": number, **facts, "elapsed": round(self.elapsed, 1)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.whole is not None:
+            os.truncate(self.path, self.whole)  # in place: on a full disk, a file that is written anew would be lost
+            self.whole = None
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
@@ -145,6 +160,15 @@ class Journal:
     def unfinished(self) -> list[Record]:
         """The trials that have not ended."""
         return [record for record in self.records.values() if record.status == RUNNING]
+
+
+def moved(folder: str, sweep: Path) -> str:
+    """Return a trial's folder where it is now: below that of its `sweep`, which may have been moved or copied since."""
+    path = Path(folder)
+    if not path.is_absolute() or path.is_relative_to(sweep.absolute()):
+        return folder
+    within = (sweep.absolute().joinpath(*path.parts[i:]) for i in range(1, len(path.parts)))
+    return next((str(place) for place in within if place.is_dir()), folder)
 
 
 def refuse_other_sweep(folder: Path, identity: Mapping[str, Any]) -> None:

@@ -67,7 +67,9 @@ def run(sweep: Sweep, *, begin: Callable[[], None], hydra_context: Any, task_fun
     for package in ("ray", "ray.tune", "ray.train", "optuna"):
         logging.getLogger(package).setLevel(logging.ERROR)
     composer = _composer(sweep, hydra_context.config_loader)
-    if not sweep.journal.records:
+    if sweep.journal.records:
+        importlib.import_module(f"{__package__}._trials._earlier").refuse_foreign(sweep)
+    else:
         composer.refuse_impossible()
     searcher, scheduler, total = _searcher_and_scheduler(sweep)
     observer = instantiate(options["observer"]) if options["observer"] else None

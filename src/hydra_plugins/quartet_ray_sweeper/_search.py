@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from collections import deque
 from math import exp, floor, log
-from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
@@ -17,18 +15,10 @@ from hydra_plugins.quartet_ray_sweeper._space import SLASH, Parameter, Point, Sp
 
 
 class NonAdaptiveSearcher(Searcher):
-    """A searcher that ignores results; its attributes are its whole state."""
+    """A searcher that ignores results."""
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Ignore the result."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write the state to a file."""
-        Path(checkpoint_path).write_bytes(pickle.dumps(self.__dict__))
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Read the state from a file."""
-        self.__dict__ = pickle.loads(Path(checkpoint_path).read_bytes())
 
 
 class Grid(NonAdaptiveSearcher):
@@ -73,7 +63,7 @@ class Random(NonAdaptiveSearcher):
 
 
 class OptunaSpace:
-    """The space as Optuna's define-by-run function, which draws only active parameters. OptunaSearch pickles it."""
+    """The space as Optuna's define-by-run function, which draws only active parameters."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -94,10 +84,6 @@ class OptunaSpace:
                 values[parameter.key] = trial.suggest_float(
                     parameter.name, parameter.low, parameter.high, log=parameter.log
                 )
-
-
-# Searchers of earlier sweeps are pickled with this name.
-Define = OptunaSpace
 
 
 def tune_domains(space: Space) -> dict[str, Any]:

@@ -59,6 +59,15 @@ class Parameter:
             return int(text)
         return None
 
+    def holds(self, value: object) -> bool:
+        """Return whether a trial can have this value."""
+        if self.values is not None:
+            return any(type(value) is type(known) and value == known for known in self.values)
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        slack = 1e-9 * max(abs(self.low), abs(self.high))  # of logarithms
+        return self.low - slack <= value <= self.high + slack
+
     @property
     def allowed_values(self) -> str:
         """The possible values, for a message."""
@@ -107,6 +116,13 @@ class Space:
     def point(self, values: Mapping[str, Value]) -> Point:
         """Return `values` without inactive parameters, in order."""
         return {parameter.key: values[parameter.key] for parameter in self.parameters if self.active(parameter, values)}
+
+    def holds(self, values: Mapping[str, object]) -> bool:
+        """Return whether a trial can have these values: those of the active parameters, each within its range."""
+        known = {parameter.key: parameter for parameter in self.parameters}
+        if not all(key in known and known[key].holds(value) for key, value in values.items()):
+            return False
+        return {key for key, parameter in known.items() if self.active(parameter, values)} == set(values)  # type: ignore[arg-type]
 
     def overrides(self, point: Point) -> list[str]:
         """Return the command line of a trial."""

@@ -15,7 +15,7 @@ from quartet.report.comparing.comparison import comparisons
 from quartet.report.comparing.constraints import satisfying
 from quartet.report.run import Run, group_by_experiment
 from quartet.types import QuartetError
-from quartet_app.choose.search import found
+from quartet_app.choose.search import found, sweep_folder
 from quartet_app.files import read_json, write_text
 
 if TYPE_CHECKING:
@@ -27,8 +27,28 @@ SLACK = 0.02  # by which a limit may be missed: `match` sets sizes within 2 %
 
 
 def whole_runs(question: Question, net: str, folder: Path) -> list[Path]:
-    """Return the folders of the winner's runs with the whole budget and all training data, in the order of seeds."""
-    return [Path(trial["folder"]) for trial in finals(question, net, folder) if not changed(trial)]
+    """Return the folders of the winner's runs with the whole budget and all training data, in the order of seeds.
+
+    Runs that the end of the time has cut short count only where none came to its end; see `cut_short`.
+    """
+    whole = [trial for trial in finals(question, net, folder) if not changed(trial)]
+    ended = [trial for trial in whole if trial["status"] == "finished"]
+    return [run_folder(question, net, folder, trial) for trial in ended or whole]
+
+
+def cut_short(question: Question, folder: Path) -> list[str]:
+    """Return a note on each net whose runs all ended before their budget was over."""
+    notes = []
+    for net in question.nets:
+        whole = [trial["status"] for trial in finals(question, net, folder) if not changed(trial)]
+        if whole and "finished" not in whole:
+            notes.append(f"The time was over before a run of {net} had its whole budget: it may reach more than this.")
+    return notes
+
+
+def run_folder(question: Question, net: str, folder: Path, trial: dict[str, Any]) -> Path:
+    """Return the folder of a trial's run: within that of its sweep, wherever the answer has been moved."""
+    return sweep_folder(question, net, folder) / str(int(trial["number"]))
 
 
 def finals(question: Question, net: str, folder: Path) -> list[dict[str, Any]]:
@@ -38,7 +58,7 @@ def finals(question: Question, net: str, folder: Path) -> list[dict[str, Any]]:
         trial
         for trial in result.get("trials", [])
         if trial["stage"] == "final" and trial["of"] == result["best"] and trial["status"] in ENDED
-        and (Path(trial["folder"]) / "run.json").exists()
+        and (run_folder(question, net, folder, trial) / "run.json").exists()
     ]  # fmt: skip
 
 
@@ -105,7 +125,7 @@ def answer(question: Question, table: Timetable, folder: Path, runs: list[Run], 
         raise QuartetError(f"no net came to its end in the time given; see {folder / 'search'}, and give more time")
     (comparison,) = comparisons(runs)
     kept, reasons = satisfying(experiments, question.limits, slack=SLACK)
-    notes = [*left_out, *reasons.values(), *fewer_trials(question, folder)]
+    notes = [*left_out, *reasons.values(), *fewer_trials(question, folder), *cut_short(question, folder)]
     try:
         if not kept:
             raise QuartetError("no net is within the limits")
@@ -167,7 +187,7 @@ def growth(question: Question, table: Timetable, folder: Path, key: str) -> Grow
         line: dict[float, list[float]] = {}
         for trial in finals(question, net, folder):
             others = [name for name in changed(trial) if name != key]
-            if trial["score"] is not None and not others:
+            if trial["score"] is not None and trial["status"] == "finished" and not others:
                 line.setdefault(cost(changed(trial).get(key), table, key), []).append(trial["score"])
         if len(line) > 1:
             lines[question.experiment(net)] = line
@@ -187,9 +207,11 @@ def write(given: Answer, runs: list[Run], question: Question, *, folder: Path, r
     """Write answer.json and reports/, and register the champion; returns lines for a person."""
     from quartet.report.answering.section import answer_section
     from quartet_app.comparison import in_mlflow
-    from quartet_app.comparison.report import write_report
+    from quartet_app.comparison.report import verify, write_report
 
     facts = {**given.facts(), "question": question.facts(), "folder": str(folder)}
+    if register:
+        verify([place for net in question.nets for place in whole_runs(question, net, folder)])
     write_text(folder / "answer.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     write_report(runs, out=folder / "reports", opening=answer_section(given))
     within = [run for run in runs if run["experiment"] == given.winner]

@@ -12,16 +12,19 @@ from filelock import FileLock, Timeout
 
 from quartet.report.drawing.numerals import duration, plain
 from quartet.types import QuartetError
+from quartet_app.choose.asked import note_asked
 from quartet_app.choose.question import Question
-from quartet_app.choose.search import Place, arguments, elapsed, found, search
+from quartet_app.choose.search import Place, arguments, elapsed, found, search, space_of, sweep_folder
 from quartet_app.choose.timetable import AROUND, Costs, Timetable, import_slowness, measure, share_out
-from quartet_app.files import make_folder, read_json, write_text
+from quartet_app.config.overrides import writable
+from quartet_app.files import make_folder, not_read, read_record, write_text
 
 STATE = "choose.json"  # in the answer's folder: the question, the timetable, and the seconds of earlier attempts
 
 
 def choose(question: Question, left_out: list[str], folder: Path, place: Place, *, register: bool) -> list[str]:
     """Answer the question in `folder`, or go on where an earlier attempt stopped; returns lines for a person."""
+    refuse_others(folder)
     make_folder(folder)
     lock = FileLock(folder / "lock")
     try:
@@ -32,18 +35,31 @@ def choose(question: Question, left_out: list[str], folder: Path, place: Place, 
         return _choose(Attempt(question, folder, place), left_out, register=register)
 
 
+def refuse_others(folder: Path) -> None:
+    """Refuse a folder that holds other files than an answer's: it would be mixed up with them, or replace them."""
+    writable("the folder", str(folder.absolute()))
+    try:
+        held = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    except OSError as error:
+        raise not_read(folder, error) from error
+    if STATE not in held and held - {"lock"}:
+        raise QuartetError(f"{folder}: is there already, and holds other files than an answer's\nname another --out")
+
+
 def _choose(attempt: Attempt, left_out: list[str], *, register: bool) -> list[str]:
     """Answer the question of an attempt."""
     from hydra_plugins.quartet_ray_sweeper import ray_running
     from quartet_app.choose import answer
+    from quartet_app.run.workers.ray_train import as_quartet_error
 
     question, folder = attempt.question, attempt.folder
     print("\n".join([attempt.title(), *left_out]), flush=True)
     table = attempt.timetable()
     print(described(table, question), flush=True)
+    attempt.note_asked(table)
     waiting = [net for net in question.nets if not found(question, net, folder)]
     if waiting:
-        with ray_running(address=attempt.place.address, dashboard=False, key="--address"):
+        with as_quartet_error(), ray_running(address=attempt.place.address, dashboard=False, key="--address"):
             for net in waiting:
                 print(attempt.status(net), flush=True)
                 attempt.save(searching=net)
@@ -67,10 +83,12 @@ class Attempt:
     def __init__(self, question: Question, folder: Path, place: Place) -> None:
         self.question, self.folder, self.place = question, folder, place
         self.began = time.monotonic()
-        self.state: dict[str, Any] = read_json(folder / STATE)
+        state = read_state(folder)
+        self.state = state if "timetable" in state else {}  # a question that was refused gives way to another
         self._refuse_other()
-        self.before = float(self.state.get("spent", 0.0))
-        if under_way := self.state.get("searching"):  # this attempt's predecessor was killed in that sweep
+        self.before = self.state.get("spent", 0.0)
+        under_way = self.state.get("searching")
+        if under_way and under_way["net"] in question.nets:  # this attempt's predecessor was killed in that sweep
             self.before += elapsed(question, under_way["net"], folder) - under_way["elapsed"]
         self.save()
 
@@ -84,6 +102,15 @@ class Attempt:
         if differing:
             said = "; ".join(f"{key} {before.get(key)} there, {now[key]} here" for key in differing)
             raise QuartetError(f"{self.folder}: holds another question ({said})\ngive another --out, or delete it")
+
+    def note_asked(self, table: Timetable) -> None:
+        """Note for each sweep what it is about. QuartetError where settings or data changed since it began."""
+        for net in self.question.nets:
+            config = self.question.config(net)
+            note_asked(
+                sweep_folder(self.question, net, self.folder), config, space=space_of(config), budget=table.budget,
+                remedy=f"give another --out, or delete {self.folder} to ask again",
+            )  # fmt: skip
 
     @property
     def spent(self) -> float:
@@ -145,6 +172,24 @@ class Attempt:
         number = asked.nets.index(net) + 1
         left = duration(max(0.0, asked.seconds - self.spent))
         return f"net {number} of {len(asked.nets)}: {asked.experiment(net)}, {left} left{best}"
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what earlier attempts left in STATE; {} before the first. QuartetError where it is damaged."""
+    path, remedy = folder / STATE, f"delete {folder} and ask again"
+    if not path.exists():
+        return {}
+    state = read_record(path, remedy=remedy)
+    try:
+        state["spent"] = float(state["spent"])
+        if under_way := state["searching"]:
+            state["searching"] = {"net": str(under_way["net"]), "elapsed": float(under_way["elapsed"])}
+        if "timetable" in state:
+            Timetable.from_facts(state["timetable"])
+        dict(state["question"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise QuartetError(f"{path}: damaged ({type(error).__name__}: {error})\n{remedy}") from error
+    return state
 
 
 def at_once(place: Place) -> int:

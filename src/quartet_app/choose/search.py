@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quartet_app.choose.timetable import REPEATED, REPEATS, Timetable, every
 from quartet_app.config.options import option_files, target
+from quartet_app.config.overrides import quoted, writable
 from quartet_app.files import read_json, write_text
 from quartet_app.sweep.observer import SweepTracker
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from quartet_app.config.resolved import Config
 
 FOUND = "found.json"  # in a sweep's folder, written when it has ended
+WHOLE = {"best", "best_scores", "default_scores", "seconds", "trials"}  # the keys that FOUND must have
+OF_A_TRIAL = {"number", "stage", "of", "more", "values", "status", "score"}
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,17 @@ def sweep_words(
         config: what `words` compose. trials: of the search. more: further overrides.
         folder: the sweep's, absolute. tuned: the folder for the winner's settings.
     """
-    net = option_of("net", config)
-    observer = f"{{_target_: {__name__}.Observer, tuned: {json.dumps(str(tuned.absolute()))}}}"
+    observer = f"{{_target_: {__name__}.Observer, tuned: {quoted(writable('the folder', str(tuned.absolute())))}}}"
     at = {"address": place.address, "max_batch_size": place.devices}
     return [
         "--multirun",
         *words,
         f"task={option_of('task', config)}",
-        f"space={net if net in option_files('space') else 'other'}",
+        f"space={space_of(config)}",
         "trainer.progress=false",
         # To export a model can take longer than a trial.
         *(["tracking.model=false"] if "model" in config["tracking"] else []),
-        f"hydra.sweep.dir={json.dumps(str(folder))}",
+        f"hydra.sweep.dir={quoted(writable('the folder', str(folder)))}",
         f"hydra.sweeper.trials={trials}",
         "hydra.sweeper.defaults_first=true",
         f"hydra.sweeper.repeats={REPEATS}",
@@ -59,6 +61,12 @@ def sweep_words(
         *(f"hydra.sweeper.{key}={value}" for key, value in at.items() if value is not None),
         *more,
     ]
+
+
+def space_of(config: Config) -> str:
+    """Return the file of conf/space/ by which the net of a config is searched."""
+    net = option_of("net", config)
+    return net if net in option_files("space") else "other"
 
 
 def option_of(group: str, config: Config) -> str:
@@ -102,14 +110,28 @@ def search(words: list[str]) -> None:
 
 def found(question: Question, net: str, folder: Path) -> dict[str, Any]:
     """Return what a net's sweep found; {} before it has ended."""
-    return read_json(sweep_folder(question, net, folder) / FOUND)
+    return read_found(sweep_folder(question, net, folder))
+
+
+def read_found(sweep: Path) -> dict[str, Any]:
+    """Return what the sweep in a folder found; {} before it has ended, and where the file is damaged."""
+    result = read_json(sweep / FOUND)
+    trials = result.get("trials")
+    whole = (
+        result.keys() >= WHOLE
+        and isinstance(trials, list)
+        and all(isinstance(one, dict) and set(one) >= OF_A_TRIAL for one in trials)
+    )
+    return result if whole else {}
 
 
 def elapsed(question: Question, net: str, folder: Path) -> float:
     """Return the seconds that a net's sweep has taken in all attempts so far."""
     from hydra_plugins.quartet_ray_sweeper import Journal
+    from quartet_app.run.workers.ray_train import as_quartet_error
 
-    return Journal(sweep_folder(question, net, folder)).before
+    with as_quartet_error():
+        return Journal(sweep_folder(question, net, folder)).before
 
 
 class Observer(SweepTracker):
@@ -129,8 +151,7 @@ def summary(sweep: Any) -> dict[str, Any]:
     trials = [
         {
             "number": trial.number, "stage": trial.stage, "of": trial.of, "more": trial.more, "values": trial.values,
-            "status": trial.status, "score": (sweep.scores(trial) or [None])[0], "folder": trial.folder,
-            "error": trial.error,
+            "status": trial.status, "score": (sweep.scores(trial) or [None])[0], "error": trial.error,
         }
         for trial in sweep.trials
     ]  # fmt: skip

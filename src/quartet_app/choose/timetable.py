@@ -96,7 +96,9 @@ class Timetable:
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> Timetable:
         """Return the timetable that `facts` describes."""
-        return cls(**{**facts, "smaller": tuple(facts["smaller"]), "parts": tuple(facts["parts"])})
+        shares: dict[str, Any] = {key: tuple(map(float, facts[key])) for key in ("smaller", "parts")}
+        whole = {key: int(facts[key]) for key in ("trials", "at_once")}
+        return cls(**{**{key: float(value) for key, value in facts.items() if key not in shares}, **shares, **whole})
 
 
 def every(budget: float) -> str:

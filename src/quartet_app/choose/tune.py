@@ -10,7 +10,8 @@ from typing import Any
 from quartet.report.drawing.numerals import spread
 from quartet.report.summary import align_columns
 from quartet.types import QuartetError
-from quartet_app.choose.search import FOUND, Place, search, sweep_words
+from quartet_app.choose.asked import note_asked
+from quartet_app.choose.search import Place, read_found, search, space_of, sweep_words
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.project import own_conf
@@ -18,7 +19,7 @@ from quartet_app.config.table.params import Params, read_params
 from quartet_app.files import read_json, write_text
 from quartet_app.near import did_you_mean
 
-SWEEPS = Path("runs", "tune")  # in the project: the sweep of each experiment
+SWEEPS = Path("runs", "tune")  # in the table's folder: the sweep of each experiment
 SUMMARY = "tuned.json"  # in the table's folder
 HEAD = ("experiment", "trials", "as it was", "tuned", "settings")
 
@@ -30,6 +31,7 @@ def tune(table: Path, *, trials: int, only: Sequence[str], place: Place) -> list
     can be stopped and gone on with.
     """
     from hydra_plugins.quartet_ray_sweeper import ray_running
+    from quartet_app.run.workers.ray_train import as_quartet_error
 
     path = table / "params.yaml"
     if not path.exists():
@@ -39,30 +41,46 @@ def tune(table: Path, *, trials: int, only: Sequence[str], place: Place) -> list
         if name not in params.experiments:
             raise QuartetError(f"--only: {name}: not in {path}; {did_you_mean(name, params.experiments)}")
     chosen = [name for name in params.experiments if name in only or not only]
-    with ray_running(address=place.address, dashboard=False, key="--address"):
+    with as_quartet_error(), ray_running(address=place.address, dashboard=False, key="--address"):
         for number, experiment in enumerate(chosen, 1):
             print(f"{experiment}: {number} of {len(chosen)}", flush=True)
-            folder = (SWEEPS / experiment).absolute()
-            before = read_json(folder / FOUND)
+            folder = sweep_of(table, experiment)
+            sweep = words(params, experiment, trials=trials, folder=folder, place=place)
+            before = read_found(folder)
             if not before or sum(one["stage"] == "search" for one in before["trials"]) < trials:
-                search(words(params, experiment, trials=trials, folder=folder, place=place))
+                search(sweep)
             summarize(table, params.experiments)
     return [*summarize(table, params.experiments), f"summary: {table / SUMMARY}; settings: {own_conf() / 'tuned'}"]
 
 
+def sweep_of(table: Path, experiment: str) -> Path:
+    """Return the folder of an experiment's sweep, absolute: the table's own, since tables differ in their settings.
+
+    Early sweeps of all tables lie in the working directory.
+    """
+    early = SWEEPS / experiment
+    own = table / early
+    is_early = not own.exists() and read_found(early) and experiment in read_json(table / SUMMARY)
+    return (early if is_early else own).absolute()
+
+
 def words(params: Params, experiment: str, *, trials: int, folder: Path, place: Place) -> list[str]:
-    """Return the command line of the sweep of an experiment, as the table trains it but untuned."""
+    """Return the command line of the sweep of an experiment, as the table trains it but untuned.
+
+    QuartetError where `folder` holds a sweep with other settings or data.
+    """
     own = [one for one in params.overrides.get(experiment, []) if not one.startswith(("tuned=", "~tuned"))]
     base = [f"experiment={experiment}", f"profile={params.profile}", *own]
     config = compose(base)
     check(config)
+    note_asked(folder, config, space=space_of(config), remedy=f"delete {folder}, and the same command searches anew")
     tuned = own_conf() / "tuned"
     return sweep_words(base, config, trials=trials, folder=folder, tuned=tuned, place=place, more=[])
 
 
 def summarize(table: Path, experiments: Sequence[str]) -> list[str]:
     """Write what all sweeps found so far to SUMMARY; returns it as lines."""
-    found = {name: read_json(SWEEPS / name / FOUND) for name in experiments}
+    found = {name: read_found(sweep_of(table, name)) for name in experiments}
     facts = {name: one(result) for name, result in found.items() if result}
     kept = {**read_json(table / SUMMARY), **facts}  # of another machine
     write_text(table / SUMMARY, json.dumps({name: kept[name] for name in experiments if name in kept}, indent=1) + "\n")

@@ -74,11 +74,11 @@ def _literal_path(override: str, at: Path | None) -> str:
     for tried in ([value], parts):
         found = [_placed(part, at) for part in tried]
         if all(found):
-            return f"{key}={','.join(as_value(_writable(key, part)) for part in found if part)}"
+            return f"{key}={','.join(as_value(writable(key, part)) for part in found if part)}"
     several = len(parts) > 1 and any(found)
     if WRITTEN.fullmatch(value) or several or (re.search(r"[\[{(]", value) and _readable(override)):
         return override
-    return f"{key}={as_value(_writable(key, value))}"
+    return f"{key}={as_value(writable(key, value))}"
 
 
 def _placed(text: str, at: Path | None) -> str | None:
@@ -98,7 +98,7 @@ def _placed(text: str, at: Path | None) -> str | None:
     return text if at is None or path.is_absolute() else os.path.relpath(at / path)
 
 
-def _writable(key: str, path: str) -> str:
+def writable(key: str, path: str) -> str:
     """Return a path; QuartetError for one that a configuration cannot hold, as its files are YAML in UTF-8."""
     link = "make a link to it that has a plain name (ln -s), and give that"
     if "${" in path or "\n" in path:

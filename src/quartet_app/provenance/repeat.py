@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 import shutil
 import sys
 import traceback
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 REPEATS = Path("runs/repeats")
 UNTRACKED = {"_target_": "quartet.tracking.NoTracking"}
 SAME, DIFFERENT = 0, 1
+COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 
 
 def repeat(run: RunRecord, *, anyway: bool, as_json: bool) -> int:
@@ -129,7 +131,7 @@ def code_mismatch(run: RunRecord) -> str:
     message = (
         f"the code at hand is not this run's: its digest is {now[:12]}, the run's {facts.get('code_digest', '')[:12]}"
     )
-    if commit == "unknown":
+    if not COMMIT.fullmatch(commit):  # a person pastes what follows into a shell
         return f"{message}; the run's commit is not known"
     copy_of_code = REPOSITORY.parent / f"{REPOSITORY.name}-{commit[:8]}"
     steps = [f"git -C {REPOSITORY} worktree add --detach {copy_of_code} {commit.removesuffix('-dirty')}"]
@@ -166,8 +168,9 @@ def cluster(config: Config) -> str:
 def new_folder(run: RunRecord) -> Path:
     """Create an empty folder for a repeat: training would resume from a checkpoint in an old one."""
     check_name(run.facts.get("experiment"), f"{run.folder}/run.json: experiment")
+    name = check_name(f"{run.name}-{run.facts['fingerprint'][:12]}", f"{run.folder}/run.json: seed, fingerprint")
     for number in range(10_000):
-        folder = REPEATS / f"{run.name}-{run.facts['fingerprint'][:12]}-{number}"
+        folder = REPEATS / f"{name}-{number}"
         with contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
             return folder

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.types import QuartetError
 from quartet_app.config.resolved import load_run_config
+from quartet_app.config.trust import check_server
 from quartet_app.provenance.run_record import RunRecord, list_local_runs
 from quartet_app.run.unsent import UNSENT
 from quartet_app.run.verify import verify_run
@@ -63,6 +64,7 @@ def open_store(run: Run) -> tuple[Tracker, str]:
     run_id, uri = run.state.get("mlflow_run_id"), run.state.get("tracking_uri")
     if not run_id or not uri:
         raise QuartetError(f"{run.folder}: this run was not tracked (tracking=none): there is nothing to send")
+    check_server(uri, f"{run.folder}/state.json: tracking_uri")  # the folder may come from somebody else
     check_reachable(uri)
     # The machine's load at this moment is none of the run's.
     return instantiate({**run.config["tracking"], "uri": uri, "system_metrics": False}), run_id

@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
+from quartet.types import check_name
 from quartet_app.config.options import groups, option_file
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.files import read_record, relative_to_cwd, write_text
@@ -45,7 +46,9 @@ def write_tuned(sweep: Sweep, best: Record, folder: Path) -> tuple[Path, str]:
     Returns the path, and the header of the file that it replaces ("" for none).
     """
     config = load_config(Path(best.folder) / "config.yaml")
-    overrides = OverridesParser.create().parse_overrides(best.overrides)
+    name = check_name(config["experiment"], f"{best.folder}/config.yaml: experiment")
+    # Not those of the journal, which may come from somebody else: a file of conf/ is trusted.
+    overrides = OverridesParser.create().parse_overrides(sweep.space.overrides(best.values))
     chosen: dict[str, Any] = {}
     nested = OmegaConf.create({})
     # Later ones win: the earlier tuned file, then the sweep's file, then the overrides.
@@ -60,11 +63,11 @@ def write_tuned(sweep: Sweep, best: Record, folder: Path) -> tuple[Path, str]:
             chosen[f"override /{key}{f'@{override.package}' if override.package else ''}"] = override.value()
         else:
             OmegaConf.update(nested, key, override.value(), merge=True, force_add=True)
-    text = "".join(f"# {line}\n" for line in _header(sweep, best, config["experiment"]))
+    text = "".join(f"# {line}\n" for line in _header(sweep, best, name))
     text += "defaults:\n" + "".join(f"  - {key}: {option}\n" for key, option in chosen.items()) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if nested else ""
     text += OmegaConf.to_yaml({"tuned_from": relative_to_cwd(Path(best.folder))})
-    path = folder / f"{config['experiment']}.yaml"
+    path = folder / f"{name}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     before = path.read_text(encoding="utf-8").splitlines()[1:3] if path.exists() else []
     write_text(path, text)

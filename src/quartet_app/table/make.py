@@ -57,13 +57,22 @@ def write_repository(folder: Path) -> None:
             link.unlink(missing_ok=True)
             link.symlink_to(up / name)
     (folder / ".dvc").mkdir(exist_ok=True)
-    write_text(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
-    write_text(folder / ".dvc" / "config", dvc_config(up))
+    add_lines(folder / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
+    write_text(folder / ".dvc" / "config", dvc_config(up, own=folder / ".dvc" / "config"))
     if not any((above / ".git").exists() for above in (REPOSITORY, *REPOSITORY.parents)):
         write_text(folder / ".dvc" / "config.local", "[core]\n    no_scm = true\n")
-    write_text(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text())
-    write_text(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
+    add_lines(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text(encoding="utf-8"))
+    add_lines(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
     write_text(folder / "dvc.yaml", graph(read_params(folder / "params.yaml")))
+
+
+def add_lines(path: Path, text: str) -> None:
+    """Write the lines of `text` to a file; one that is there keeps its own lines, and gets those that it lacks."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    lacking = [line for line in text.splitlines() if line not in before.splitlines()]
+    if lacking:
+        start = before if not before or before.endswith("\n") else f"{before}\n"
+        write_text(path, start + "\n".join(lacking) + "\n" if before else text)
 
 
 def update_graph(folder: Path) -> None:
@@ -84,10 +93,11 @@ def graph(table: Params) -> str:
     return text
 
 
-def dvc_config(up: Path) -> str:
+def dvc_config(up: Path, *, own: Path) -> str:
     """Return the configuration of a table's DVC: the project's with its remotes, and its cache, which lies `up`.
 
-    Paths in it are seen from the folder `.dvc`, in the project as in the table.
+    Paths in it are seen from the folder `.dvc`, in the project as in the table. What the table's `own` file has beside
+    that stays, as a remote that a person has added there.
     """
     config = configparser.ConfigParser(interpolation=None)
     config.read(REPOSITORY / ".dvc" / "config")
@@ -98,8 +108,11 @@ def dvc_config(up: Path) -> str:
     if not config.has_option("cache", "dir"):
         config.setdefault("cache", {})
         config.set("cache", "dir", (".." / up / ".dvc" / "cache").as_posix())
+    kept = configparser.ConfigParser(interpolation=None)
+    kept.read(own)
+    kept.read_dict(config)
     text = io.StringIO()
-    config.write(text)
+    kept.write(text)
     return text.getvalue()
 
 

@@ -152,7 +152,9 @@ def read_yaml(group: str, name: str) -> dict[str, object]:
 
 def test_another_question_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     first, second = question("data=mnist1d"), question("data=mnist1d", size="1e4")
-    Attempt(first, tmp_path, Place(None, None))
+    attempt = Attempt(first, tmp_path, Place(None, None))
+    attempt.state["timetable"] = share(30).facts()
+    attempt.save()
     Attempt(first, tmp_path, Place(None, None))
     with pytest.raises(QuartetError, match="holds another question"):
         Attempt(second, tmp_path, Place(None, None))
@@ -180,6 +182,7 @@ def test_the_time_of_a_killed_attempt_counts(tmp_path: Path) -> None:
 
     asked = question("data=mnist1d")
     attempt = Attempt(asked, tmp_path, Place(None, None))
+    attempt.state["timetable"] = share(30).facts()
     attempt.state["spent"] = 40.0
     attempt.before = 40.0
     attempt.save(searching="cnn")

@@ -24,7 +24,8 @@ from quartet_app.data.table import prepare_table
 from quartet_app.predict.predictor import net_of
 from quartet_app.provenance.find_run import find_run
 from quartet_app.provenance.lineage import in_mlflow
-from quartet_app.provenance.repeat import repeat, repeat_config
+from quartet_app.provenance.repeat import code_mismatch, new_folder, repeat, repeat_config
+from quartet_app.provenance.send import send
 from quartet_app.run.evaluate import evaluate
 from quartet_app.run.results import load_run
 
@@ -199,6 +200,39 @@ def test_tracing_asks_no_server_that_a_folder_names(folder: Path) -> None:
     run = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**run, "mlflow_run_id": "0" * 32}))
     assert "a server that your own conf/ does not name" in in_mlflow(find_run(str(folder)))["not_asked"]
+
+
+def test_what_is_sent_later_goes_to_no_server_that_a_folder_names(folder: Path) -> None:
+    """state.json names the store, by which the curves would go elsewhere, with this machine's password."""
+    (folder / "state.json").write_text(
+        json.dumps({"tracking_uri": "http://203.0.113.1:5000", "mlflow_run_id": "0" * 32})
+    )
+    with pytest.raises(
+        QuartetError, match=r"state\.json: tracking_uri: given .*, a server that your own conf/ does not"
+    ):
+        send(find_run(str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", "0/../../../elsewhere"), ("seed", "../x"), ("fingerprint", "/../../../x"), ("experiment", "../x")],
+)
+def test_a_repeat_makes_no_folder_that_a_run_names(folder: Path, here: Path, key: str, value: str) -> None:
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, key: value}))
+    with pytest.raises(QuartetError, match=r"which has a slash|begins with a dot"):
+        new_folder(find_run(str(folder)))
+    assert [path.name for path in here.iterdir()] == ["runs"]
+    assert [path.name for path in (here / "runs").iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("commit", ["$(touch it-ran)", "abc; touch it-ran", "--upload-pack=x", "HEAD", "0" * 70])
+def test_no_command_to_paste_holds_what_a_run_names_as_its_commit(folder: Path, commit: str) -> None:
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, "git_commit": commit, "code_digest": "0" * 64}))
+    said = code_mismatch(find_run(str(folder)))
+    assert said.endswith("the run's commit is not known")
+    assert commit not in said
 
 
 def test_a_table_s_recipes_name_no_code(here: Path) -> None:

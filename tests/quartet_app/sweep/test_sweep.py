@@ -72,16 +72,21 @@ def test_each_trial_is_a_run_below_its_sweep(here: Path, sweep_overrides: Any) -
 def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
     from types import SimpleNamespace as Namespace
 
+    from hydra_plugins.quartet_ray_sweeper._overrides import parse
     from quartet_app.config.options import tuning_trials
     from quartet_app.config.resolved import save_config
     from quartet_app.sweep.tuned import write_tuned
 
     def write(*tried: str) -> tuple[Path, str]:
         save_config(compose(["experiment=cnn", *tried]), here / "7" / "config.yaml")
-        best = Namespace(folder=str(here / "7"), overrides=["experiment=cnn", *tried], number=7, status="finished")
-        study = Namespace(
-            folder=here, metrics=("objective",), searched=[best], best=[best], repeated_scores=lambda _: []
+        # What the journal says of the overrides is not asked: it may come from somebody else, and conf/ is trusted.
+        best = Namespace(
+            folder=str(here / "7"), overrides=["net._target_=evil"], values={}, number=7, status="finished"
         )
+        study = Namespace(
+            folder=here, metrics=("objective",), searched=[best], best=[best], repeated_scores=lambda _: [],
+            space=parse(["experiment=cnn", *tried], params={}, when={}, config_loader=None),
+        )  # fmt: skip
         return write_tuned(study, best, own)  # type: ignore[arg-type]
 
     own = here / "conf" / "tuned"

@@ -26,7 +26,7 @@ from quartet_app.commands.grid import main
 from quartet_app.table import executors
 from quartet_app.table.executors import GPUPool, concurrent_runs, on_ray
 from quartet_app.table.grid import run_all, run_table
-from quartet_app.table.make import LINKS, PARAMS, make_table
+from quartet_app.table.make import LINKS, PARAMS, add_lines, dvc_config, make_table
 from quartet_app.table.table_runs import TableRun, dvc, outdated_runs
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
@@ -375,3 +375,19 @@ def test_a_table_on_a_ray_cluster(project: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert not open_to_others(watch.end()), "somebody on another machine could connect"
     assert len(json.loads((project / "mine/reports/results.json").read_text())) == 4
+
+
+def test_what_a_person_adds_to_a_tables_own_files_stays(tmp_path: Path) -> None:
+    """`quartet table .` and an update of the project write these files anew."""
+    (tmp_path / "config").write_text("[core]\nremote = mine\n['remote \"mine\"']\nurl = /backup\n")
+    for _ in range(2):
+        (tmp_path / "config").write_text(dvc_config(Path(".."), own=tmp_path / "config"))
+    held = (tmp_path / "config").read_text()
+    for line in ("remote = mine", "url = /backup", "analytics = false", "[cache]"):
+        assert held.count(line) == 1
+    add_lines(tmp_path / "ignored", "/data/\n/runs/\n")
+    assert (tmp_path / "ignored").read_text() == "/data/\n/runs/\n"
+    (tmp_path / "ignored").write_text("/runs/\n/notes/")
+    for _ in range(2):
+        add_lines(tmp_path / "ignored", "/data/\n/runs/\n")
+    assert (tmp_path / "ignored").read_text() == "/runs/\n/notes/\n/data/\n"

@@ -5,7 +5,6 @@ First come those that an earlier attempt left unfinished, then new draws of the 
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +22,7 @@ from hydra_plugins.quartet_ray_sweeper._space import Point
 from hydra_plugins.quartet_ray_sweeper._state import Sweep, replace_non_finite
 from hydra_plugins.quartet_ray_sweeper._trials._again import next_final, next_repeat
 from hydra_plugins.quartet_ray_sweeper._trials._composing import Composer, output_folder, pack_config
-
-SEARCHER = "searcher.pkl"
-
-
-def trial_id(number: int) -> str:
-    """Return Tune's id of a trial, padded so that ids sort as numbers do."""
-    return f"{number:05d}"
+from hydra_plugins.quartet_ray_sweeper._trials._earlier import drawn, relearn, trial_id
 
 
 class Trials(SearchAlgorithm):
@@ -61,10 +54,8 @@ class Trials(SearchAlgorithm):
         self.on_failure = on_failure
         self.interrupted, self.scheduler = list(self.journal.unfinished), scheduler
         self.live: dict[str, Trial] = {}
-        self.path = composer.folder / SEARCHER
-        if self.journal.records and self.path.exists():
-            searcher.restore(str(self.path))
-        if isinstance(searcher, Grid):  # its file may be one point ahead of the journal, after a killed driver
+        self.unknown = relearn(searcher, sweep)
+        if isinstance(searcher, Grid):
             tried = {tuple(record.values.items()) for record in sweep.searched}
             searcher.points = deque(point for point in composer.space.grid() if tuple(point.items()) not in tried)
 
@@ -127,7 +118,6 @@ class Trials(SearchAlgorithm):
         if suggested == Searcher.FINISHED:
             self._finished = True
             return None
-        self.save()
         return self.create(number, to_point(self.composer.space, suggested))
 
     def create(self, number: int, values: Point, again: Again | None = None) -> Trial | None:
@@ -171,18 +161,10 @@ class Trials(SearchAlgorithm):
         self.end_for_searcher(record.number, None if error or ERROR in known else known)
 
     def suggested(self, number: int) -> bool:
-        """Return whether the searcher suggested this trial."""
-        record = self.journal.records[number]
-        return record.stage == SEARCH and not (number == 0 and self.sweep.options["defaults_first"])
+        """Return whether the searcher suggested this trial, and knows so."""
+        return number not in self.unknown and drawn(self.sweep, number)
 
     def end_for_searcher(self, number: int, result: dict[str, Any] | None) -> None:
         """Tell the searcher the `result` of a trial that it suggested; None for a failed one."""
         if self.suggested(number):
             self.searcher.on_trial_complete(trial_id(number), result=result, error=result is None)
-            self.save()
-
-    def save(self) -> None:
-        """Write the searcher's state, by an atomic replacement of the file."""
-        part = self.path.with_suffix(f".{os.getpid()}")
-        self.searcher.save(str(part))
-        part.replace(self.path)

@@ -12,7 +12,7 @@ from quartet.types import QuartetError
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.options import net_keys, options
-from quartet_app.config.overrides import literal_paths
+from quartet_app.config.overrides import PATH_KEYS, literal_paths
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.config.table.axes import Point, read_axes, read_unless, table_points
 from quartet_app.near import did_you_mean
@@ -49,7 +49,10 @@ class Params:
 
 
 def read_params(path: Path) -> Params:
-    """Read params.yaml and check each value; QuartetError names the key."""
+    """Read params.yaml and check each value; QuartetError names the key.
+
+    Relative paths in its overrides are seen from its folder; they become relative to the working directory.
+    """
     params = load_config(path, interpolations=True)
     for key in params:
         _require(key in KEYS, f"{path.name}: {key}: no such key; {did_you_mean(key, KEYS)}")
@@ -132,14 +135,15 @@ def _parse_overrides(value: Any, experiment: str, path: Path) -> list[str]:
 
     A person writes [net.width=48] or {net.width: 48}; `dvc exp run -S` writes {net: {width: 48}}.
     """
+    at = None if path.parent.resolve() == Path.cwd() else path.parent
     if isinstance(value, dict):
-        return list(_flatten(value))
+        return literal_paths(list(_flatten(value)), at=at)
     overrides = [value] if isinstance(value, str) else value
     if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
         raise QuartetError(
             f"{path.name}: overrides.{experiment}: given {value!r}, needs a list of Hydra overrides, as [net.width=48]"
         )
-    return literal_paths(overrides)
+    return literal_paths(overrides, at=at)
 
 
 def _flatten(node: Config, prefix: str = "") -> Iterator[str]:
@@ -147,6 +151,8 @@ def _flatten(node: Config, prefix: str = "") -> Iterator[str]:
     for key, value in node.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")
+        elif f"{prefix}{key}" in PATH_KEYS and isinstance(value, str):
+            yield f"{prefix}{key}={value}"
         else:
             # Hydra's grammar takes JSON's numbers, quoted texts and lists as they are.
             yield f"{prefix}{key}={json.dumps(value, ensure_ascii=False)}"
