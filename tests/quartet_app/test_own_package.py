@@ -63,6 +63,9 @@ def test_it_trains_and_is_evaluated_and_compared(project: Path, library: Path) -
     page = (project / "reports" / "index.html").read_text()
     assert "absolute error ↓" in page
     assert "Nothing to show for the task score beside its numbers" in page
+    ((cell,),) = (entry["cells"] for entry in json.loads((project / "reports" / "statistics.json").read_text()))
+    assert cell["covers"] == "test examples alone"
+    assert cell["low"] < cell["mean"] < cell["high"]
 
 
 SERVED = """

@@ -206,23 +206,26 @@ def axes_without(runs: list[Run]) -> Any:
 
 
 def test_the_interval_of_a_crossing_covers_it_on_other_test_data() -> None:
-    draw, covered = np.random.default_rng(4), 0
+    draw, covered, by_seeds = np.random.default_rng(4), 0, 0
     for _ in range(60):
         runs = []
         base = draw.normal(0, 1, 150)
         for net in ("cnn", "rnn"):
             for i, count in enumerate(("10", "100", "1000")):
                 for seed in range(3):
-                    level = (0.3 * (i - 1) if net == "cnn" else 0.0) + draw.normal(0, 0.03)
-                    x = level + base * (0.9 if net == "cnn" else 0.3) + draw.normal(0, 0.3, 150)
+                    level = (0.3 * (i - 1) if net == "cnn" else 0.0) + draw.normal(0, 0.005)
+                    x = level + base * (0.9 if net == "cnn" else 0.3) + draw.normal(0, 0.1, 150)
                     point = {"experiment": net, "axes": {"data.loading.limit_train": count}}
                     named = record(
                         "classify", seed=seed, net=net, experiment=f"{net}+{count}", metrics={"test/accuracy": x.mean()}
                     )
                     runs.append(Run({**named, "point": point}, arrays={"score_accuracy": x}))
         (crossing,) = crossings(axes(group_by_experiment(runs))[0], "test/accuracy")
+        (alone,) = crossings(axes_without(runs), "test/accuracy")
         covered += len(crossing.at) != 1 or crossing.low <= 100 <= crossing.high
+        by_seeds += len(alone.at) != 1 or alone.low <= 100 <= alone.high
     assert covered / 60 >= 0.87
+    assert by_seeds / 60 <= 0.7
 
 
 def test_a_large_table_is_compared_as_quickly_as_before() -> None:

@@ -1,7 +1,7 @@
 """Tasks: each builds a model and owns its loss and its metrics, in a file of its own.
 
-`task` is the abstract task. `decoding` and `scores` serve translation and text. `adversarial`, `noise`, `judge`, `fid`
-and `gallery` serve generation.
+`task` is the abstract task, `examples` keeps scores of single examples. `decoding` and `scores` serve translation and
+text. `adversarial`, `noise`, `judge`, `fid` and `gallery` serve generation.
 """
 
 from quartet.tasks.classify import Classify

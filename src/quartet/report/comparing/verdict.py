@@ -154,8 +154,9 @@ def _why_not_shown(difference: Difference, metric: str) -> str:
     target = f"{size * factor:g} {word}"
     if max(abs(difference.low), abs(difference.high)) < size:
         return f"{measured}, nor is there room in the interval for one of {target}"
-    if not difference.seeds_error > 0:
-        return f"{measured}; about {compact(_examples_for(size, difference))} would be needed to show {target}"
+    if difference.seeds_error == 0:
+        examples = compact(_examples_for(size, difference))
+        return f"{measured}; about {examples} test examples would be needed to show {target}"
     needed = _seeds_for(size, difference)
     if needed == len(difference.seeds):
         return f"{measured}, with which one of {target} would be shown with a chance of {percent(POWER)} or more"

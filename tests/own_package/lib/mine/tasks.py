@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from quartet.tasks import Task
+from quartet.tasks.examples import example_arrays
 from quartet.tasks.task import add, split_batches
 from quartet.types import Evidence
 
@@ -32,17 +35,26 @@ class Score(Task):
         return (model(batch["x"]) - batch["y"]).square().sum()
 
     @torch.no_grad()
+    def errors(self, model: nn.Module, batch: dict[str, Any]) -> Tensor:
+        return (model(batch["x"]).double() - batch["y"]).abs()
+
     def measure(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
-        error_B = (model(batch["x"]).double() - batch["y"]).abs()
+        error_B = self.errors(model, batch)
         return {"error": error_B.sum(), "count": error_B.new_tensor(float(len(error_B)))}
 
     def summarize(self, sums: dict[str, Tensor]) -> dict[str, float]:
         return {"absolute_error": (sums["error"] / sums["count"]).item()}
 
+    def metrics_of(self, sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"absolute_error": sums["error"] / sums["examples"]}
+
     def evaluate(
         self, model: nn.Module, data: Any, *, split: str = "test", device: torch.device, progress: Any = None
     ) -> Evidence:
         sums: dict[str, Tensor] = {}
+        errors = []
         for batch in split_batches(data, split, what="score", device=device, progress=progress):
             sums = add(sums, self.measure(model.to(device).eval(), batch))
-        return Evidence(self.summarize(sums), {}, {"examples": int(sums["count"])})
+            errors.append(self.errors(model, batch).cpu().numpy())
+        arrays = example_arrays(self, {"error": np.concatenate(errors)})
+        return Evidence(self.summarize(sums), arrays, {"examples": int(sums["count"])})
