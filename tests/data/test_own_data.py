@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -168,6 +169,10 @@ def test_pairs_that_do_not_align_are_refused(tmp_path: Path, small: ModuleType) 
 # ---- arrays
 
 
+def taken(data: Any) -> list[str]:
+    return json.loads((data.folder / "manifest.json").read_text())["taken"]  # type: ignore[no-any-return]
+
+
 def arrays(kind: type[Any], file: Path) -> Source:
     return kind(file=str(file), validation=0.2, test=0.2, seed=0)
 
@@ -200,6 +205,43 @@ def test_what_does_not_vary_is_not_blown_up(tmp_path: Path) -> None:
     data = make(tmp_path, arrays(SeriesArrays, tmp_path / "a.npz"))
     assert data.inputs.std[0] == 1.0
     assert data.inputs.std[1] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Cat", "cat"), ("cat", "cat "), ("caf\u00e9", "cafe\u0301"), ("ice_cream", "ice cream"), ("Ａ", "a")],
+)
+def test_two_names_that_look_like_one_class_are_said(
+    tmp_path: Path, small: ModuleType, first: str, second: str
+) -> None:
+    folder = small.write_image_folder(tmp_path / "images")
+    for old, new in (("class0", first), ("class1", second)):
+        (folder / old).rename(folder / new)
+    x = np.random.default_rng(0).normal(size=(30, 6))
+    np.savez(tmp_path / "a.npz", x=x, y=np.array([first, second])[np.arange(30) % 2])
+    sources = small.image_folder(folder), arrays(SeriesArrays, tmp_path / "a.npz")
+    for number, source in enumerate(sources):
+        (said,) = [line for line in taken(make(tmp_path / str(number), source)) if "WARNING" in line]
+        assert repr(first) in said
+        assert repr(second) in said
+
+
+def test_names_that_are_fine_are_not_warned_of(tmp_path: Path, small: ModuleType) -> None:
+    assert not [line for line in taken(make(tmp_path, small.image_folder(small.write_image_folder(tmp_path / "i"))))
+                if "WARNING" in line]  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(30, 6))
+    np.savez(tmp_path / "a.npz", x=x, y=np.array([-1, 1, 11])[np.arange(30) % 3])
+    assert not [line for line in taken(make(tmp_path / "a", arrays(SeriesArrays, tmp_path / "a.npz")))
+                if "WARNING" in line]  # fmt: skip
+
+
+def test_names_of_classes_are_each_one_s_own_and_those_without_examples_are_said(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 6))
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 2, names=np.array(["low", "high", "none"]))
+    data = make(tmp_path, arrays(SeriesArrays, tmp_path / "a.npz"))
+    assert "WARNING: no example of none" in taken(data)
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 2, names=np.array(["low", "low"]))
+    refused(tmp_path / "b", arrays(SeriesArrays, tmp_path / "a.npz"), "names holds low twice")
 
 
 @pytest.mark.parametrize("kind", [ImageArrays, SeriesArrays])

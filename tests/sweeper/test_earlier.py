@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 from sweeper.conftest import events, statuses
 
-from hydra_plugins.quartet_ray_sweeper._journal import FINAL, REPEAT, Again, Journal
+from hydra_plugins.quartet_ray_sweeper._journal import FINAL, REPEAT, Again, Journal, refuse_other_sweep
 from hydra_plugins.quartet_ray_sweeper._overrides import parse
 from hydra_plugins.quartet_ray_sweeper._search import build, to_point
 from hydra_plugins.quartet_ray_sweeper._space import SweeperError
@@ -179,3 +180,27 @@ def test_trials_of_a_sweep_that_was_copied_or_moved_are_those_of_the_copy(tmp_pa
     assert Journal(old).records[0].folder == str(old / "group" / "0")
     assert Journal(new).records[0].folder == str(new / "group" / "0")
     assert json.loads((new / "trials.jsonl").read_text().splitlines()[0])["folder"] == str(old / "group" / "0")
+
+
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, room: int) -> None:
+    journal = Journal(tmp_path)
+    journal.start(0, values={}, overrides=[], folder="0")
+    content = journal.path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) + room, hard))  # the system writes as much as fits
+    try:
+        with pytest.raises(OSError, match="too large"):
+            journal.report(0, {"objective": 0.5})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert journal.path.read_bytes() == content
+    assert journal.records[0].reports == []
+    journal.end(0, "stopped", result=None)  # space was made meanwhile
+    assert Journal(tmp_path).records[0].status == "stopped"
+
+
+def test_a_damaged_identity_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text("")
+    with pytest.raises(SweeperError, match=r"study\.json: damaged"):
+        refuse_other_sweep(tmp_path, {})

@@ -6,6 +6,7 @@ different one never continues it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -98,14 +99,11 @@ class Journal:
             self.whole = len(lines + newline)
         for number, line in enumerate(lines.split(b"\n") if newline else (), 1):
             try:
-                event = json.loads(line)
-                self._apply(event)
+                self._apply(event := json.loads(line))
                 self.before = float(event.get("elapsed", self.before))
             except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise SweeperError(
-                    f"{self.path}, line {number}: damaged ({type(error).__name__}: {error})\n"
-                    "put the file back as it was; without this line and those after it, the trials before it count"
-                ) from error
+                said = f"{self.path}, line {number}: damaged ({type(error).__name__}: {error})"
+                raise SweeperError(f"{said}\nput the file back as it was, or end it before this line") from error
             self.earlier.append(event)
 
     def _apply(self, event: dict[str, Any]) -> None:
@@ -131,10 +129,8 @@ class Journal:
         if self.whole is not None:
             os.truncate(self.path, self.whole)  # in place: on a full disk, a file that is written anew would be lost
             self.whole = None
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with self.path.open("ab", buffering=0) as file:
+            append(file, (json.dumps(line) + "\n").encode())
         self._apply(line)
 
     def start(
@@ -162,6 +158,19 @@ class Journal:
         return [record for record in self.records.values() if record.status == RUNNING]
 
 
+def append(file: io.FileIO, content: bytes) -> None:
+    """Append to an open file and wait for the disk. After an error, as of a full disk, the file is as it was before:
+    half a line would make the lines after it unreadable."""
+    before = file.seek(0, os.SEEK_END)
+    try:
+        while content:
+            content = content[file.write(content) :]
+        os.fsync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), before)
+        raise
+
+
 def moved(folder: str, sweep: Path) -> str:
     """Return a trial's folder where it is now: below that of its `sweep`, which may have been moved or copied since."""
     path = Path(folder)
@@ -176,7 +185,7 @@ def refuse_other_sweep(folder: Path, identity: Mapping[str, Any]) -> None:
     path = folder / SWEEP_FILE
     if not path.exists():
         return
-    before, now = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(json.loads(_as_json(identity)))
+    before, now = _flat(_identity_in(path)), _flat(json.loads(_as_json(identity)))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     # A change of the base configuration changes every composed option too: name the base alone.
     changed = [key for key in changed if not key.startswith(f"{OPTIONS}.")] or changed
@@ -196,7 +205,8 @@ def write_sweep_file(folder: Path, identity: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / SWEEP_FILE
     part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(_as_json(identity), encoding="utf-8")
+    with part.open("wb", buffering=0) as file:
+        append(file, _as_json(identity).encode())
     part.replace(path)
 
 
@@ -218,8 +228,15 @@ def delete_sweep(folder: Path) -> None:
 
 def holds_same_sweep(folder: Path, identity: Mapping[str, Any]) -> bool:
     """Return whether the folder holds the sweep with this identity."""
-    path = folder / SWEEP_FILE
-    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == json.loads(_as_json(identity))
+    return (folder / SWEEP_FILE).exists() and _identity_in(folder / SWEEP_FILE) == json.loads(_as_json(identity))
+
+
+def _identity_in(path: Path) -> Any:
+    """Return the identity in a sweep's file. `SweeperError` where the file is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SweeperError(f"{path}: damaged ({error})\nfor a new sweep give another hydra.sweep.dir") from error
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

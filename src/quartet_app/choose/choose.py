@@ -39,10 +39,11 @@ def refuse_others(folder: Path) -> None:
     """Refuse a folder that holds other files than an answer's: it would be mixed up with them, or replace them."""
     writable("the folder", str(folder.absolute()))
     try:
-        held = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except OSError as error:
         raise not_read(folder, error) from error
-    if STATE not in held and held - {"lock"}:
+    # A hidden file may be what a killed attempt left before it had written its state.
+    if STATE not in names and {name for name in names if not name.startswith(".")} - {"lock"}:
         raise QuartetError(f"{folder}: is there already, and holds other files than an answer's\nname another --out")
 
 

@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from quartet.types import QuartetError
 from quartet_app.choose.answer import cut_short, growth, whole_runs
-from quartet_app.choose.choose import STATE, Attempt, choose
+from quartet_app.choose.choose import STATE, Attempt, choose, refuse_others
 from quartet_app.choose.question import Question, ask
 from quartet_app.choose.resume import stored
 from quartet_app.choose.search import FOUND, Place, arguments, found, sweep_folder
@@ -63,6 +63,17 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_was(here: Path, hel
     with pytest.raises(QuartetError, match="mine: is there already, and holds other files"):
         choose(question("data=mnist1d"), [], Path("mine"), HERE, register=False)
     assert [path.name for path in (here / "mine").rglob("*") if path.is_file()] == [Path(held).name]
+
+
+def test_what_an_attempt_leaves_before_it_has_begun_is_no_other_file(here: Path) -> None:
+    (here / "mine").mkdir()
+    for name in ("lock", f".{STATE}.4711", ".DS_Store"):
+        (here / "mine" / name).touch()
+    refuse_others(here / "mine")
+    refuse_others(here / "new")
+    (here / "file").touch()
+    with pytest.raises(QuartetError, match="file: cannot be read"):
+        refuse_others(here / "file")
 
 
 def test_what_was_found_is_not_taken_for_other_data_or_settings(here: Path) -> None:

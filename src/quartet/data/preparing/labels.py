@@ -5,12 +5,16 @@ Shapes: N examples, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from quartet.data.loading.files import SPLITS, shuffled, split_indices
+from quartet.data.preparing.own_files import name_some
 from quartet.types import QuartetError
 
 CLASSES = "biufSU"  # numpy's kinds of types that can name classes
@@ -33,12 +37,34 @@ def class_labels(
             raise QuartetError(
                 f"{file}: y of {split} holds the class {new[0]}, which no training example has; add some"
             )
+    if names is not None and len(twice := [str(name) for name, count in Counter(names.tolist()).items() if count > 1]):
+        raise QuartetError(f"{file}: names holds {twice[0]} twice; give each class a name of its own")
     if names is None:
         return {split: np.searchsorted(values, array) for split, array in y.items()}, [str(value) for value in values]
     values = values.astype(np.int64) if values.dtype.kind == "b" else values
     if values.dtype.kind not in "iu" or not 0 <= values[0] <= values[-1] < len(names):
         raise QuartetError(f"{file}: y holds {values[0]} to {values[-1]}, but names has {len(names)} classes")
     return {split: array.astype(np.int64) for split, array in y.items()}, [str(name) for name in names]
+
+
+def odd_classes(classes: Sequence[str], *, used: Iterable[int] | None = None) -> list[str]:
+    """Return warnings about names that look like one class, as `Cat` and `cat `, and about classes without an example.
+
+    `used`: the labels that training has; None for all.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        alike.setdefault(" ".join(re.split(r"[\s_-]+", plain.strip())), []).append(name)
+    several = [same for same in alike.values() if len(same) > 1]
+    more = f" (and {len(several) - 1} more)" if len(several) > 1 else ""
+    lines = [
+        f"WARNING: {' and '.join(map(repr, same))}{more} are classes whose names look like one; if they are one, give "
+        "them one name"
+        for same in several[:1]
+    ]
+    empty = [name for label, name in enumerate(classes) if used is not None and label not in set(used)]
+    return lines + ([f"WARNING: no example of {name_some(empty)}"] if empty else [])
 
 
 def stratified_indices(

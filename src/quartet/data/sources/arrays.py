@@ -11,7 +11,7 @@ import numpy as np
 from quartet.data.loading.files import write_array
 from quartet.data.preparing.copies import contradictions, digests, divide
 from quartet.data.preparing.images import count_examples, describe_images, write_images
-from quartet.data.preparing.labels import class_labels, stratified_indices
+from quartet.data.preparing.labels import class_labels, odd_classes, stratified_indices
 from quartet.data.preparing.npz import read_archive
 from quartet.data.preparing.source import Source
 from quartet.data.preparing.splits import describe_taken
@@ -52,7 +52,8 @@ class Arrays(Source):
             self._write(staging, split, chosen[split], labels[part][places].astype(np.int64))
         facts = self._describe(staging, chosen["train"], classes)
         taken = [*describe_taken(facts["examples"], archive.splits, classes=classes), self._shape_of(*facts["shape"])]
-        return {**facts, "own": listing(self.file), "taken": [*taken, *copies, *contradictions(rows, classes)]}
+        said = [*contradictions(rows, classes), *odd_classes(classes, used=labels["train"].tolist())]
+        return {**facts, "own": listing(self.file), "taken": [*taken, *copies, *said]}
 
     @abstractmethod
     def _checked(self, x: np.ndarray) -> np.ndarray:

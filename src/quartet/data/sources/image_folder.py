@@ -13,6 +13,7 @@ import numpy as np
 from quartet.data.loading.files import split_indices, write_rows
 from quartet.data.preparing.copies import Division, contradictions, digests, divide
 from quartet.data.preparing.images import describe_images, write_images
+from quartet.data.preparing.labels import odd_classes
 from quartet.data.preparing.own_files import entries, files_below, name_some, read_all, subfolders
 from quartet.data.preparing.pictures import SUFFIXES, bits_used, read_image
 from quartet.data.preparing.source import Source
@@ -80,7 +81,7 @@ class ImageFolder(Source):
         files = [
             (keys[part][i], label, path) for part, items in given.items.items() for i, (path, label) in enumerate(items)
         ]
-        said = contradictions(files, given.classes)
+        said = [*contradictions(files, given.classes), *odd_classes(given.classes)]
         for split, (part, places) in division.items():
             x = np.load(staging / f"all_{part}.npy", mmap_mode="r")
             labels = np.array([given.items[part][i][1] for i in places], dtype=np.int64)
