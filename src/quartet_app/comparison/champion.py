@@ -4,8 +4,9 @@ The registered model `quartet-<task>` holds the versions of a task. Each data se
 champion of the first data set has the plain alias `champion` too, which a person may move by hand.
 
 The candidate is the experiment with the best validation metric (mean over seeds), in its best seed. Test metrics play
-no part, but for one rule: a net that is not shown to be better than its task's guess, as the commonest class, is not
-registered. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
+no part, but for one rule: a classifier that is not shown to be better than a guess of the commonest class is not
+registered. Other tasks compare with a guess by means alone, which the report says and this leaves to a person. The
+candidate replaces the champion of its data set where the interval of their difference excludes zero in
 its favour; else it becomes `challenger-<data>`. This interval covers seeds alone: of validation, no score an example is
 kept. It also replaces a champion that was measured on an older version of
 the data set, because metrics on different data cannot be compared.
@@ -95,7 +96,7 @@ def best(experiments: Sequence[ExperimentRuns]) -> Candidate:
     # The last one: `values` shows it too.
     run = [run for run in experiment.runs if run.seed == seed and monitor in run.metrics][-1]
     found = guess(experiment)
-    if found is not None and not found.better:
+    if found is not None and found.low is not None and not found.better:
         raise QuartetError(
             f"the best, {run['experiment']}, is no better than guessing (test {metric_name(found.metric)} "
             f"{found.score:.4g}; {found.by}: {found.value:.4g}); train longer, or look at the data"

@@ -455,7 +455,8 @@ def test_a_warning_appears_while_no_machine_has_room_for_the_workers(
 
     monkeypatch.setattr("quartet_app.run.workers.ray_train.SECONDS_BETWEEN_CHECKS", 0.01)
     machines = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in (4.0, 1.0)]
-    ray = Namespace(nodes=lambda: machines)
+    by_client = Namespace(client=Namespace(ray=Namespace(is_connected=lambda: True)))  # which can free nothing
+    ray = Namespace(nodes=lambda: machines, util=by_client)
     with warn_when_resources_short(ray, ResourceRequest(cpus=0, gpus=0, workers=2, worker_cpus=2, worker_gpus=0)):
         time.sleep(0.1)
         assert capsys.readouterr().out == ""
