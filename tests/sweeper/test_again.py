@@ -51,6 +51,7 @@ def test_the_best_run_with_other_seeds_and_the_winner_on_other_terms(app: Path, 
     assert starts(folder) == begun  # nothing is left to do
 
 
+@pytest.mark.slow
 def test_the_time_given_is_kept_over_two_attempts(app: Path, sweep: Callable[..., Any]) -> None:
     given = [LR, "slow=0.2", "hydra.sweeper.trials=99", "hydra/sweeper/scheduler=fifo"]
     code, out, err = sweep(*given, f"hydra.sweeper.hours={15 / 3600}")

@@ -42,7 +42,7 @@ def test_bad_trials_are_stopped_and_have_time_to_clean_up(app: Path, sweep: Call
 
 
 @pytest.mark.parametrize(
-    ("by", "to"), [(signal.SIGINT, "one"), (signal.SIGTERM, "one"), pytest.param(signal.SIGTERM, "all", marks=SLOW)]
+    ("by", "to"), [(signal.SIGINT, "one"), *(pytest.param(signal.SIGTERM, to, marks=SLOW) for to in ("one", "all"))]
 )
 def test_an_interrupted_sweep_ends_in_order_and_goes_on(
     app: Path, start: Callable[..., Any], sweep: Callable[..., Any], by: signal.Signals, to: str

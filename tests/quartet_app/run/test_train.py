@@ -69,7 +69,7 @@ def test_half_fooled_ends_a_run_before_its_budget(small: Small, here: Path) -> N
     assert facts(only_run(here))["steps"] == 3
 
 
-@pytest.mark.parametrize("experiment", ["rnn", "gan"])
+@pytest.mark.parametrize("experiment", ["rnn", pytest.param("gan", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(experiment: str, small: Small, tmp_path: Path) -> None:
     overrides = small(experiment, "net.dropout=0.2", "validate_every='4 steps'", steps=40)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
