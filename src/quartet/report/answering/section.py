@@ -18,7 +18,7 @@ EQUAL = "Each net had the same number of trials, each with the same seconds of t
 UNEQUAL = "Each trial had the same seconds of training, but the time was over before each net had as many trials."
 FOUND = (
     " The first trial of each has the settings as they were, so that tuning never makes worse; the best ran with "
-    "several seeds before one was chosen."
+    "several seeds before one was chosen, as far as the time went."
 )
 GROWN = (
     "Validation scores of the tuned nets; the mean over seeds, with the range of the seeds as a band. Dashed: the "
