@@ -16,7 +16,7 @@ from quartet.report.comparing.comparison import comparisons
 from quartet.report.comparing.constraints import satisfying
 from quartet.report.run import Run, group_by_experiment
 from quartet.types import QuartetError
-from quartet_app.choose.search import found, sweep_folder
+from quartet_app.choose.search import found, searched, sweep_folder, winning_values
 from quartet_app.files import read_json, write_text
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def load_runs(question: Question, folder: Path) -> list[Run]:
 
     runs = []
     for net in question.nets:
-        trials = len([trial for trial in found(question, net, folder)["trials"] if trial["stage"] == "search"])
+        trials = len(searched(found(question, net, folder)))
         for place in whole_runs(question, net, folder):
             run = load_run(place, place / "evaluate")
             runs.append(replace(run, record={**run.record, "tuning_trials": trials, "sweep": None}))
@@ -158,10 +158,8 @@ def answer(question: Question, table: Timetable, folder: Path, runs: list[Run], 
 
 def fewer_trials(question: Question, folder: Path) -> list[str]:
     """Return a note where the nets came to different numbers of trials in the same time."""
-    counts = {net: found(question, net, folder).get("trials", []) for net in question.nets}
     ended = {
-        net: sum(one["stage"] == "search" and one["status"] in ENDED for one in trials)
-        for net, trials in counts.items()
+        net: sum(trial["status"] in ENDED for trial in searched(found(question, net, folder))) for net in question.nets
     }
     if len(set(ended.values())) == 1:
         return []
@@ -172,13 +170,14 @@ def fewer_trials(question: Question, folder: Path) -> list[str]:
 def tuning(question: Question, net: str, folder: Path) -> Tuning:
     """Return what a net's search found."""
     result = found(question, net, folder)
-    searched = [trial for trial in result["trials"] if trial["stage"] == "search"]
-    values: dict[str, Any] = next((trial["values"] for trial in searched if trial["number"] == result["best"]), {})
-    scores = [trial["score"] for trial in searched if trial["status"] == "finished" and trial["score"] is not None]
-    shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in values.items()}
+    trials = searched(result)
+    scores = [trial["score"] for trial in trials if trial["status"] == "finished" and trial["score"] is not None]
+    shown = {
+        key: f"{value:.3g}" if isinstance(value, float) else value for key, value in winning_values(result).items()
+    }
     return Tuning(
         experiment=question.experiment(net),
-        trials=len(searched),
+        trials=len(trials),
         default=tuple(result["default_scores"]),
         tuned=tuple(result["best_scores"]),
         scores=tuple(scores),

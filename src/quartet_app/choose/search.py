@@ -134,6 +134,16 @@ def elapsed(question: Question, net: str, folder: Path) -> float:
         return Journal(sweep_folder(question, net, folder)).before
 
 
+def searched(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the trials of the search in what a sweep found: without repeats and the winner's further runs."""
+    return [trial for trial in result.get("trials", []) if trial["stage"] == "search"]
+
+
+def winning_values(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that won a search, by key; {} for the settings as they were, and without a winner."""
+    return next((trial["values"] for trial in searched(result) if trial["number"] == result["best"]), {})
+
+
 class Observer(SweepTracker):
     """Observe a sweep as always, and write what it found to its folder."""
 

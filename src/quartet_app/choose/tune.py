@@ -11,7 +11,15 @@ from quartet.report.drawing.numerals import spread
 from quartet.report.summary import align_columns
 from quartet.types import QuartetError
 from quartet_app.choose.asked import note_asked
-from quartet_app.choose.search import Place, read_found, search, space_of, sweep_words
+from quartet_app.choose.search import (
+    Place,
+    read_found,
+    search,
+    searched,
+    space_of,
+    sweep_words,
+    winning_values,
+)
 from quartet_app.config.check import check
 from quartet_app.config.composing import compose
 from quartet_app.config.project import own_conf
@@ -47,7 +55,7 @@ def tune(table: Path, *, trials: int, only: Sequence[str], place: Place) -> list
             folder = sweep_of(table, experiment)
             sweep = words(params, experiment, trials=trials, folder=folder, place=place)
             before = read_found(folder)
-            if not before or sum(one["stage"] == "search" for one in before["trials"]) < trials:
+            if not before or len(searched(before)) < trials:
                 search(sweep)
             summarize(table, params.experiments)
     return [*summarize(table, params.experiments), f"summary: {table / SUMMARY}; settings: {own_conf() / 'tuned'}"]
@@ -93,13 +101,12 @@ def summarize(table: Path, experiments: Sequence[str]) -> list[str]:
 
 def one(result: dict[str, Any]) -> dict[str, Any]:
     """Return what one sweep found, for the summary."""
-    searched = [trial for trial in result["trials"] if trial["stage"] == "search"]
-    values: dict[str, Any] = next((trial["values"] for trial in searched if trial["number"] == result["best"]), {})
+    trials = searched(result)
     return {
-        "trials": len(searched),
+        "trials": len(trials),
         "default": result["default_scores"],
         "tuned": result["best_scores"],
-        "scores": [trial["score"] for trial in searched if trial["status"] == "finished"],
-        "settings": [f"{key}={value}" for key, value in values.items()],
+        "scores": [trial["score"] for trial in trials if trial["status"] == "finished"],
+        "settings": [f"{key}={value}" for key, value in winning_values(result).items()],
         "seconds": round(result["seconds"]),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hydra_plugins.quartet_ray_sweeper._journal import FINAL, FINISHED, REPEAT, Again, Record
+from hydra_plugins.quartet_ray_sweeper._journal import FINAL, FINISHED, REPEAT, SEARCH, Again, Record
 from hydra_plugins.quartet_ray_sweeper._space import SweeperError
 from hydra_plugins.quartet_ray_sweeper._state import Sweep
 
@@ -57,6 +57,10 @@ def begun(sweep: Sweep, again: Again) -> bool:
 
 
 def never_stopped(sweep: Sweep, number: int) -> bool:
-    """Return whether no scheduler may stop this trial: the defaults, repeats and finals."""
-    record = sweep.journal.records[number]
-    return record.of is not None or (number == 0 and sweep.options["defaults_first"])
+    """Return whether no scheduler may stop this trial: the defaults, repeats and finals, which no searcher drew."""
+    return not drawn(sweep, number)
+
+
+def drawn(sweep: Sweep, number: int) -> bool:
+    """Return whether the values of a trial were drawn by the searcher."""
+    return sweep.journal.records[number].stage == SEARCH and not (number == 0 and sweep.options["defaults_first"])

@@ -10,21 +10,16 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINAL, JOURNAL_FILE, REPEAT, RUNNING, SEARCH, Record
+from hydra_plugins.quartet_ray_sweeper._journal import FAILED, FINAL, JOURNAL_FILE, REPEAT, RUNNING, Record
 from hydra_plugins.quartet_ray_sweeper._search import Grid, to_point
 from hydra_plugins.quartet_ray_sweeper._space import SweeperError
 from hydra_plugins.quartet_ray_sweeper._state import Sweep, replace_non_finite, return_is_metric
-from hydra_plugins.quartet_ray_sweeper._trials._again import base_seed
+from hydra_plugins.quartet_ray_sweeper._trials._again import base_seed, drawn
 
 
 def trial_id(number: int) -> str:
     """Return Tune's id of a trial, padded so that ids sort as numbers do."""
     return f"{number:05d}"
-
-
-def drawn(sweep: Sweep, number: int) -> bool:
-    """Return whether the values of a trial were drawn by the searcher."""
-    return sweep.journal.records[number].stage == SEARCH and not (number == 0 and sweep.options["defaults_first"])
 
 
 def refuse_foreign(sweep: Sweep) -> None:

@@ -20,9 +20,9 @@ from hydra_plugins.quartet_ray_sweeper._schedule import replay
 from hydra_plugins.quartet_ray_sweeper._search import Grid, to_point
 from hydra_plugins.quartet_ray_sweeper._space import Point
 from hydra_plugins.quartet_ray_sweeper._state import Sweep, replace_non_finite
-from hydra_plugins.quartet_ray_sweeper._trials._again import next_final, next_repeat
+from hydra_plugins.quartet_ray_sweeper._trials._again import drawn, next_final, next_repeat
 from hydra_plugins.quartet_ray_sweeper._trials._composing import Composer, output_folder, pack_config
-from hydra_plugins.quartet_ray_sweeper._trials._earlier import drawn, relearn, trial_id
+from hydra_plugins.quartet_ray_sweeper._trials._earlier import relearn, trial_id
 
 
 class Trials(SearchAlgorithm):
