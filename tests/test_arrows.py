@@ -24,6 +24,7 @@ ARROWS = {
     "tracking": {"types", "roles", "sqlite"},
     "report": set(),
     "serving": set(),
+    "findings": {"types"},
     "roles": {"types", "data"},
     "export": {"types", "description", "roles"},
     "cost": {"types", "roles", "export"},
