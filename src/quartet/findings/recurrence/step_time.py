@@ -38,7 +38,8 @@ def step_time(
     A training step is forward, backward and an update by AdamW, on drawn tokens. Its `tokens` tokens come in sequences
     of each length, so that only the order in which the work must be done differs; and again one sequence at a time. A
     token is written from the state that so many tokens have left; its time is the mean of `generated` ones. The
-    shortest of `repeats` counts. Exponents are slopes of the logarithm of the time over the logarithm of the length.
+    shortest of `repeats` counts. Ratios are logarithms, as times are never below zero and spread upwards; exponents are
+    slopes of the logarithm of the time over that of the length.
     """
     if compared not in lengths:
         raise QuartetError(f"measure.compared: {compared} is not among measure.lengths; add it there")
@@ -131,12 +132,12 @@ def numbers_of(
     lstm_SP = seconds["same", "lstm"]
     numbers = {
         "lstm_over_transformer": Number(
-            lstm_SP[:, at] / seconds["same", "transformer"][:, at],
-            f"time of a training step in sequences of {compared} tokens, LSTM over Transformer",
+            np.log2(lstm_SP[:, at] / seconds["same", "transformer"][:, at]),
+            f"log2 of the time of a training step in sequences of {compared} tokens, LSTM over Transformer",
         ),
         "lstm_long_over_short": Number(
-            lstm_SP[:, -1] / lstm_SP[:, 0],
-            f"time of a training step of the LSTM, in sequences of {lengths[-1]} tokens over {lengths[0]}",
+            np.log2(lstm_SP[:, -1] / lstm_SP[:, 0]),
+            f"log2 of the time of a training step of the LSTM, in sequences of {lengths[-1]} tokens over {lengths[0]}",
         ),
         "exponent_lstm_minus_transformer": Number(
             slope["same", "lstm"] - slope["same", "transformer"],
