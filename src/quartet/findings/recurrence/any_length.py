@@ -103,11 +103,11 @@ def state_size(model: Any, tokens_NL: Tensor) -> int:
 def completions(run: Trained, window_NL: Tensor, lengths: Sequence[int], tokens: int) -> dict[str, str]:
     """Return what the net writes after the first window's last tokens, by a short, a middle and the longest prompt."""
     tokenizer, found = run.data.tokenizer, {}
-    for length in (lengths[0], lengths[len(lengths) // 2], lengths[-1]):
+    for i, length in enumerate((lengths[0], lengths[len(lengths) // 2], lengths[-1])):
         prompt = window_NL[0, -length:].tolist()
         begin = tokenizer.decode(prompt)
         try:
-            (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=0)
+            (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=i)
             more = tokenizer.decode([*prompt, *drawn])[len(begin) :]
         except QuartetError as error:
             more = f" refused: {error}"
