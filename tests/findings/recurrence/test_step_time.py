@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def parallel(data: DataModule, seed: int) -> Any:
 
 def measured(data: DataModule, recurrent: Any, other: Any) -> Measured:
     made = {"lstm": recurrent, "transformer": other}
-    finished = {name: runs(lambda seed, m=m: m(data, seed), data) for name, m in made.items()}
+    finished = {name: runs(partial(make, data), data) for name, make in made.items()}
     # The processor's time, which other work on the machine does not lengthen.
     return step_time(finished, **SETTINGS, clock=time.process_time)
 

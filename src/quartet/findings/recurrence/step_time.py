@@ -66,7 +66,7 @@ def step_time(
 
 
 def times(
-    runs: Mapping[str, Trained],
+    runs: Sequence[Trained],
     lengths: Sequence[int],
     *,
     tokens: int,
@@ -76,7 +76,7 @@ def times(
     device: torch.device,
 ) -> np.ndarray:
     """Return the shortest seconds, (way, net, length); nets take turns, so that other work disturbs them alike."""
-    nets = [Timed(run, device, clock) for run in runs.values()]
+    nets = [Timed(run, device, clock) for run in runs]
     generator = torch.Generator().manual_seed(0)
     found = np.full((len(WAYS), len(nets), len(lengths)), np.inf)
     for p, length in enumerate(lengths):
