@@ -27,8 +27,10 @@ from quartet_app.near import did_you_mean
 from quartet_app.progress import Steps
 
 SEEDS = (0, 1)
-FEW = {"budget": "4 steps", "validate_every": "2 steps"}
-EXAMPLES, SENTENCES, BATCH = 400, 300, 32
+FEW = {"budget": "2 steps", "validate_every": "1 steps"}
+EXAMPLES, SENTENCES = 240, 300
+BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 128}
+PARAMETERS, CONTEXT = 1e5, 64  # of a net, where nets have the same size; tokens of a window
 
 
 def run_quick(folder: Path, *, only: Sequence[str]) -> list[Concluded]:
@@ -85,7 +87,12 @@ def quick_config(point: Point, seed: int, folder: Path) -> Config:
     overrides = [f"data.source.{key}={as_value(value)}" for key, value in settings.items()]
     config["data"]["source"] = compose_group("data", option, overrides)["source"]
     config["data"]["name"] = f"made_up_{kind}"
-    config["data"]["loading"]["batch_size"] = BATCH if kind != "pairs" else 8 * BATCH
+    loading = config["data"]["loading"]
+    loading["batch_size"] = BATCH[kind]
+    if loading.get("context"):
+        loading["context"] = min(loading["context"], CONTEXT)
+    if config["match"]["parameters"]:
+        config["match"] |= {"parameters": PARAMETERS}
     config["trainer"] |= {"threads": 1, "progress": False, "accelerator": "cpu", "devices": 1}
     config["tracking"] = compose_group("tracking", "none")
     return {**config, **FEW, "experiment": point.name}
