@@ -54,8 +54,8 @@ class CNN(Net):
     def __post_init__(self) -> None:
         odd = self.kernel == "whole" or self.kernel % 2 == 1
         require(odd, f"net.kernel={self.kernel}: a kernel needs a middle; give an odd number")
-        whole = self.kernel != "whole" or self.pool != "stride"
-        require(whole, "net.kernel=whole: net.pool=stride halves by kernels of 4; give another net.pool")
+        able = self.kernel != "whole" or self.pool != "stride"
+        require(able, "net.kernel=whole: net.pool=stride halves by kernels of 4; give another net.pool")
         require(self.stages >= 1, f"net.stages={self.stages}: at least 1")
 
     def widths(self) -> list[int]:
