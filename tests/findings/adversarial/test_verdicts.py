@@ -19,7 +19,6 @@ from findings.adversarial.toys import (
     honest,
     net_of,
     ruled,
-    settings,
     squares,
     task,
     trained,
@@ -223,20 +222,6 @@ def test_measuring_twice_gives_the_same_bits() -> None:
 def test_more_images_than_there_are_are_refused() -> None:
     with pytest.raises(QuartetError, match="401 images of test"):
         telling_apart({"pair": one_pair()}, examples=401)
-
-
-@pytest.mark.parametrize(
-    ("finding", "names"),
-    [
-        ("G1", {f"{g}_{d}" for g in KINDS for d in KINDS}),
-        ("G2", {"pair"}),
-        ("G3", set(STEPS)),
-        ("G4", {"whole", "stopped"}),
-        ("G5", {"pair"}),
-    ],
-)
-def test_the_files_name_the_runs_that_are_measured(finding: str, names: set[str]) -> None:
-    assert set(settings(finding)) == names
 
 
 def test_the_toys_show_what_they_say() -> None:

@@ -5,7 +5,7 @@ Shapes: N images, H height, W width, Z noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -121,17 +121,17 @@ def task(kind: str = "cnn") -> Generate:
     return made
 
 
-def discriminator(generator: nn.Module, *, seed: int = 0, steps: int = 40, real: bool = True) -> nn.Module:
+def discriminator(generator: nn.Module, *, seed: int = 0, steps: int = 30, real: bool = True) -> nn.Module:
     """A small net of ours, trained on real and generated images; without `real`, on generated ones alone."""
     torch.manual_seed(seed)
     net = net_of("cnn").discriminator(PIXELS)
     x = data().splits["train"]["x"].float() / 127.5 - 1
     with torch.no_grad():
-        fake = generator(torch.randn(400, LATENT))
+        fake = generator(torch.randn(200, LATENT))
 
     def loss_of(model: nn.Module) -> Tensor:
-        shown = torch.cat((x[:400], fake)) if real else fake
-        label = torch.cat((torch.ones(400), torch.zeros(400))) if real else torch.zeros(400)
+        shown = torch.cat((x[:200], fake)) if real else fake
+        label = torch.cat((torch.ones(200), torch.zeros(200))) if real else torch.zeros(200)
         return F.binary_cross_entropy_with_logits(model(shown), label)
 
     fit(net, loss_of, steps=steps)
@@ -179,8 +179,3 @@ def ruled(finding: str, measured: Measured) -> Verdict:
         far = weighed.reach(0.95) if weighed.variance > 0 else 0.0
         intervals[name] = (mean - far, mean + far)
     return verdict(rule(finding), intervals)
-
-
-def settings(finding: str) -> Mapping[str, Any]:
-    """The names of the runs of conf/finding."""
-    return yaml.safe_load((CONF / f"{finding}.yaml").read_text())["runs"]  # type: ignore[no-any-return]
