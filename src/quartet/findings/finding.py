@@ -32,7 +32,7 @@ class Trained:
         metrics: by split and name, as "test/accuracy"; those of "val" belong to the best checkpoint.
         curve: rows of validation through training, each with "samples" and the metrics as "val/accuracy".
         scores: of each test example by name of the metric, each (N,), where the task keeps them.
-        data: a DataModule: batches of "train", "val" and "test".
+        open_data: opens the DataModule: batches of "train", "val" and "test".
         load: builds the model with its best weights.
     """
 
@@ -43,8 +43,13 @@ class Trained:
     metrics: Mapping[str, float]
     curve: Sequence[Mapping[str, float]]
     scores: Mapping[str, np.ndarray]
-    data: Any
+    open_data: Callable[[], Any]
     load: Callable[[], nn.Module]
+
+    @cached_property
+    def data(self) -> Any:
+        """The DataModule of the run."""
+        return self.open_data()
 
     @cached_property
     def model(self) -> nn.Module:
