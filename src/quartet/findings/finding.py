@@ -34,6 +34,7 @@ class Trained:
         scores: of each test example by name of the metric, each (N,), where the task keeps them.
         open_data: opens the DataModule: batches of "train", "val" and "test".
         load: builds the model with its best weights.
+        task: the task of the run, for what only it knows, as the judge of generated images.
     """
 
     seed: int
@@ -45,6 +46,17 @@ class Trained:
     scores: Mapping[str, np.ndarray]
     open_data: Callable[[], Any]
     load: Callable[[], nn.Module]
+    task: Any = None
+
+    @cached_property
+    def data(self) -> Any:
+        """The DataModule of the run."""
+        return self.open_data()
+
+    @cached_property
+    def data(self) -> Any:
+        """The DataModule of the run."""
+        return self.open_data()
 
     @cached_property
     def data(self) -> Any:

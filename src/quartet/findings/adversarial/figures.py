@@ -1,0 +1,85 @@
+"""Draw for the findings about adversarial training: axes, curves of several seeds, rows of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+INK, FAINT = "#333333", "#888888"
+COLOURS = ("#3366aa", "#dd7722", "#339966", "#aa4499", "#bb4444")
+Curve = tuple[np.ndarray, np.ndarray]  # x and y, of the same length
+
+
+def panels(count: int, *, width: float = 7.0, height: float = 3.2) -> tuple[Figure, list[Any]]:
+    """Return a figure with `count` axes side by side, without their upper and right sides. Sizes are in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+    axes = [figure.add_subplot(1, count, i + 1) for i in range(count)]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+        each.tick_params(labelsize=8)
+    return figure, axes
+
+
+def draw_seeds(axes: Any, curves: Sequence[Curve], *, colour: str, label: str = "") -> None:
+    """Draw one thin line a seed and their mean, named at its right end; seeds may end at different x."""
+    for x, y in curves:
+        axes.plot(x, y, lw=0.8, alpha=0.4, color=colour)
+    longest = max((x for x, _ in curves), key=len)
+    within = np.array([x for x in longest if all(x <= own[-1] for own, _ in curves)])
+    mean = np.mean([np.interp(within, x, y) for x, y in curves], 0)
+    axes.plot(within, mean, lw=2, color=colour)
+    if label:
+        axes.annotate(
+            label,
+            (within[-1], mean[-1]),
+            xytext=(5, 0),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+            va="center",
+        )
+
+
+def draw_dots(axes: Any, rows: Mapping[str, Sequence[float]], *, colours: Sequence[str]) -> None:
+    """Draw a row of dots, one a seed, for each name, the first on top, with the mean as a number."""
+    for i, (values, colour) in enumerate(zip(rows.values(), colours, strict=True)):
+        axes.plot(values, [-i] * len(values), "o", ms=5, alpha=0.7, color=colour)
+        axes.annotate(
+            f"{np.mean(values):.3g}",
+            (max(values), -i),
+            xytext=(7, 0),
+            textcoords="offset points",
+            fontsize=8,
+            va="center",
+        )
+    axes.set_yticks([-i for i in range(len(rows))], list(rows), fontsize=8)
+    axes.set_ylim(-len(rows) + 0.4, 0.6)
+
+
+def sheet(images_NHWC: np.ndarray, *, columns: int) -> np.ndarray:
+    """Return one picture of bytes (height, width, channels) in which the images stand in rows of `columns`."""
+    n, height, width, channels = images_NHWC.shape
+    rows = -(-n // columns)
+    filled = np.zeros((rows * columns, height, width, channels), np.uint8)
+    filled[:n] = images_NHWC
+    grid = filled.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, channels)
+
+
+def show(axes: Any, images_NHWC: np.ndarray, *, columns: int, label: str = "") -> None:
+    """Show images in rows of `columns`, with a label at their left."""
+    picture = sheet(images_NHWC, columns=columns)
+    grey = picture.shape[-1] == 1
+    axes.imshow(picture[..., 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    if label:
+        axes.set_ylabel(label, fontsize=8)
+
+
+def curve(rows: Sequence[Mapping[str, float]], name: str) -> Curve:
+    """Return a metric of a curve against thousands of images seen."""
+    return np.array([row["samples"] for row in rows]) / 1000, np.array([row[name] for row in rows])
