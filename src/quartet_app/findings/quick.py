@@ -29,7 +29,7 @@ from quartet_app.progress import Steps
 SEEDS = (0, 1)
 FEW = {"budget": "2 steps", "validate_every": "1 steps"}
 EXAMPLES, SENTENCES = 240, 300
-BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 128}
+BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 256}
 PARAMETERS, CONTEXT = 1e5, 64  # of a net, where nets have the same size; tokens of a window
 
 

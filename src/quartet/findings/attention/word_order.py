@@ -123,12 +123,16 @@ def costs(model: Any, chosen: Pairs, mixed: list[Ids]) -> np.ndarray:
 
 
 def translations(group: Mapping[str, Sequence[Trained]], shown: Sequence[str]) -> str:
-    """Return the translations of the sentences `shown` by the first seed with each encoding."""
+    """Return the translations of the sentences `shown` by the first seed with each encoding.
+
+    What is longer than the longest sentence of the data is cut, as learned positions end there.
+    """
     lines = []
     for sentence in shown:
         lines.append(sentence)
-        for name, runs in group.items():
-            tokenizer = runs[0].data.tokenizer
-            source = [*tokenizer.encode(sentence), EOS]
-            lines.append(f"  {name}: {tokenizer.decode(written(runs[0].model, source, limit=2 * len(source)))}")
+        for name, (run, *_) in group.items():
+            tokenizer, longest = run.data.tokenizer, run.data.inputs.context
+            source = [*tokenizer.encode(sentence)[: longest - 1], EOS]
+            text = written(run.model, source, limit=min(longest, 2 * len(source)))
+            lines.append(f"  {name}: {tokenizer.decode(text)}")
     return "\n".join(lines)
