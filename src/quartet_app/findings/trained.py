@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quartet.data import DataModule
 
 SCORE = "score_"  # begins the names of arrays that hold a score an example
+PLAIN = ("samples", "seconds")  # columns of a curve that are no metrics
 
 
 def load_runs(composed: Config, seeds: Sequence[int], results: Path) -> dict[str, list[Trained]]:
@@ -34,6 +35,8 @@ def load_runs(composed: Config, seeds: Sequence[int], results: Path) -> dict[str
 
 def load(folder: Path, values: dict[str, Any]) -> Trained:
     """Return the run whose training and evaluation lie in `folder`; `values` are what its finding varies."""
+    from quartet_app.run.build import build_task
+
     train = folder / "train"
     if not (folder / "evaluate" / "metrics.json").exists():
         raise QuartetError(f"{folder}: not trained and evaluated yet; `quartet findings` does what is missing")
@@ -46,10 +49,11 @@ def load(folder: Path, values: dict[str, Any]) -> Trained:
         parameters=record["parameters"],
         flops=record["flops"],
         metrics=run.metrics,
-        curve=run.val,
+        curve=[{key if key in PLAIN else f"val/{key}": value for key, value in row.items()} for row in run.val],
         scores={name.removeprefix(SCORE): found for name, found in run.arrays.items() if name.startswith(SCORE)},
         open_data=partial(_data, train),
         load=partial(_model, train, record["config"]),
+        task=build_task(record["config"]),
     )
 
 

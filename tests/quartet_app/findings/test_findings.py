@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from running import ROOT, command, copy_repository, environment
+from running import QUARTET, ROOT, command, copy_repository, environment
 
 from quartet.tracking import MLflow
 
@@ -53,7 +53,12 @@ def change(folder: Path, name: str, edit: Any) -> None:
 
 
 def quartet(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return command(*arguments, cwd=folder, limit=900, **environment(folder))
+    done = subprocess.run(
+        [*QUARTET, *arguments], cwd=folder, env={**environment(folder), "OMP_NUM_THREADS": "1"}, capture_output=True,
+        text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 def concluded(folder: Path) -> dict[str, Any]:
