@@ -16,7 +16,11 @@ from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
 from quartet.types import Tokens
 
-SMALL = {"cnn": {"width": 16, "layers": 4}, "rnn": {"width": 16, "layers": 2}, "transformer": {"width": 16}}
+SMALL: dict[str, dict[str, Any]] = {
+    "cnn": {"width": 16, "layers": 4},
+    "rnn": {"width": 16, "layers": 2},
+    "transformer": {"width": 16},
+}
 SMALL["alone"] = {"_target_": "quartet.nets.DecoderOnlyTransformer", "width": 16}  # has no file of its own
 TEXT = ["the cat eats the dog", "a dog eats", "die Katze frißt", "der Hund frißt ½ Käse 😀"] * 5
 CONTEXT = 16

@@ -115,7 +115,8 @@ class Translator(nn.Module):
         seen: list[Tensor] = []
         modules = list(self.decoder.modules())
         crosses = [module for module in modules if isinstance(module, CrossAttention)]
-        last: Any = (crosses or [module for module in modules if isinstance(module, SelfAttention)])[-1]
+        selves = [module for module in modules if isinstance(module, SelfAttention)]
+        last: Any = crosses[-1] if crosses else selves[-1]
         hook = last.register_forward_hook(
             lambda module, inputs, options, _: seen.append(last.weights(*inputs, **options)), with_kwargs=True
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from findings.attention.toys import Pairs, found, seeds, settings, taught, translator
 from running import recipe
-from torch import nn
 
 from quartet.findings import Measured, Verdict
 from quartet.findings.attention import words_that_matter
@@ -24,12 +24,12 @@ DATA = Pairs(keyed=True)
 
 
 @cache
-def moving() -> nn.Module:
+def moving() -> Any:
     """A translator that moves letters on by a key, which stands anywhere: every letter must find it."""
     return taught(translator(), keyed=True, steps=350)
 
 
-def indifferent() -> nn.Module:
+def indifferent() -> Any:
     """The same translator, but its encoder attends to all words alike."""
     model = copy.deepcopy(moving())
     with torch.no_grad():
@@ -38,7 +38,7 @@ def indifferent() -> nn.Module:
     return model
 
 
-def measured(model: nn.Module) -> Measured:
+def measured(model: Any) -> Measured:
     return words_that_matter({"net": seeds(model, DATA)}, **settings("T3") | {"sentences": 40, "shown": ["a1bcd"]})
 
 
@@ -93,7 +93,7 @@ def test_gradients_are_the_norms_of_jacobians() -> None:
     x = model.get_submodule("vocabulary")(torch.tensor([source])).detach()
     encoder = model.get_submodule("encoder")
     jacobian = torch.autograd.functional.jacobian(lambda x: encoder(x, torch.ones(1, 5, dtype=torch.bool)), x)
-    exact = jacobian[0, :, :, 0].pow(2).sum((1, 3)).sqrt()[:4, :4].numpy()  # type: ignore[index]
+    exact = jacobian[0, :, :, 0].pow(2).sum((1, 3)).sqrt()[:4, :4].numpy()
     found = gradients(model, source)
     np.testing.assert_allclose(found, exact, rtol=0.6)
     assert np.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
