@@ -31,7 +31,7 @@ from quartet_app.progress import Steps
 SEEDS = (0, 1)
 FEW = {"budget": "2 steps", "validate_every": "1 steps"}
 EXAMPLES, SENTENCES, HELD_OUT = 480, 300, 0.25  # of images and series; the share of them in val and in test
-BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 128}
+BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 256}
 CONTEXT = 64  # tokens of a window
 JUDGED = {"samples": 40, "test_samples": 64}  # images that a generator is judged by
 PARAMETERS = (60_000, 50_000, 70_000, 80_000, 100_000)  # of a net, where nets have one size: the first that it can have
