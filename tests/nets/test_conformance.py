@@ -34,7 +34,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "gated": False,
             "tie_embeddings": False,
         },
-        {"width": 8, "layers": 2, "norm": "layer", "pool": "average", "discriminator_norm": "batch", "spectral": True},
+        {"width": 8, "layers": 2, "norm": "layer", "pool": "none", "discriminator_norm": "batch", "spectral": True},
     ],
     "rnn": [
         {"width": 8, "cell": "lstm"},

@@ -42,6 +42,7 @@ def test_a_recipe_is_frozen_and_hides_no_default() -> None:
     [
         (cnn, {"kernel": 4}, "net.kernel=4"),
         (cnn, {"stages": 0}, "net.stages=0"),
+        (cnn, {"kernel": "whole", "pool": "stride"}, "net.kernel=whole"),
         (rnn, {"width": 1}, "net.width=1"),
         (transformer, {"heads": 5}, "net.heads=5"),
     ],
@@ -63,6 +64,26 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
         replace(cnn, width=3, heads=4).translator(TOKENS)
     with pytest.raises(QuartetError, match="rotary"):
         replace(transformer, width=24, heads=4).classifier(FASHION, Classes(names=("a", "b")))
+
+
+def test_whole_kernels_cover_the_grid_of_their_layer() -> None:
+    encoder = replace(cnn, kernel="whole").encode(replace(FASHION, width=14))
+    sides = [tuple(layer.kernel_size) for layer in encoder.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert sides == [(29, 15), (15, 7), (15, 7), (15, 7), (7, 3), (7, 3), (7, 3), (3, 1), (3, 1)]
+    assert encoder(torch.zeros(2, 28, 14, 1)).shape == (2, 3, 1, 64)
+
+
+def test_whole_kernels_are_refused_where_there_is_no_whole() -> None:
+    whole = replace(cnn, kernel="whole")
+    for build in (lambda: whole.language_model(TOKENS), lambda: whole.generator(8, FASHION)):
+        with pytest.raises(QuartetError, match=r"net\.kernel=whole: only for reading images or series"):
+            build()
+
+
+def test_without_pooling_the_grid_stays() -> None:
+    encoder = replace(cnn, pool="none", stages=6).encode(FASHION)
+    assert encoder.grid == (28, 28)
+    assert replace(cnn, pool="none").encode(FASHION)(torch.zeros(2, 28, 28, 1)).shape == (2, 28, 28, 64)
 
 
 def test_learned_positions_end_where_the_others_go_on() -> None:

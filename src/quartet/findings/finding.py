@@ -30,7 +30,7 @@ class Trained:
         parameters: of the model.
         flops: of a training sample, forward and backward.
         metrics: by split and name, as "test/accuracy"; those of "val" belong to the best checkpoint.
-        curve: rows of validation through training, each with "samples" and the metrics as "val/accuracy".
+        curve: rows of validation through training, each with "samples", "seconds" and metrics as "val/accuracy".
         scores: of each test example by name of the metric, each (N,), where the task keeps them.
         open_data: opens the DataModule: batches of "train", "val" and "test".
         load: builds the model with its best weights.

@@ -1,0 +1,136 @@
+"""R1: let a net read prompts of very different lengths, and see what it predicts after them.
+
+Shapes: S seeds, N prompts, P lengths, L tokens of a prompt, K targets after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.recurrence import figures
+from quartet.findings.recurrence.seeds import of_each
+from quartet.findings.recurrence.text import ROWS, held_out, losses, windows, write_on
+from quartet.types import QuartetError
+
+TEMPERATURE = 0.8  # of the completions
+
+
+def any_length(
+    runs: Mapping[str, Sequence[Trained]],
+    *,
+    lengths: Sequence[int],
+    trained: int,
+    prompts: int,
+    targets: int,
+    tokens: int,
+) -> Measured:
+    """Measure the loss of the same targets after prompts of each of `lengths` tokens, and the size of the state.
+
+    `runs`: "lstm" and "transformer", language models. `trained`, one of the lengths, is that of training windows. The
+    losses are means over the `targets` tokens that follow a prompt, nats.
+    """
+    if trained not in lengths:
+        raise QuartetError(f"measure.trained: {trained} is not among measure.lengths; add it there")
+    names = ("lstm", "transformer")
+    lengths = sorted(lengths)
+    window_NL = windows(held_out(runs["lstm"][0].data, "test"), count=prompts, length=lengths[-1] + targets)
+    loss = of_each(
+        runs, lambda run: [loss_after(run.model, window_NL, length, targets) for length in lengths], names
+    )  # (S, P, N)
+    read_1L = window_NL[:1, : lengths[-1]]
+    growth = of_each(runs, lambda run: state_size(run.model, read_1L) / state_size(run.model, read_1L[:, :1]), names)
+    return Measured(
+        numbers=numbers_of(loss, growth, lengths, trained),
+        figures={"loss by length": draw(lengths, {name: loss[name].mean(2) for name in names}, trained)},
+        texts=completions(min(runs["lstm"], key=lambda run: run.seed), window_NL, lengths, tokens),
+    )
+
+
+def numbers_of(
+    loss: Mapping[str, np.ndarray], growth: Mapping[str, np.ndarray], lengths: Sequence[int], trained: int
+) -> dict[str, Number]:
+    """Return the numbers from the loss (S, P, N) and the growth of the state (S,) of each net."""
+    at, numbers = lengths.index(trained), {}
+    for name, loss_SPN in loss.items():
+        words = figures.called(name)
+        numbers[f"{name}_loss_beyond_training"] = Number(
+            loss_SPN[:, -1] - loss_SPN[:, at],
+            f"loss after {lengths[-1]} tokens less that after {trained}, nats a token, {words}",
+        )
+        numbers[f"{name}_gain_from_reading"] = Number(
+            loss_SPN[:, 0] - loss_SPN[:, at],
+            f"loss after {lengths[0]} tokens less that after {trained}, nats a token, {words}",
+        )
+        numbers[f"{name}_state_growth"] = Number(
+            growth[name], f"size of the state after {lengths[-1]} tokens over that after one, {words}"
+        )
+    return numbers
+
+
+@torch.no_grad()
+def loss_after(model: Any, window_NL: Tensor, length: int, targets: int) -> np.ndarray:
+    """Return the mean loss of each window's last `targets` tokens after the `length` tokens before them, nats, (N,).
+
+    A net that refuses the length is given the loss of a blind guess among all tokens.
+    """
+    read_NL = window_NL[:, window_NL.shape[1] - targets - length :]
+    found = []
+    for part_NL in read_NL.split(ROWS):
+        try:
+            logits_NLV, _ = model(part_NL[:, :-1])
+        except QuartetError:
+            blind = np.log(model.vocabulary.embedding.num_embeddings)
+            return np.full(len(window_NL), blind)
+        found.append(losses(logits_NLV[:, -targets:], part_NL[:, -targets:]).mean(1))
+    return torch.cat(found).numpy()
+
+
+@torch.no_grad()
+def state_size(model: Any, tokens_NL: Tensor) -> int:
+    """Return how many numbers the model hands on after the tokens; 0 where it refuses so many."""
+    try:
+        return sum(leaf.numel() for leaf in tree_leaves(model(tokens_NL)[1]) if isinstance(leaf, Tensor))
+    except QuartetError:
+        return 0
+
+
+def completions(run: Trained, window_NL: Tensor, lengths: Sequence[int], tokens: int) -> dict[str, str]:
+    """Return what the net writes after the first window's last tokens, by a short, a middle and the longest prompt."""
+    tokenizer, found = run.data.tokenizer, {}
+    for length in (lengths[0], lengths[len(lengths) // 2], lengths[-1]):
+        prompt = window_NL[0, -length:].tolist()
+        (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=0)
+        begin, text = tokenizer.decode(prompt), tokenizer.decode([*prompt, *drawn])
+        shown = begin if len(begin) < 120 else f"… {begin[-120:]}"
+        found[f"After {length} tokens of the test text (the prompt, then | and what the net wrote)"] = (
+            f"{shown}|{text[len(begin) :]}"
+        )
+    return found
+
+
+def draw(lengths: Sequence[int], loss: Mapping[str, np.ndarray], trained: int) -> Figure:
+    """Draw each net's loss (S, P) against the tokens that it read."""
+    figure = figures.sheet()
+    axes = figures.axes(
+        figure,
+        title="The same words predicted after shorter and longer prompts",
+        x="tokens read before (logarithmic)", y="loss of the words after them (nats a token)",
+    )  # fmt: skip
+    for name, loss_SP in loss.items():
+        figures.lines_of_seeds(axes, lengths, loss_SP, name)
+    figures.powers_of_two(axes, lengths)
+    axes.axvline(trained, color=figures.OTHER, lw=1, ls=":")
+    axes.annotate(
+        "longest text in training", (trained, 0.97), xycoords=("data", "axes fraction"), xytext=(-4, 0),
+        textcoords="offset points", ha="right", va="top", fontsize=8, color=figures.OTHER,
+    )  # fmt: skip
+    axes.legend(frameon=False, title="thin: each seed", title_fontsize=8)
+    return figure

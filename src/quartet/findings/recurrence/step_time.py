@@ -1,0 +1,200 @@
+"""R6: the time of a training step and of a written token against the length of the text, on the machine at hand.
+
+Shapes: S seeds, P lengths, N sequences of a batch, L tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.recurrence import figures
+from quartet.types import UNK, QuartetError
+
+NETS = ("lstm", "transformer")
+WAYS = ("same", "one", "token")  # a step of the same number of tokens, a step of one sequence, a written token
+
+
+def step_time(
+    runs: Mapping[str, Sequence[Trained]],
+    *,
+    lengths: Sequence[int],
+    tokens: int,
+    compared: int,
+    repeats: int,
+    generated: int,
+) -> Measured:
+    """Measure seconds by length, three ways, for "lstm" and "transformer" of each seed, in turn.
+
+    A training step is forward, backward and an update by AdamW, on drawn tokens. Its `tokens` tokens come in sequences
+    of each length, so that only the order in which the work must be done differs; and again one sequence at a time. A
+    token is written from the state that so many tokens have left; its time is the mean of `generated` ones. The
+    shortest of `repeats` counts. Exponents are slopes of the logarithm of the time over the logarithm of the length.
+    """
+    if compared not in lengths:
+        raise QuartetError(f"measure.compared: {compared} is not among measure.lengths; add it there")
+    lengths = sorted(lengths)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    pairs = zip(*(sorted(runs[name], key=lambda run: run.seed) for name in NETS), strict=True)
+    taken = np.stack([
+        times(dict(zip(NETS, pair, strict=True)), lengths, tokens=tokens, repeats=repeats, generated=generated,
+              device=device)
+        for pair in pairs
+    ])  # fmt: skip
+    seconds = {(way, name): taken[:, i, k] for i, way in enumerate(WAYS) for k, name in enumerate(NETS)}  # (S, P) each
+    return Measured(
+        numbers=numbers_of(seconds, lengths, compared),
+        figures={
+            "training": draw_training(lengths, seconds, tokens),
+            "writing": draw_writing(lengths, seconds),
+        },
+    )
+
+
+def times(
+    runs: Mapping[str, Trained],
+    lengths: Sequence[int],
+    *,
+    tokens: int,
+    repeats: int,
+    generated: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Return the shortest seconds, (way, net, length); nets take turns, so that other work disturbs them alike."""
+    nets = [Timed(run, device) for run in runs.values()]
+    generator = torch.Generator().manual_seed(0)
+    found = np.full((len(WAYS), len(nets), len(lengths)), np.inf)
+    for p, length in enumerate(lengths):
+        for turn in range(repeats + 1):
+            for k, net in enumerate(nets):
+                rows_NL = net.draw(max(1, tokens // length), length + 1, generator)
+                once = net.step(rows_NL), net.step(rows_NL[:1]), net.write(rows_NL[:1, :-1], generated)
+                if turn:  # the first warms up
+                    found[:, k, p] = np.minimum(found[:, k, p], once)
+    return found
+
+
+class Timed:
+    """Copies of a run's model on a device, one that learns and one that writes; each call returns its seconds."""
+
+    def __init__(self, run: Trained, device: torch.device) -> None:
+        self.device = device
+        self.vocabulary = run.data.inputs.vocabulary
+        self.writing: Any = copy.deepcopy(run.model).to(device)
+        self.learning: Any = copy.deepcopy(run.model).to(device).train().requires_grad_(True)
+        self.optimizer = torch.optim.AdamW(self.learning.parameters(), lr=0.0, fused=True)
+
+    def draw(self, count: int, length: int, generator: torch.Generator) -> Tensor:
+        """Return random tokens (count, length): what is read does not change how long it takes."""
+        return torch.randint(UNK + 1, self.vocabulary, (count, length), generator=generator).to(self.device)
+
+    def step(self, tokens_NL: Tensor) -> float:
+        """Take a training step on the batch."""
+        start = self._now()
+        logits_NLV, _ = self.learning(tokens_NL[:, :-1])
+        self.optimizer.zero_grad()
+        F.cross_entropy(logits_NLV.flatten(0, 1), tokens_NL[:, 1:].flatten()).backward()
+        self.optimizer.step()
+        return self._now() - start
+
+    @torch.no_grad()
+    def write(self, tokens_1L: Tensor, count: int) -> float:
+        """Write `count` tokens after the given ones, the likeliest each; return the mean seconds of one."""
+        logits_1LV, state = self.writing(tokens_1L)
+        start = self._now()
+        for _ in range(count):
+            logits_1LV, state = self.writing(logits_1LV[:, -1:].argmax(-1), state)
+        return (self._now() - start) / count
+
+    def _now(self) -> float:
+        """Return the time in seconds, once the device has done its work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def numbers_of(
+    seconds: Mapping[tuple[str, str], np.ndarray], lengths: Sequence[int], compared: int
+) -> dict[str, Number]:
+    """Return the numbers from seconds (S, P) by way and net."""
+    at = list(lengths).index(compared)
+    slope = {key: exponent(lengths, seconds_SP) for key, seconds_SP in seconds.items()}
+    lstm_SP = seconds["same", "lstm"]
+    numbers = {
+        "lstm_over_transformer": Number(
+            lstm_SP[:, at] / seconds["same", "transformer"][:, at],
+            f"time of a training step in sequences of {compared} tokens, LSTM over Transformer",
+        ),
+        "lstm_long_over_short": Number(
+            lstm_SP[:, -1] / lstm_SP[:, 0],
+            f"time of a training step of the LSTM, in sequences of {lengths[-1]} tokens over {lengths[0]}",
+        ),
+        "exponent_lstm_minus_transformer": Number(
+            slope["same", "lstm"] - slope["same", "transformer"],
+            "exponent of a step's time by length, at the same number of tokens, LSTM less Transformer",
+        ),
+    }
+    about = {
+        "same": "a training step of the same number of tokens",
+        "one": "a training step of one sequence",
+        "token": "a written token",
+    }
+    for (way, name), slope_S in slope.items():
+        said = f"exponent of the time of {about[way]} by length, {figures.called(name)}"
+        numbers[f"exponent_{way}_{name}"] = Number(slope_S, said)
+    return numbers
+
+
+def exponent(lengths: Sequence[int], seconds_SP: np.ndarray) -> np.ndarray:
+    """Return b of the least-squares fit log(time) = a + b log(length), (S,): 1 is linear, 2 quadratic."""
+    x_P = np.log(np.asarray(lengths, dtype=float))
+    x_P = x_P - x_P.mean()
+    return np.log(seconds_SP) @ x_P / (x_P @ x_P)
+
+
+def draw_training(lengths: Sequence[int], seconds: Mapping[tuple[str, str], np.ndarray], tokens: int) -> Figure:
+    """Draw the time of a training step against length: of the same number of tokens, and of one sequence."""
+    figure = figures.sheet(7.0, 3.8)
+    grid = figure.add_gridspec(1, 2)
+    titles = {"same": f"A step of {tokens} tokens", "one": "A step of one sequence"}
+    for place, (way, title) in enumerate(titles.items()):
+        axes = figures.axes(
+            figure, title=title, x="tokens of a sequence", y="" if place else "milliseconds a training step",
+            place=grid[place],
+        )  # fmt: skip
+        draw_lines(axes, lengths, {name: seconds[way, name] for name in NETS})
+        axes.tick_params(axis="x", labelrotation=45)
+    return figure
+
+
+def draw_writing(lengths: Sequence[int], seconds: Mapping[tuple[str, str], np.ndarray]) -> Figure:
+    """Draw the time of a written token against the length of the text before it."""
+    figure = figures.sheet(7.0, 3.6)
+    axes = figures.axes(
+        figure, title="Writing a token after a text", x="tokens of the text before it", y="milliseconds a token"
+    )
+    draw_lines(axes, lengths, {name: seconds["token", name] for name in NETS})
+    return figure
+
+
+def draw_lines(axes: Any, lengths: Sequence[int], seconds: Mapping[str, np.ndarray]) -> None:
+    """Draw seconds (S, P) of each net as milliseconds, on logarithmic axes with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for name, seconds_SP in seconds.items():
+        figures.lines_of_seeds(axes, lengths, 1000 * seconds_SP, name)
+    figures.powers_of_two(axes, lengths)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend(frameon=False, title="thin: each seed", title_fontsize=8)
