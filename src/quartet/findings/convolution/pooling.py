@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -122,7 +123,7 @@ def _figure(nets: dict[str, list[Trained]]) -> Figure:
     return figure
 
 
-def _sizes(axes: figures.Axes, pooled: Trained, unpooled: Trained) -> None:
+def _sizes(axes: Axes, pooled: Trained, unpooled: Trained) -> None:
     """Draw the places of each layer's maps with and without pooling, as the depth goes."""
     figures.plain(axes, title="Size of the maps", x="layer", y="thousand values of an image")
     for name, run in (("pooled", pooled), ("unpooled", unpooled)):

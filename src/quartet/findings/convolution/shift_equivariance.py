@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from quartet.findings.convolution import figures
-from quartet.findings.convolution.maps import first_images, maps, rectified, right, steps, stride
+from quartet.findings.convolution.maps import first_images, kernels, maps, rectified, right, steps, stride
 from quartet.findings.convolution.seeds import Runs, one_a_seed
 from quartet.findings.convolution.shifts import moved, moves, relative_error, shared, spread_over_examples, uncut
 from quartet.findings.finding import Measured, Number, Trained
@@ -87,7 +87,7 @@ def _first_error(run: Trained, count: int, pixels: int) -> float:
     """Return the largest error of the first layer's maps over shifts of 1 to `pixels`, where no edge is seen."""
     x_NHWC, _ = first_images(run.data, "test", min(count, 50))
     layer = steps(run.model)[:1]
-    margin = run.model.kernels.shape[-1] // 2  # type: ignore[union-attr]
+    margin = kernels(run.model).shape[-1] // 2
     (z_NChw,) = maps(run.model, x_NHWC, layer)
     errors = []
     for by in range(1, pixels + 1):
