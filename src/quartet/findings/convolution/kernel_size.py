@@ -110,10 +110,12 @@ def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Sequence[Tra
         )
     _learning(learning, largest)
     for nets, colour, dash in drawn.values():
-        x = np.mean([[run.parameters for run in runs] for runs in nets.values()], 0)
+        x = np.mean([[run.parameters / 1000 for run in runs] for runs in nets.values()], 0)
         figures.lines(sizes, x, np.stack([accuracies(runs) for runs in nets.values()]), colour=colour, dash=dash)
-    figures.plain(sizes, title="Test accuracy by size of the net", x="parameters", y="share of images recognised")
-    sizes.set_xscale("log")
+    figures.plain(
+        sizes, title="Test accuracy by size of the net", x="thousand parameters", y="share of images recognised"
+    )
+    figures.powers(sizes, np.mean([[run.parameters / 1000 for run in runs] for runs in small.values()], 0))
     return figure
 
 

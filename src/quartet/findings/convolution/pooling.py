@@ -117,7 +117,7 @@ def _figure(nets: dict[str, list[Trained]]) -> Figure:
         left = name == "unpooled"
         beside = {"xytext": (-8, 0), "ha": "right"} if left else {"xytext": (8, -9 if name == "max_pooled" else 4)}
         figures.label(costs, x.mean(), y.mean(), text, colour, **beside)
-    costs.set_xscale("log")
+    figures.powers(costs, [float(np.mean([run.flops for run in nets[name]])) / 1e6 for name in ("pooled", "unpooled")])
     costs.margins(x=0.25, y=0.15)
     _sizes(layers, nets["pooled"][0], nets["unpooled"][0])
     return figure
