@@ -43,7 +43,11 @@ def records(**others: list[Trained]) -> dict[str, list[Trained]]:
     slow: Any = ((0.3, 0.5, 0.6, 0.8), (0.80, 0.81, 0.82))
     fast: Any = ((0.6, 0.8, 0.88, 0.9), (0.90, 0.91, 0.92))
     runs = {"cnn": nets(*fast), "whole": nets(*slow), "mlp": nets(*slow)}
-    smaller = {"cnn_smaller": nets(*fast, 300), "whole_smaller": nets(*slow, 310), "mlp_smaller": nets(*slow, 300)}
+    smaller = {
+        "cnn_smaller": nets(*fast, parameters=300),
+        "whole_smaller": nets(*slow, parameters=310),
+        "mlp_smaller": nets(*slow, parameters=300),
+    }
     return {**runs, **smaller, "middle": runs_of(Pictures(), "cnn", steps=0, width=8, stages=2), **others}
 
 

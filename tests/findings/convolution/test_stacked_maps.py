@@ -56,7 +56,7 @@ def test_several_patterns_hold_and_copies_of_one_do_not() -> None:
         images=200,
     )
     assert decided("C5", found)[0] is Verdict.HOLDS
-    copied = [copies_of_one_kernel(run) for run in runs]
+    copied = given([copies_of_one_kernel(run) for run in runs], (0.7, 0.7, 0.7))
     found = stacked_maps({"cnn": copied, "narrower": narrow, "one_then_wide": copied}, images=200)
     assert found.numbers["effective_rank"].values == pytest.approx([1, 1, 1], abs=1e-3)
     assert decided("C5", found)[0] is Verdict.DOES_NOT

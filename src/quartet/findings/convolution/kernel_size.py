@@ -82,12 +82,9 @@ def _gain(small: Sizes, other: Sizes) -> np.ndarray:
     """Return the difference of test accuracy, the mean over sizes, (S, N) or (S,). Raises QuartetError for unequal
     sizes."""
     for seed, runs in small.items():
-        counts = [[run.parameters for run in nets] for nets in (runs, other.get(seed, []))]
-        near = len(counts[0]) == len(counts[1]) and np.allclose(*counts, rtol=SAME, atol=0)
-        if not near:
-            raise QuartetError(
-                f"runs: nets of {counts[0]} and {counts[1]} parameters; give them equal match.parameters"
-            )
+        ours, theirs = ([run.parameters for run in nets] for nets in (runs, other.get(seed, [])))
+        if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=SAME, atol=0):
+            raise QuartetError(f"runs: nets of {ours} and {theirs} parameters; give them equal match.parameters")
     sizes = range(len(next(iter(small.values()))))
     return np.mean([gain([runs[i] for runs in small.values()], [other[s][i] for s in small]) for i in sizes], 0)
 
