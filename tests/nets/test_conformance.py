@@ -57,6 +57,13 @@ RECIPES = [
     for i, changes in enumerate(SMALL.get(family, [{}]))
 ]
 
+# A Transformer that no file of conf/net/ names.
+ALONE = "quartet.nets.DecoderOnlyTransformer"
+RECIPES += [
+    pytest.param(recipe("transformer", width=16, heads=2, _target_=ALONE, position=position), id=f"alone{i}")
+    for i, position in enumerate(("rotary", "sinusoidal", "learned"))
+]
+
 
 def asked(role: str) -> list[Any]:
     return [param for param in RECIPES if role in param.values[0].ROLES]  # type: ignore[union-attr]

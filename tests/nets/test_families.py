@@ -7,10 +7,11 @@ import pytest
 import torch
 import yaml
 
-from quartet.nets import CNN, MLP, RNN, Transformer
+from quartet.nets import CNN, MLP, RNN, DecoderOnlyTransformer, Transformer
+from quartet.nets.attention import SelfAttention
 from quartet.nets.position import angles, rotate
 from quartet.nets.rnn import reverse
-from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet.types import PAD, Classes, Pixels, QuartetError, Series, Tokens
 from quartet_app.config.project import CONF
 
 FASHION = Pixels(height=28, width=28, channels=1, mean=(72.9,), std=(90.0,))
@@ -95,6 +96,34 @@ def test_learned_positions_end_where_the_others_go_on() -> None:
     for tokens, before in ((long, None), (long[:, 8:], state)):
         with pytest.raises(QuartetError, match="8 positions and was given 9"):
             model(tokens, before)
+
+
+@pytest.mark.parametrize("position", ["none", "sinusoidal", "learned", "rotary"])
+def test_a_decoder_alone_reads_source_and_target_as_one_text(position: Any) -> None:
+    alone = DecoderOnlyTransformer(**fields("transformer") | {"position": position})
+    translator, reader = alone.translator(TOKENS).double().eval(), alone.language_model(replace(TOKENS, context=16))
+    reader.double().eval().load_state_dict(translator.state_dict())
+    source, target = torch.randint(4, 50, (2, 7)), torch.randint(4, 50, (2, 8))
+    source[0, 3:] = PAD
+    logits = translator(source, target)
+    for row, length in ((0, 3), (1, 7)):
+        text = torch.cat((source[row, :length], target[row]))[None]
+        torch.testing.assert_close(logits[row], reader(text)[0][0, length:])
+
+
+def test_a_decoder_alone_only_reads_and_writes_text() -> None:
+    alone = DecoderOnlyTransformer(**fields("transformer"))
+    with pytest.raises(QuartetError, match="DecoderOnlyTransformer cannot classify; it can language, translate"):
+        alone.classifier(FASHION, Classes(names=("a", "b")))
+
+
+def test_weights_of_self_attention_are_those_of_the_kernel() -> None:
+    attend = SelfAttention(width=8, heads=2).double()
+    x, mask = torch.randn(2, 5, 8).double(), torch.arange(5) < torch.tensor([[3], [5]])
+    for causal, seen in ((False, mask), (True, None)):
+        y, (_, v) = attend(x, causal=causal, mask_BL=seen, rotation=None, past=None)
+        a = attend.weights(x, causal=causal, mask_BL=seen, rotation=None, past=None)
+        torch.testing.assert_close(attend.out((a @ v).transpose(1, 2).flatten(2)), y)
 
 
 def test_rotary_attention_knows_distances_only() -> None:
