@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from running import ROOT
 
 from quartet.types import QuartetError
-from quartet_app.config.table.findings import read_finding
+from quartet_app.config.table.findings import finding_ids, read_finding
 from quartet_app.config.table.params import points, read_params
 from quartet_app.config.table.resolve import write_table
 from quartet_app.table.graph import graph
@@ -84,6 +86,15 @@ def test_each_finding_has_a_stage_that_depends_on_its_own_runs(project: Path) ->
     assert one["outs"] == ["results/measured/X2"]
     assert "compare" not in stages
     assert {"results/measured/X1", "results/measured/X2", "conf/finding"} < set(stages["conclude"]["deps"])
+
+
+def test_the_shipped_table_composes_and_its_graph_is_that_of_its_findings(tmp_path: Path) -> None:
+    params = ROOT / "findings/params.yaml"
+    assert read_params(params).findings == finding_ids()
+    assert (ROOT / "findings/dvc.yaml").read_text() == graph(read_params(params)), "run quartet table findings"
+    shutil.copyfile(params, tmp_path / "params.yaml")
+    written = write_table(tmp_path / "params.yaml", tmp_path / "build")
+    assert {path.stem for path in written if path.parent.name == "findings"} == set(finding_ids())
 
 
 @pytest.mark.parametrize(
