@@ -49,7 +49,7 @@ def label(axes: Axes, x: float, y: float, text: str, colour: str, **options: Any
 def labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, apart: float) -> None:
     """Write names beside the ends (x, y, name, colour) of lines, at least `apart` (in units of y) from each other."""
     lowest = -np.inf
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
+    for x, y, text, colour in sorted((end for end in ends if np.isfinite(end[1])), key=lambda end: end[1]):
         lowest = max(y, lowest + apart)
         axes.text(x, lowest, f"  {text}", va="center", fontsize=9, color=colour)
 

@@ -18,15 +18,15 @@ from quartet.findings.finding import Measured, Number, Trained
 from quartet.types import QuartetError
 
 ACCURACY = "val/accuracy"
-SAME = 0.06  # the largest relative difference of parameters of nets that count as of one size
 Sizes = Mapping[int, Sequence[Trained]]  # by seed, by ascending number of parameters
 
 
-def kernel_size(runs: Runs) -> Measured:
+def kernel_size(runs: Runs, *, tolerance: float = 0.06) -> Measured:
     """Compare small kernels with kernels as large as the image, and with an MLP, at equal numbers of parameters.
 
     Runs: `cnn` with small kernels, `middle` with others (one a seed and size of kernel), `whole` with kernels that
-    cover their grid, `mlp`; `cnn_smaller`, `whole_smaller`, `mlp_smaller` the same with fewer parameters.
+    cover their grid, `mlp`; `cnn_smaller`, `whole_smaller`, `mlp_smaller` the same with fewer parameters. Nets of
+    one size may differ in their parameters by the share `tolerance`.
 
     Numbers: `accuracy_small_minus_whole` and `accuracy_small_minus_mlp`, differences of test accuracy, means over the
     sizes of nets; `samples_whole_over_small`, how many times as many samples the largest net with whole kernels sees
@@ -39,9 +39,11 @@ def kernel_size(runs: Runs) -> Measured:
     more = "times as many samples until the best accuracy that both reach:"
     return Measured(
         numbers={
-            "accuracy_small_minus_whole": Number(_gain(small, whole), f"{words} kernels as large as the image"),
+            "accuracy_small_minus_whole": Number(
+                _gain(small, whole, tolerance), f"{words} kernels as large as the image"
+            ),
             "samples_whole_over_small": Number(_ratios(small, whole), f"{more} kernels as large as the image"),
-            "accuracy_small_minus_mlp": Number(_gain(small, perceptrons), f"{words} an MLP"),
+            "accuracy_small_minus_mlp": Number(_gain(small, perceptrons, tolerance), f"{words} an MLP"),
             "samples_mlp_over_small": Number(_ratios(small, perceptrons), f"{more} an MLP"),
         },
         figures={"training": _figure(small, whole, perceptrons, runs.get("middle", ()))},
@@ -78,12 +80,12 @@ def _ratios(small: Sizes, other: Sizes) -> list[float]:
     return found
 
 
-def _gain(small: Sizes, other: Sizes) -> np.ndarray:
+def _gain(small: Sizes, other: Sizes, tolerance: float) -> np.ndarray:
     """Return the difference of test accuracy, the mean over sizes, (S, N) or (S,). Raises QuartetError for unequal
     sizes."""
     for seed, runs in small.items():
         ours, theirs = ([run.parameters for run in nets] for nets in (runs, other.get(seed, [])))
-        if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=SAME, atol=0):
+        if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=tolerance, atol=0):
             raise QuartetError(f"runs: nets of {ours} and {theirs} parameters; give them equal match.parameters")
     sizes = range(len(next(iter(small.values()))))
     return np.mean([gain([runs[i] for runs in small.values()], [other[s][i] for s in small]) for i in sizes], 0)

@@ -20,7 +20,6 @@ from quartet.findings.convolution.seeds import Runs, accuracies, gain, one_a_see
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.types import QuartetError
 
-SAME = 0.05  # the largest relative difference of what counts as equal
 REPEATS = 5  # timed passes, of which the median counts
 NAMES = {
     "pooled": ("average pooling", figures.CNN),
@@ -30,11 +29,11 @@ NAMES = {
 }
 
 
-def pooling(runs: Runs, *, images: int = 100) -> Measured:
+def pooling(runs: Runs, *, images: int = 100, tolerance: float = 0.05) -> Measured:
     """Compare nets with and without pooling, of as many parameters and of as many operations.
 
     Runs: `pooled` and `max_pooled`; `unpooled` with as many parameters, and `unpooled_equal_flops` with as many
-    operations a training image as `pooled`.
+    operations a training image as `pooled`; equal ones may differ by the share `tolerance`.
 
     Numbers: `flops_share`, operations of a training image with pooling over those without, at equal parameters;
     `values_share`, the same of the values that the layers write of an image; `accuracy_gain_equal_parameters` and
@@ -44,9 +43,9 @@ def pooling(runs: Runs, *, images: int = 100) -> Measured:
     """
     nets = {name: one_a_seed(runs, name) for name in NAMES}
     for pooled, narrow in zip(nets["pooled"], nets["unpooled_equal_flops"], strict=True):
-        _equal(pooled.flops, narrow.flops, "flops")
+        _equal(pooled.flops, narrow.flops, "flops", tolerance)
     for pooled, unpooled in zip(nets["pooled"], nets["unpooled"], strict=True):
-        _equal(pooled.parameters, unpooled.parameters, "parameters")
+        _equal(pooled.parameters, unpooled.parameters, "parameters", tolerance)
     pairs = list(zip(nets["pooled"], nets["unpooled"], strict=True))
     sizes = [(sum(values(pooled)), sum(values(unpooled))) for pooled, unpooled in pairs]
     words = "accuracy with pooling less that without"
@@ -69,9 +68,9 @@ def pooling(runs: Runs, *, images: int = 100) -> Measured:
     )
 
 
-def _equal(ours: float, theirs: float, what: str) -> None:
+def _equal(ours: float, theirs: float, what: str, tolerance: float) -> None:
     """Raise QuartetError where two sizes that should be equal are not."""
-    if abs(theirs / ours - 1) > SAME:
+    if abs(theirs / ours - 1) > tolerance:
         raise QuartetError(f"runs: nets of {ours:.3g} and {theirs:.3g} {what}; set match.{what} so that they are equal")
 
 
