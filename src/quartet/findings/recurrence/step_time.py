@@ -47,14 +47,8 @@ def step_time(
     lengths = sorted(lengths)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pairs = zip(*(sorted(runs[name], key=lambda run: run.seed) for name in NETS), strict=True)
-    settings: dict[str, Any] = {
-        "tokens": tokens,
-        "repeats": repeats,
-        "generated": generated,
-        "clock": clock,
-        "device": device,
-    }
-    taken = np.stack([times(dict(zip(NETS, pair, strict=True)), lengths, **settings) for pair in pairs])
+    drawn = {"tokens": tokens, "repeats": repeats, "generated": generated}
+    taken = np.stack([times(pair, lengths, **drawn, clock=clock, device=device) for pair in pairs])
     seconds = {(way, name): taken[:, i, k] for i, way in enumerate(WAYS) for k, name in enumerate(NETS)}  # (S, P) each
     return Measured(
         numbers=numbers_of(seconds, lengths, compared),
