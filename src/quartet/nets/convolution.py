@@ -4,6 +4,7 @@ memory layout."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +46,8 @@ def convolution(
     `kernel` is the side of the kernels, or all their sides. `norm` names the layer that the caller adds after it: batch
     norm needs no bias before it.
     """
-    sides = (kernel,) * rank if isinstance(kernel, int) else tuple(kernel)
-    padding = tuple((side - stride + 1) // 2 for side in sides)
+    sides: Any = (kernel,) * rank if isinstance(kernel, int) else tuple(kernel)  # `rank` of them, as no type says
+    padding: Any = tuple((side - stride + 1) // 2 for side in sides)
     layer = CONV[rank](inputs, outputs, sides, stride, padding, bias=norm != "batch")
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     return layer

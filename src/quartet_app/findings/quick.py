@@ -5,6 +5,8 @@ Nothing is fetched, no DVC and no MLflow is asked, and the runs go to a folder o
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,9 +30,11 @@ from quartet_app.progress import Steps
 
 SEEDS = (0, 1)
 FEW = {"budget": "2 steps", "validate_every": "1 steps"}
-EXAMPLES, SENTENCES = 240, 300
+EXAMPLES, SENTENCES, HELD_OUT = 480, 300, 0.25  # of images and series; the share of them in val and in test
 BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 256}
-PARAMETERS, CONTEXT = 1e5, 64  # of a net, where nets have the same size; tokens of a window
+CONTEXT = 64  # tokens of a window
+JUDGED = {"samples": 40, "test_samples": 64}  # images that a generator is judged by
+PARAMETERS = (60_000, 50_000, 70_000, 80_000, 100_000)  # of a net, where nets have one size: the first that it can have
 
 
 def run_quick(folder: Path, *, only: Sequence[str]) -> list[Concluded]:
@@ -75,8 +79,9 @@ def train_quickly(point: Point, seed: int, folder: Path) -> None:
         return
     config = quick_config(point, seed, folder)
     check(config)
-    train(config, folder=run / "train")
-    evaluate(run / "train", out=run / "evaluate", costs=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # the lines of so many runs that mean nothing
+        train(config, folder=run / "train")
+        evaluate(run / "train", out=run / "evaluate", costs=False)
 
 
 def quick_config(point: Point, seed: int, folder: Path) -> Config:
@@ -84,18 +89,32 @@ def quick_config(point: Point, seed: int, folder: Path) -> Config:
     config = compose([f"experiment={point.experiment}", *point.overrides, f"seed={seed}"])
     kind = str(constants(config["data"]["source"]["_target_"])["KIND"])
     option, settings = made_up(kind, folder / "made_up", count=EXAMPLES, sentences=SENTENCES)
-    overrides = [f"data.source.{key}={as_value(value)}" for key, value in settings.items()]
+    shares = {"validation": HELD_OUT, "test": HELD_OUT} if kind in ("images", "series") else {}
+    overrides = [f"data.source.{key}={as_value(value)}" for key, value in {**settings, **shares}.items()]
     config["data"]["source"] = compose_group("data", option, overrides)["source"]
     config["data"]["name"] = f"made_up_{kind}"
     loading = config["data"]["loading"]
     loading["batch_size"] = BATCH[kind]
     if loading.get("context"):
         loading["context"] = min(loading["context"], CONTEXT)
-    if config["match"]["parameters"]:
-        config["match"] |= {"parameters": PARAMETERS}
+    config["task"] |= {key: value for key, value in JUDGED.items() if key in config["task"]}
     config["trainer"] |= {"threads": 1, "progress": False, "accelerator": "cpu", "devices": 1}
     config["tracking"] = compose_group("tracking", "none")
-    return {**config, **FEW, "experiment": point.name}
+    return smaller({**config, **FEW, "experiment": point.name})
+
+
+def smaller(config: Config) -> Config:
+    """Return the configuration with small nets of about one size, where it asks for nets of the same size."""
+    from quartet_app.data.prepared import ensure
+    from quartet_app.run.match import matched
+
+    if config["match"]["parameters"] is None:
+        return config
+    for parameters in PARAMETERS:
+        with contextlib.suppress(QuartetError):  # some nets cannot have every size
+            sized = matched({**config, "match": {**config["match"], "parameters": parameters}}, ensure(config["data"]))
+            return {**sized, "match": {**config["match"], "parameters": None}}
+    return config
 
 
 def measure_quickly(finding: Finding, points: Mapping[str, Sequence[Point]], folder: Path) -> None:

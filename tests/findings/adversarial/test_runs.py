@@ -21,7 +21,7 @@ def runs(path: Path) -> dict[str, Config]:
     found: dict[str, Any] = yaml.safe_load(path.read_text())["runs"]
     return {
         name: compose(
-            [f"experiment={run['experiment']}", *(f"{key}={value}" for key, value in run["overrides"].items())]
+            [f"experiment={run['experiment']}", *(f"{key}={value}" for key, value in run.get("overrides", {}).items())]
         )
         for name, run in found.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ def names(folder: Path) -> list[str]:
 
 def test_runs_that_findings_share_are_trained_once(project: Path) -> None:
     assert names(project) == ["mnist1d_cnn", "mnist1d_cnn+lr-0.5", "mnist1d_cnn+lr-0.5+kernel-5"]
+
+
+def test_a_run_of_many_settings_has_a_short_name_of_its_own(project: Path) -> None:
+    many = {"net.kernel": 5, "optimizer.lr": 0.123456, "optimizer.weight_decay": 0.0123456, "net.dropout": 0.123456}
+    for number, more in enumerate(({}, {"net.stages": 2})):
+        runs = {"one": {"experiment": "mnist1d_cnn", "overrides": {**many, "schedule.min_lr_ratio": 0.0123456, **more}}}
+        write(project, f"X{number + 1}", {**PLAIN, "runs": runs})
+    first, second = names(project)
+    assert first != second
+    assert all(re.fullmatch(r"mnist1d_cnn\+[0-9a-f]{10}", name) for name in (first, second))
 
 
 def test_a_changed_rule_changes_no_file_that_training_or_measuring_depends_on(project: Path) -> None:

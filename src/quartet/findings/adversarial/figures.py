@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 INK, FAINT = "#333333", "#888888"
 COLOURS = ("#3366aa", "#dd7722", "#339966", "#aa4499", "#bb4444")
@@ -20,27 +21,40 @@ def panels(count: int, *, width: float = 7.0, height: float = 3.2) -> tuple[Figu
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
         each.tick_params(labelsize=8)
+        each.xaxis.label.set_size(8)
+        each.yaxis.label.set_size(8)
     return figure, axes
 
 
-def draw_seeds(axes: Any, curves: Sequence[Curve], *, colour: str, label: str = "") -> None:
-    """Draw one thin line a seed and their mean, named at its right end; seeds may end at different x."""
+def draw_seeds(axes: Any, curves: Sequence[Curve], *, colour: str) -> tuple[float, float]:
+    """Draw one thin line a seed and their mean, as far as all seeds go; return the end of the mean."""
     for x, y in curves:
         axes.plot(x, y, lw=0.8, alpha=0.4, color=colour)
     longest = max((x for x, _ in curves), key=len)
     within = np.array([x for x in longest if all(x <= own[-1] for own, _ in curves)])
     mean = np.mean([np.interp(within, x, y) for x, y in curves], 0)
     axes.plot(within, mean, lw=2, color=colour)
-    if label:
+    return float(within[-1]), float(mean[-1])
+
+
+def name_ends(axes: Any, ends: Mapping[str, tuple[float, float]], colours: Sequence[str]) -> None:
+    """Write the names of lines at their right ends, one below the other where they would meet."""
+    height = {name: axes.transData.transform(end)[1] for name, end in ends.items()}
+    gap = 9 * axes.figure.dpi / 72  # pixels of a line of text
+    below = np.inf
+    for name, colour in sorted(zip(ends, colours, strict=True), key=lambda each: -height[each[0]]):
+        below = min(height[name], below - gap)
+        shift = (below - height[name]) * 72 / axes.figure.dpi
         axes.annotate(
-            label,
-            (within[-1], mean[-1]),
-            xytext=(5, 0),
-            textcoords="offset points",
-            fontsize=8,
-            color=colour,
-            va="center",
+            name, ends[name], xytext=(5, shift), textcoords="offset points", fontsize=8, color=colour, va="center"
         )
+
+
+def plain_numbers(axis: Any) -> None:
+    """Write the ticks of a logarithmic axis as 2, 5, 10, 20."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def draw_dots(axes: Any, rows: Mapping[str, Sequence[float]], *, colours: Sequence[str]) -> None:

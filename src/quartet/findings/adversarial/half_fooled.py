@@ -11,13 +11,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from quartet.findings.adversarial.figures import COLOURS, FAINT, draw_dots, panels
+from quartet.findings.adversarial.figures import COLOURS, FAINT, draw_dots, panels, plain_numbers
 from quartet.findings.adversarial.fresh import told_apart
 from quartet.findings.adversarial.images import real_images, samples
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.types import QuartetError
 
 ACCURACY, FID = "val/discriminator_accuracy", "val/fid"
+COARSE = 16  # of 256 grey levels
 
 
 def half_fooled(
@@ -43,6 +44,10 @@ def half_fooled(
     numbers = {
         "fresh_accuracy_at_stop": Number(
             fresh["stopped"], "held-out accuracy of a fresh discriminator, stopped by the rule"
+        ),
+        "fresh_accuracy_at_stop_coarse": Number(
+            [told_fresh(run, examples, epochs, step=COARSE) for run in stopped],
+            "the same for images of 16 grey levels, without what no eye sees",
         ),
         "fresh_accuracy_at_best": Number(fresh["whole"], "held-out accuracy of a fresh discriminator, best quality"),
         **stopping(whole, stopped),
@@ -94,16 +99,15 @@ def together(run: Trained) -> float:
     return float(spearmanr(from_half, fid).statistic)
 
 
-def told_fresh(run: Trained, examples: int, epochs: int) -> float:
-    """Return the accuracy on new images of a discriminator trained anew on the kept generator's samples."""
-    fake = samples(run, 2 * examples, seed=1)
+def told_fresh(run: Trained, examples: int, epochs: int, *, step: int = 1) -> float:
+    """Return the accuracy on new images of a discriminator trained anew on the kept generator's samples.
+
+    All images are rounded down to multiples of `step`.
+    """
+    fake = samples(run, 2 * examples, seed=1) // step * step
+    seen, new = (real_images(run, split, examples)[0] // step * step for split in ("train", "test"))
     return told_apart(
-        real_images(run, "train", examples)[0],
-        fake[:examples],
-        new_real_NHWC=real_images(run, "test", examples)[0],
-        new_fake_NHWC=fake[examples:],
-        epochs=epochs,
-        seed=run.seed,
+        seen, fake[:examples], new_real_NHWC=new, new_fake_NHWC=fake[examples:], epochs=epochs, seed=run.seed
     )
 
 
@@ -119,6 +123,7 @@ def draw_path(whole: Sequence[Trained], stopped: Sequence[Trained]) -> Figure:
         axes.plot(end[ACCURACY], end[FID], "s", ms=11, mfc="none", mew=1.8, color=colour)
         axes.plot(x[y.argmin()], y.min(), "*", ms=13, color=colour)
     axes.set(yscale="log", xlabel="held-out accuracy of the trained discriminator", ylabel="FID, less is better")
+    plain_numbers(axes.yaxis)
     axes.set_title("Through training, larger dots later · square: the rule stops · star: best quality", fontsize=8)
     axes.text(0.5, axes.get_ylim()[1], "half fooled", ha="center", va="top", fontsize=8, color=FAINT)
     return figure
@@ -136,5 +141,9 @@ def draw_fresh(whole: Sequence[Trained], stopped: Sequence[Trained], fresh: Mapp
     }
     draw_dots(axes, rows, colours=(COLOURS[0], COLOURS[1], COLOURS[0], COLOURS[1]))
     axes.axvline(0.5, color=FAINT, lw=0.8, ls=":")
-    axes.set(xlim=(0.4, 1.05), xlabel="held-out accuracy of the discriminator; dotted: fooled half of the time")
+    lowest = min(value for values in rows.values() for value in values)
+    axes.set(
+        xlim=(min(0.4, lowest - 0.05), 1.1),
+        xlabel="held-out accuracy of the discriminator; dotted: fooled half of the time",
+    )
     return figure

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from quartet.findings.adversarial.figures import COLOURS, Curve, curve, draw_dots, draw_seeds, panels
+from quartet.findings.adversarial.figures import (
+    COLOURS,
+    Curve,
+    curve,
+    draw_dots,
+    draw_seeds,
+    name_ends,
+    panels,
+    plain_numbers,
+)
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.types import QuartetError
 
@@ -86,10 +95,14 @@ def draw(
     """Draw FID against the generator's training (left) and at its end (right), for each head start."""
     figure, (left, right) = panels(2)
     colours = COLOURS[: len(steps)]
-    for (name, count), colour in zip(steps.items(), colours, strict=True):
-        draw_seeds(left, [(x, np.exp(y)) for x, y in alone[name]], colour=colour, label=f"{count:,}")
+    ends = {
+        f"{count:,}": draw_seeds(left, [(x, np.exp(y)) for x, y in alone[name]], colour=colour)
+        for (name, count), colour in zip(steps.items(), colours, strict=True)
+    }
     left.set(yscale="log", xlabel="thousand images since the head start", ylabel="FID in validation, less is better")
+    plain_numbers(left.yaxis)
     left.set_xlim(right=left.get_xlim()[1] * 1.15)
+    name_ends(left, ends, colours)
     draw_dots(right, final, colours=colours)
     right.set(xlabel="test FID; a dot a seed, with their mean", ylabel="steps of head start", xlim=(0, None))
     right.margins(x=0.15)

@@ -80,11 +80,12 @@ def draw_table(fid_GDS: np.ndarray, kinds: Sequence[str]) -> Figure:
     figure = Figure(figsize=(5.4, 4.2), layout="constrained", dpi=150)
     axes = figure.add_subplot()
     mean_GD = np.exp(np.log(fid_GDS).mean(-1))
-    axes.imshow(np.log(mean_GD), cmap="Blues", vmin=np.log(mean_GD.min() / 1.5), vmax=np.log(mean_GD.max() * 1.8))
+    shade_GD = np.log(mean_GD / mean_GD.min())
+    axes.imshow(shade_GD, cmap="Blues", vmin=-0.3, vmax=2 * max(1.0, shade_GD.max()))  # never darker than half
     for g, d in np.ndindex(mean_GD.shape):
         axes.text(d, g - 0.08, f"{mean_GD[g, d]:.1f}", ha="center", va="center", fontsize=14, color=INK)
         own = " · ".join(f"{each:.1f}" for each in fid_GDS[g, d])
-        axes.text(d, g + 0.24, own, ha="center", va="center", fontsize=7, color=INK)
+        axes.text(d, g + 0.24, own, ha="center", va="center", fontsize=8, color=INK)
     axes.set_xticks(range(len(kinds)), list(kinds))
     axes.set_yticks(range(len(kinds)), list(kinds))
     axes.set(xlabel="kind of discriminator", ylabel="kind of generator")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from quartet.findings.adversarial.figures import COLOURS, FAINT, draw_dots, panels, show
 
@@ -23,14 +24,17 @@ def draw_neighbours(samples_NHWC: np.ndarray, nearest_NHWC: np.ndarray, real_NHW
 
 
 def draw_distances(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Draw both distances of real images, samples and noise to test images; those up to 0 stand at the left edge."""
+    """Draw both distances of real images, samples and noise to test images, on a scale that has a place for 0."""
     figure, axes = panels(2, height=2.2)
     for each, name, label in zip(axes, ("fid", "kid"), ("FID", "KID"), strict=True):
         rows = {of: [measured[name] for measured in measures] for of, measures in found.items()}
-        floor = min(value for values in rows.values() for value in values if value > 0) / 2
-        draw_dots(each, {of: np.maximum(values, floor).tolist() for of, values in rows.items()}, colours=COLOURS[:3])
-        each.set(xscale="log", xlabel=f"{label} to test images, less is better; a dot a seed")
-        each.margins(x=0.2)
+        draw_dots(each, rows, colours=COLOURS[:3])
+        each.set_xscale("symlog", linthresh=0.01)
+        furthest = max(value for values in rows.values() for value in values)
+        each.set(xlim=(-0.002, 8 * furthest), xlabel=f"{label} to test images, less is better; a dot a seed")
+        each.set_xticks([0, 0.01, 0.1, 1, 10, 100][: 4 + int(furthest > 3) + int(furthest > 30)])
+        each.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        each.xaxis.set_minor_locator(NullLocator())
     return figure
 
 

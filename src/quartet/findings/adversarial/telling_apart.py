@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from quartet.findings.adversarial.figures import COLOURS, FAINT, curve, draw_seeds, panels
+from quartet.findings.adversarial.figures import COLOURS, FAINT, curve, draw_seeds, name_ends, panels
 from quartet.findings.adversarial.images import real_images, samples, scores
 from quartet.findings.finding import Measured, Number, Trained
 
@@ -85,21 +85,22 @@ def reliable(real_N: Tensor, fake_N: Tensor) -> tuple[np.ndarray, np.ndarray]:
 def draw_curves(pair: Sequence[Trained]) -> Figure:
     """Draw accuracy (left), calibration error and overconfidence (right) against images seen, a line a seed."""
     figure, (left, right) = panels(2)
-    for name, label, colour in (
-        ("accuracy_real", "on real", COLOURS[2]),
-        ("accuracy_fake", "on generated", COLOURS[1]),
-        ("accuracy", "both", COLOURS[0]),
-    ):
-        draw_seeds(left, [curve(run.curve, f"val/discriminator_{name}") for run in pair], colour=colour, label=label)
+    shown = {"accuracy_real": "on real", "accuracy_fake": "on generated", "accuracy": "both"}
+    colours = (COLOURS[2], COLOURS[1], COLOURS[0])
+    ends = {}
+    for (name, label), colour in zip(shown.items(), colours, strict=True):
+        seeds = [curve(run.curve, f"val/discriminator_{name}") for run in pair]
+        ends[label] = draw_seeds(left, seeds, colour=colour)
     left.axhline(0.5, color=FAINT, lw=0.8, ls=":")
     left.set(ylim=(0, 1.02), ylabel="held-out accuracy")
     error = [curve(run.curve, "val/discriminator_calibration_error") for run in pair]
     draw_seeds(right, error, colour=COLOURS[3])
-    right.set(ylim=(0, None), ylabel="calibration error (0: probabilities are right)")
+    right.set(ylim=(0, None), ylabel="calibration error; 0: its probabilities are right")
     for axes in (left, right):
         axes.set_xlabel("thousand images seen")
         axes.margins(x=0.02)
     left.set_xlim(right=left.get_xlim()[1] * 1.3)
+    name_ends(left, ends, colours)
     return figure
 
 

@@ -54,6 +54,13 @@ def labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, apart: 
         axes.text(x, lowest, f"  {text}", va="center", fontsize=9, color=colour)
 
 
+def powers(axes: Axes, values: Sequence[float], *, unit: str = "") -> None:
+    """Make the axis of x logarithmic, with a tick at each of the values, in two digits."""
+    axes.set_xscale("log")
+    axes.set_xticks(list(values), [f"{value:.2g}{unit}" if value < 100 else f"{value:.0f}{unit}" for value in values])
+    axes.minorticks_off()
+
+
 def picture(axes: Axes, pixels: np.ndarray, **options: Any) -> None:
     """Draw pixels (H, W) or (H, W, 3) without axes."""
     axes.imshow(pixels, interpolation="nearest", **options)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from quartet.findings.convolution import figures
+from quartet.findings.convolution.maps import kernels
 from quartet.findings.convolution.seeds import Runs, accuracies, gain, of_each_seed
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.types import QuartetError
@@ -62,16 +64,17 @@ def samples_until(curve: Sequence[Mapping[str, float]], target: float, *, chance
 
 
 def _ratios(small: Sizes, other: Sizes) -> list[float]:
-    """Return for each seed how many times as many samples the largest `other` net needs as the largest `small` one."""
+    """Return for each seed how many times as many samples the largest `other` net needs as the largest `small` one.
+
+    It is 1 where one of them has learned nothing.
+    """
     found = []
     for seed, runs in small.items():
         ours, theirs = runs[-1], other[seed][-1]
         target = min(max(row[ACCURACY] for row in run.curve) for run in (ours, theirs))
         chance = 1 / ours.data.outputs.count
-        if target <= chance:
-            raise QuartetError("runs: a net has learned nothing, so that no samples can be compared; train it longer")
-        needed = [samples_until(run.curve, target, chance=chance) for run in (theirs, ours)]
-        found.append(needed[0] / needed[1])
+        theirs_needed, ours_needed = (samples_until(run.curve, target, chance=chance) for run in (theirs, ours))
+        found.append(theirs_needed / ours_needed if target > chance else 1.0)
     return found
 
 
@@ -79,12 +82,9 @@ def _gain(small: Sizes, other: Sizes) -> np.ndarray:
     """Return the difference of test accuracy, the mean over sizes, (S, N) or (S,). Raises QuartetError for unequal
     sizes."""
     for seed, runs in small.items():
-        counts = [[run.parameters for run in nets] for nets in (runs, other.get(seed, []))]
-        near = len(counts[0]) == len(counts[1]) and np.allclose(*counts, rtol=SAME, atol=0)
-        if not near:
-            raise QuartetError(
-                f"runs: nets of {counts[0]} and {counts[1]} parameters; give them equal match.parameters"
-            )
+        ours, theirs = ([run.parameters for run in nets] for nets in (runs, other.get(seed, [])))
+        if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=SAME, atol=0):
+            raise QuartetError(f"runs: nets of {ours} and {theirs} parameters; give them equal match.parameters")
     sizes = range(len(next(iter(small.values()))))
     return np.mean([gain([runs[i] for runs in small.values()], [other[s][i] for s in small]) for i in sizes], 0)
 
@@ -99,23 +99,24 @@ def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Sequence[Tra
         "MLP": (perceptrons, figures.MLP, "-"),
     }
     largest = {name: ([runs[-1] for runs in nets.values()], colour, "-") for name, (nets, colour, _) in drawn.items()}
-    for side in sorted({_side(run) for run in middle}):
-        largest[f"{side} × {side}"] = ([run for run in middle if _side(run) == side], figures.OTHER, ":")
+    for side in sorted({kernels(run.model).shape[-1] for run in middle}):
+        largest[f"{side} × {side}"] = (
+            [run for run in middle if kernels(run.model).shape[-1] == side],
+            figures.OTHER,
+            ":",
+        )
     _learning(learning, largest)
     for nets, colour, dash in drawn.values():
-        x = np.mean([[run.parameters for run in runs] for runs in nets.values()], 0)
+        x = np.mean([[run.parameters / 1000 for run in runs] for runs in nets.values()], 0)
         figures.lines(sizes, x, np.stack([accuracies(runs) for runs in nets.values()]), colour=colour, dash=dash)
-    figures.plain(sizes, title="Test accuracy by size of the net", x="parameters", y="share of images recognised")
-    sizes.set_xscale("log")
+    figures.plain(
+        sizes, title="Test accuracy by size of the net", x="thousand parameters", y="share of images recognised"
+    )
+    figures.powers(sizes, np.mean([[run.parameters / 1000 for run in runs] for runs in small.values()], 0))
     return figure
 
 
-def _side(run: Trained) -> int:
-    """Return the side of a run's first kernels."""
-    return int(run.model.kernels.shape[-1])  # type: ignore[union-attr]
-
-
-def _learning(axes: figures.Axes, nets: Mapping[str, tuple[Sequence[Trained], str, str]]) -> None:
+def _learning(axes: Axes, nets: Mapping[str, tuple[Sequence[Trained], str, str]]) -> None:
     """Draw the validation accuracy of each group of runs against the samples seen."""
     ends, lowest = [], []
     for name, (runs, colour, dash) in nets.items():

@@ -27,10 +27,17 @@ def first_images(data: Any, split: str, count: int) -> tuple[Tensor, Tensor]:
     return x_NHWC, y_N
 
 
+def kernels(model: Any) -> Tensor:
+    """Return a CNN's first kernels (out, in, height, width). Raises QuartetError for a net without kernels."""
+    found = getattr(model, "kernels", None)
+    if not isinstance(found, Tensor):
+        raise QuartetError(f"runs: {type(model).__name__} has no kernels, so that no maps can be read; give net=cnn")
+    return found
+
+
 def steps(model: Any) -> list[nn.Module]:
     """Return the layers of a CNN's encoder in order. Raises QuartetError for a net without kernels."""
-    if getattr(model, "kernels", None) is None:
-        raise QuartetError(f"runs: {type(model).__name__} has no kernels, so that no maps can be read; give net=cnn")
+    kernels(model)
     return list(model.encoder.layers)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -116,13 +117,13 @@ def _figure(nets: dict[str, list[Trained]]) -> Figure:
         left = name == "unpooled"
         beside = {"xytext": (-8, 0), "ha": "right"} if left else {"xytext": (8, -9 if name == "max_pooled" else 4)}
         figures.label(costs, x.mean(), y.mean(), text, colour, **beside)
-    costs.set_xscale("log")
+    figures.powers(costs, [float(np.mean([run.flops for run in nets[name]])) / 1e6 for name in ("pooled", "unpooled")])
     costs.margins(x=0.25, y=0.15)
     _sizes(layers, nets["pooled"][0], nets["unpooled"][0])
     return figure
 
 
-def _sizes(axes: figures.Axes, pooled: Trained, unpooled: Trained) -> None:
+def _sizes(axes: Axes, pooled: Trained, unpooled: Trained) -> None:
     """Draw the places of each layer's maps with and without pooling, as the depth goes."""
     figures.plain(axes, title="Size of the maps", x="layer", y="thousand values of an image")
     for name, run in (("pooled", pooled), ("unpooled", unpooled)):

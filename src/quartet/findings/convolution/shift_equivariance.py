@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from quartet.findings.convolution import figures
-from quartet.findings.convolution.maps import first_images, maps, rectified, right, steps, stride
+from quartet.findings.convolution.maps import first_images, kernels, maps, rectified, right, steps, stride
 from quartet.findings.convolution.seeds import Runs, one_a_seed
 from quartet.findings.convolution.shifts import moved, moves, relative_error, shared, spread_over_examples, uncut
 from quartet.findings.finding import Measured, Number, Trained
 
 NETS = {  # by the names of their runs: how the figure calls and draws them
     "cnn": ("CNN", figures.CNN, "-"),
-    "cnn_shifted": ("CNN, trained\non shifted images", figures.CNN, ":"),
+    "cnn_shifted": ("CNN, trained on shifts", figures.CNN, ":"),
     "mlp": ("MLP", figures.MLP, "-"),
-    "mlp_shifted": ("MLP, trained\non shifted images", figures.MLP, ":"),
+    "mlp_shifted": ("MLP, trained on shifts", figures.MLP, ":"),
 }
 
 
@@ -87,7 +87,7 @@ def _first_error(run: Trained, count: int, pixels: int) -> float:
     """Return the largest error of the first layer's maps over shifts of 1 to `pixels`, where no edge is seen."""
     x_NHWC, _ = first_images(run.data, "test", min(count, 50))
     layer = steps(run.model)[:1]
-    margin = run.model.kernels.shape[-1] // 2  # type: ignore[union-attr]
+    margin = kernels(run.model).shape[-1] // 2
     (z_NChw,) = maps(run.model, x_NHWC, layer)
     errors = []
     for by in range(1, pixels + 1):
@@ -119,12 +119,12 @@ def _figure(curves: Mapping[str, np.ndarray], depths_SP: np.ndarray, pixels: int
     for name, (_, colour, dash) in NETS.items():
         figures.lines(shifts, places, curves[name], colour=colour, dash=dash)
     ends = [(pixels, float(curves[name][:, -1].mean()), *NETS[name][:2]) for name in NETS]
-    figures.labels(shifts, ends, apart=0.1)
-    shifts.set_ylim(0, 1)
-    shifts.set_xlim(-pixels, pixels * 2.4)
+    figures.labels(shifts, ends, apart=0.07)
+    shifts.set_ylim(0, 1.12)
+    shifts.set_xlim(-pixels, pixels * 2.6)
     shifts.set_xticks([place for place in places if place % 2 == 0])
     title = "Maps of a moved image\nagainst moved maps"
-    figures.plain(layers, title=title, x="layer", y="difference in deviations")
+    figures.plain(layers, title=title, x="layer", y="difference in deviations (0: moved along)")
     figures.lines(layers, range(1, depths_SP.shape[1] + 1), depths_SP, colour=figures.CNN)
     layers.set_ylim(bottom=0)
     return figure

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 Move = tuple[int, int]  # pixels down and right
+Lengths = np.ndarray | Sequence[Sequence[np.ndarray]]  # by length and move, (N,) each
 
 
 def moved(x_NHWC: Tensor, move: Move) -> Tensor:
@@ -60,9 +61,7 @@ def shared(z_NChw: Tensor, moved_NChw: Tensor, steps: int, *, margin: int) -> tu
     ]
 
 
-def spread_over_examples(
-    change_EKN: Sequence[Sequence[np.ndarray]], valid_EKN: Sequence[Sequence[np.ndarray]]
-) -> np.ndarray:
+def spread_over_examples(change_EKN: Lengths, valid_EKN: Lengths) -> np.ndarray:
     """Return scores (N,) whose mean is the mean over lengths of the mean change in all valid pairs of a length.
 
     A pair is an image and a move. Lengths without a valid pair are left out; without any, all scores are zero.

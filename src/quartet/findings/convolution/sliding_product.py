@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from quartet.findings.convolution import figures
 from quartet.findings.convolution.fields import seen
-from quartet.findings.convolution.maps import first_images, steps, written
+from quartet.findings.convolution.maps import first_images, kernels, steps, written
 from quartet.findings.convolution.seeds import Runs, one_a_seed
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.types import QuartetError
@@ -38,7 +38,7 @@ def sliding_product(runs: Runs, *, images: int = 4) -> Measured:
             "largest_error": Number(errors, "largest difference of a map from the sliding dot product, of its largest"),
             "image_seen": Number(shares, "share of the image's pixels that a value of a map depends on"),
         },
-        figures={"kernels and maps": _figure(trained[0])},
+        figures={"kernels": _figure(trained[0])},
     )
 
 
@@ -64,7 +64,7 @@ def explicit(model: Any, x_HWC: Tensor) -> np.ndarray:
     """Return the sliding dot product of a model's first kernels with an image of bytes, normalised, (O, H, W)."""
     bias = getattr(steps(model)[0], "bias", None)
     x_CHW = model.normalise(x_HWC[None].float())[0].permute(2, 0, 1)
-    return sliding(x_CHW.numpy(), model.kernels.numpy(), None if bias is None else bias.numpy())
+    return sliding(x_CHW.numpy(), kernels(model).numpy(), None if bias is None else bias.numpy())
 
 
 def _error(run: Trained, count: int) -> float:
@@ -95,7 +95,7 @@ def _share(run: Trained) -> float:
 def _figure(run: Trained) -> Figure:
     """Draw the first kernels, and their maps of three test images; a square marks a window and its value."""
     x_NHWC, _ = first_images(run.data, "test", 3)
-    kernels_Okk = run.model.kernels.numpy().mean(1)[:SHOWN]  # type: ignore[union-attr, operator]
+    kernels_Okk = kernels(run.model).numpy().mean(1)[:SHOWN]
     maps_NOHW = first_maps(run.model, x_NHWC)[:, :SHOWN]
     figure = figures.sheet(4.6)
     rows = figure.subplots(1 + len(x_NHWC), 1 + len(kernels_Okk), squeeze=False)
@@ -110,7 +110,7 @@ def _figure(run: Trained) -> Figure:
         for axes, map_HW in zip(line[1:], maps_OHW, strict=True):
             most = np.abs(map_HW).max()
             figures.picture(axes, map_HW, cmap=figures.SIGNED, vmin=-most, vmax=most)
-    _mark(rows, run.model.kernels.shape[-1], x_NHWC.shape[1] // 2)  # type: ignore[union-attr]
+    _mark(rows, kernels(run.model).shape[-1], x_NHWC.shape[1] // 2)
     title = f"Each kernel steps over the picture and writes a map of it: the first {len(kernels_Okk)}, not chosen"
     figure.suptitle(title, fontsize=10, x=0.01, ha="left", color=figures.INK)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from quartet.findings.convolution import figures
-from quartet.findings.convolution.maps import first_images, maps, rectified, right
+from quartet.findings.convolution.maps import first_images, kernels, maps, rectified, right
 from quartet.findings.convolution.seeds import Runs, accuracies, gain, of_each_seed, one_a_seed
 from quartet.findings.finding import Measured, Number, Trained
 
@@ -112,7 +112,7 @@ def _figure(passed_SR: np.ndarray, widths: list[list[Trained]], alone: list[Trai
     figures.plain(
         channels, title="Nets trained with so many\nkernels in the first layer", x="kernels", y="test accuracy"
     )
-    x = [run.model.kernels.shape[0] for run in widths[0]]  # type: ignore[union-attr]
+    x = [len(kernels(run.model)) for run in widths[0]]
     figures.lines(channels, x, np.stack([accuracies(runs) for runs in widths]), colour=figures.CNN)
     channels.plot([1] * len(alone), accuracies(alone), "o", color=figures.BAD, markersize=5)
     figures.label(channels, 1, float(accuracies(alone).mean()), "one kernel, but as many\nparameters as the widest",

@@ -21,6 +21,7 @@ from quartet.findings.recurrence.text import ROWS, held_out, losses, windows, wr
 from quartet.types import QuartetError
 
 TEMPERATURE = 0.8  # of the completions
+SHOWN = 120  # characters of a prompt on the page, its last ones
 
 
 def any_length(
@@ -45,7 +46,7 @@ def any_length(
     loss = of_each(
         runs, lambda run: [loss_after(run.model, window_NL, length, targets) for length in lengths], names
     )  # (S, P, N)
-    read_1L = window_NL[:1, : lengths[-1]]
+    read_1L = window_NL[:1, :trained]
     growth = of_each(runs, lambda run: state_size(run.model, read_1L) / state_size(run.model, read_1L[:, :1]), names)
     return Measured(
         numbers=numbers_of(loss, growth, lengths, trained),
@@ -70,7 +71,7 @@ def numbers_of(
             f"loss after {lengths[0]} tokens less that after {trained}, nats a token, {words}",
         )
         numbers[f"{name}_state_growth"] = Number(
-            growth[name], f"size of the state after {lengths[-1]} tokens over that after one, {words}"
+            growth[name], f"size of the state after {trained} tokens over that after one, {words}"
         )
     return numbers
 
@@ -95,24 +96,23 @@ def loss_after(model: Any, window_NL: Tensor, length: int, targets: int) -> np.n
 
 @torch.no_grad()
 def state_size(model: Any, tokens_NL: Tensor) -> int:
-    """Return how many numbers the model hands on after the tokens; 0 where it refuses so many."""
-    try:
-        return sum(leaf.numel() for leaf in tree_leaves(model(tokens_NL)[1]) if isinstance(leaf, Tensor))
-    except QuartetError:
-        return 0
+    """Return how many numbers the model hands on after the tokens."""
+    return sum(leaf.numel() for leaf in tree_leaves(model(tokens_NL)[1]) if isinstance(leaf, Tensor))
 
 
 def completions(run: Trained, window_NL: Tensor, lengths: Sequence[int], tokens: int) -> dict[str, str]:
     """Return what the net writes after the first window's last tokens, by a short, a middle and the longest prompt."""
     tokenizer, found = run.data.tokenizer, {}
-    for length in (lengths[0], lengths[len(lengths) // 2], lengths[-1]):
+    for i, length in enumerate((lengths[0], lengths[len(lengths) // 2], lengths[-1])):
         prompt = window_NL[0, -length:].tolist()
-        (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=0)
-        begin, text = tokenizer.decode(prompt), tokenizer.decode([*prompt, *drawn])
-        shown = begin if len(begin) < 120 else f"… {begin[-120:]}"
-        found[f"After {length} tokens of the test text (the prompt, then | and what the net wrote)"] = (
-            f"{shown}|{text[len(begin) :]}"
-        )
+        begin = tokenizer.decode(prompt)
+        try:
+            (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=i)
+            more = tokenizer.decode([*prompt, *drawn])[len(begin) :]
+        except QuartetError as error:
+            more = f" refused: {error}"
+        end = begin if len(begin) < SHOWN else f"… {begin[-SHOWN:]}"
+        found[f"After {length} tokens of the test text (the prompt, then | and what the net wrote)"] = f"{end}|{more}"
     return found
 
 

@@ -17,7 +17,7 @@ COLOURS = {
 }  # fmt: skip
 NAMES = {
     "lstm": "LSTM", "gru": "GRU", "plain": "plain RNN", "transformer": "Transformer", "cnn": "CNN",
-    "rnn": "RNN", "untrained": "untrained RNN", "bag": "bag of words", "ngram": "n-gram",
+    "rnn": "RNN", "untrained": "untrained RNN", "bag": "bag of words", "counts": "counts of words", "ngram": "n-gram",
 }  # fmt: skip
 OTHER = "#5d636d"
 

@@ -22,7 +22,7 @@ from quartet.findings.recurrence.text import held_out, step_losses, training_win
 
 PROMPT = "The cat eats"  # the article's
 TEMPERATURE = 0.8
-LABELS = {"lstm": "LSTM", "short": "LSTM, a third of the training"}
+LABELS = {"lstm": "LSTM", "short": "smaller LSTM, shorter training"}
 KNOWN = "share of the words written that occur in the training text"
 SHOWN = 5  # completions of the test text on the page, the first ones
 
@@ -151,7 +151,7 @@ def share_known(texts: Sequence[str], words: set[str]) -> float:
 def shown_completions(run: Trained, openings_NL: Tensor, tokens: int) -> dict[str, str]:
     """Return the article's prompt and the first openings of the test text, continued: shown, not chosen."""
     prompt = run.data.tokenizer.encode(PROMPT)
-    (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=run.seed)
+    (drawn,) = write_on(run.model, [prompt], tokens=tokens, temperature=TEMPERATURE, seed=run.seed + 1000)
     found = {f"{PROMPT} …": run.data.tokenizer.decode([*prompt, *drawn])}
     for i, text in enumerate(texts_of(run, openings_NL, tokens)[:SHOWN]):
         found[f"{run.data.tokenizer.decode(openings_NL[i].tolist())} … (test text, place {i + 1})"] = text

@@ -32,8 +32,8 @@ ARTICLE = Triple(
 
 PEOPLE = ("man", "woman", "boy", "girl", "child", "player", "worker", "dancer", "cook", "farmer", "singer", "climber")
 ANIMALS = ("dog", "cat", "horse", "bird", "cow", "puppy")
-LOOKS = ("young", "old", "tall", "small", "happy", "tired", "thin", "strong")
-COLOURS = ("red", "blue", "green", "yellow", "white", "black", "brown", "orange")
+LOOKS = ("young", "little", "tall", "small", "happy", "tired", "thin", "strong")
+COLOURS = ("red", "blue", "green", "yellow", "white", "black", "brown", "pink")
 THINGS = ("ball", "bag", "book", "camera", "guitar", "bike", "chair", "bottle", "box", "cup")
 CLOTHES = ("shirt", "hat", "jacket", "dress", "coat", "helmet")
 PLACES = ("grass", "street", "beach", "bench", "stage", "field", "bridge", "mountain", "roof", "boat")

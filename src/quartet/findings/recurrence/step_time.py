@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,24 +32,29 @@ def step_time(
     compared: int,
     repeats: int,
     generated: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
     """Measure seconds by length, three ways, for "lstm" and "transformer" of each seed, in turn.
 
     A training step is forward, backward and an update by AdamW, on drawn tokens. Its `tokens` tokens come in sequences
     of each length, so that only the order in which the work must be done differs; and again one sequence at a time. A
     token is written from the state that so many tokens have left; its time is the mean of `generated` ones. The
-    shortest of `repeats` counts. Exponents are slopes of the logarithm of the time over the logarithm of the length.
+    shortest of `repeats` counts. Ratios are logarithms, as times are never below zero and spread upwards; exponents are
+    slopes of the logarithm of the time over that of the length. `clock` returns seconds.
     """
     if compared not in lengths:
         raise QuartetError(f"measure.compared: {compared} is not among measure.lengths; add it there")
     lengths = sorted(lengths)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pairs = zip(*(sorted(runs[name], key=lambda run: run.seed) for name in NETS), strict=True)
-    taken = np.stack([
-        times(dict(zip(NETS, pair, strict=True)), lengths, tokens=tokens, repeats=repeats, generated=generated,
-              device=device)
-        for pair in pairs
-    ])  # fmt: skip
+    settings: dict[str, Any] = {
+        "tokens": tokens,
+        "repeats": repeats,
+        "generated": generated,
+        "clock": clock,
+        "device": device,
+    }
+    taken = np.stack([times(dict(zip(NETS, pair, strict=True)), lengths, **settings) for pair in pairs])
     seconds = {(way, name): taken[:, i, k] for i, way in enumerate(WAYS) for k, name in enumerate(NETS)}  # (S, P) each
     return Measured(
         numbers=numbers_of(seconds, lengths, compared),
@@ -61,16 +66,17 @@ def step_time(
 
 
 def times(
-    runs: Mapping[str, Trained],
+    runs: Sequence[Trained],
     lengths: Sequence[int],
     *,
     tokens: int,
     repeats: int,
     generated: int,
+    clock: Callable[[], float],
     device: torch.device,
 ) -> np.ndarray:
     """Return the shortest seconds, (way, net, length); nets take turns, so that other work disturbs them alike."""
-    nets = [Timed(run, device) for run in runs.values()]
+    nets = [Timed(run, device, clock) for run in runs]
     generator = torch.Generator().manual_seed(0)
     found = np.full((len(WAYS), len(nets), len(lengths)), np.inf)
     for p, length in enumerate(lengths):
@@ -86,8 +92,8 @@ def times(
 class Timed:
     """Copies of a run's model on a device, one that learns and one that writes; each call returns its seconds."""
 
-    def __init__(self, run: Trained, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, run: Trained, device: torch.device, clock: Callable[[], float]) -> None:
+        self.device, self.clock = device, clock
         self.vocabulary = run.data.inputs.vocabulary
         self.writing: Any = copy.deepcopy(run.model).to(device)
         self.learning: Any = copy.deepcopy(run.model).to(device).train().requires_grad_(True)
@@ -119,7 +125,7 @@ class Timed:
         """Return the time in seconds, once the device has done its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return self.clock()
 
 
 def numbers_of(
@@ -131,12 +137,12 @@ def numbers_of(
     lstm_SP = seconds["same", "lstm"]
     numbers = {
         "lstm_over_transformer": Number(
-            lstm_SP[:, at] / seconds["same", "transformer"][:, at],
-            f"time of a training step in sequences of {compared} tokens, LSTM over Transformer",
+            np.log2(lstm_SP[:, at] / seconds["same", "transformer"][:, at]),
+            f"log2 of the time of a training step in sequences of {compared} tokens, LSTM over Transformer",
         ),
         "lstm_long_over_short": Number(
-            lstm_SP[:, -1] / lstm_SP[:, 0],
-            f"time of a training step of the LSTM, in sequences of {lengths[-1]} tokens over {lengths[0]}",
+            np.log2(lstm_SP[:, -1] / lstm_SP[:, 0]),
+            f"log2 of the time of a training step of the LSTM, in sequences of {lengths[-1]} tokens over {lengths[0]}",
         ),
         "exponent_lstm_minus_transformer": Number(
             slope["same", "lstm"] - slope["same", "transformer"],

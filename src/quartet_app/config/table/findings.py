@@ -5,22 +5,24 @@ A table whose params.yaml lists `findings` trains what these name. Runs that sev
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from quartet.findings import Condition
 from quartet.types import QuartetError
 from quartet_app.config.options import option_file, options
 from quartet_app.config.resolved import Config, load_config
-from quartet_app.config.table.axes import Point, lookup, read_axes, same, table_points
+from quartet_app.config.table.axes import SEPARATOR, Point, lookup, read_axes, same, table_points
 from quartet_app.near import did_you_mean
 
 GROUP = "finding"
 REQUIRED = ("statement", "runs", "measure", "rule", "headline", "against")
 KEYS = (*REQUIRED, "quick")
 RUN_KEYS = ("experiment", "overrides", "axes")
+LONGEST = 80  # characters of a run's name that lists its settings
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Runs:
     def points(self, config: Config) -> list[Point]:
         """Return a point for each combination of the axes' values. `config` is the experiment's own."""
         fixed = {key: [value] for key, value in self.overrides.items()}
-        return table_points({self.experiment: config}, {**fixed, **self.axes}, [])
+        found = table_points({self.experiment: config}, {**fixed, **self.axes}, [])
+        return [point if len(point.name) <= LONGEST else shorter(point) for point in found]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,12 @@ class Finding:
     rule: tuple[Condition, ...]
     headline: str
     against: str
+
+
+def shorter(point: Point) -> Point:
+    """Return the point with a name that is short enough for a folder: a digest in the place of its many settings."""
+    settings = hashlib.sha256(point.name.encode()).hexdigest()[:10]
+    return replace(point, name=f"{point.experiment}{SEPARATOR}{settings}")
 
 
 def finding_ids() -> list[str]:
