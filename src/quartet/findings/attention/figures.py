@@ -43,11 +43,11 @@ def dots(parts: Mapping[str, Mapping[str, np.ndarray]], *, title: str, paired: b
             spread = np.linspace(-0.08, 0.08, len(value_S)) * (len(value_S) > 1 and not paired)
             panel.plot(place + spread, value_S, "o", ms=4, color=colour, alpha=0.6)
             panel.hlines(np.mean(value_S), place - 0.25, place + 0.25, color=colour, lw=1.6)
-            panel.annotate(
-                f"{np.mean(value_S):.3g}", (place + 0.27, np.mean(value_S)), fontsize=8, va="center", color=colour
-            )
+            shown, top = f"{np.mean(value_S):.3g}", (place, max(value_S))
+            panel.annotate(shown, top, (0, 6), textcoords="offset points", fontsize=8, ha="center", color=colour)
         panel.set_xticks(places, [str(name) for name in values], fontsize=8)
-        panel.set_xlim(-0.5, len(values) - 0.2)
+        panel.set_xlim(-0.5, len(values) - 0.5)
+        panel.margins(y=0.12)
         panel.set_ylabel(label, fontsize=8)
     return figure
 

@@ -43,7 +43,7 @@ def words_that_matter(runs: Mapping[str, Sequence[Trained]], *, sentences: int, 
     cost_SKHN = each(group, lambda run: removal_costs(run.model, chosen))
     by_seed = [agreements(run.model, chosen) for run in group]
     found = {name: np.array([agreement[name] for agreement in by_seed]) for name in CORRELATIONS}
-    mixed = each(group, lambda run: agreements(with_mixed_weights(run.model), chosen)["attention_and_leaving_out"])
+    mixed = each(group, lambda run: agreement_by_chance(run.model, chosen))
     distance = each(group, lambda run: replacement_costs(run.model, chosen, fitted))
     labelled = {label.replace(" and ", "\nand "): found[name].mean(1) for name, label in CORRELATIONS.items()}
     figures = {
@@ -118,12 +118,18 @@ def agreements(model: Any, chosen: Pairs) -> dict[str, np.ndarray]:
     """Return the rank correlations of `CORRELATIONS`, (N,) each."""
     found: dict[str, list[float]] = {name: [] for name in CORRELATIONS}
     for source in chosen.sources:
-        weight_LL, _ = attention(model, source)
-        left_out_LL = leaving_out(model, source)
+        weight_LL, left_out_LL = attention(model, source)[0], leaving_out(model, source)
         found["attention_and_leaving_out"].append(rank_correlation(weight_LL, left_out_LL))
         found["attention_and_gradient"].append(rank_correlation(weight_LL, gradients(model, source)))
         found["closeness_and_leaving_out"].append(rank_correlation(closeness(len(source) - 1), left_out_LL))
     return {name: np.array(values) for name, values in found.items()}
+
+
+def agreement_by_chance(model: Any, chosen: Pairs) -> np.ndarray:
+    """Return the rank correlation of attention and leaving a word out, (N,), of the model with mixed weights."""
+    mixed = with_mixed_weights(model)
+    both = ((attention(mixed, source)[0], leaving_out(mixed, source)) for source in chosen.sources)
+    return np.array([rank_correlation(weight_LL, left_out_LL) for weight_LL, left_out_LL in both])
 
 
 def with_mixed_weights(model: Any) -> Any:
