@@ -21,8 +21,8 @@ def panels(count: int, *, width: float = 7.0, height: float = 3.2) -> tuple[Figu
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
         each.tick_params(labelsize=8)
-        each.xaxis.label.set_size(8)
-        each.yaxis.label.set_size(8)
+        each.xaxis.label.set_fontsize(8)
+        each.yaxis.label.set_fontsize(8)
     return figure, axes
 
 
@@ -37,17 +37,15 @@ def draw_seeds(axes: Any, curves: Sequence[Curve], *, colour: str) -> tuple[floa
     return float(within[-1]), float(mean[-1])
 
 
-def name_ends(axes: Any, ends: Mapping[str, tuple[float, float]], colours: Sequence[str]) -> None:
+def name_ends(axes: Any, names: Sequence[str], ends: Sequence[tuple[float, float]], colours: Sequence[str]) -> None:
     """Write the names of lines at their right ends, one below the other where they would meet."""
-    height = {name: axes.transData.transform(end)[1] for name, end in ends.items()}
+    heights = [axes.transData.transform(end)[1] for end in ends]
     gap = 9 * axes.figure.dpi / 72  # pixels of a line of text
     below = np.inf
-    for name, colour in sorted(zip(ends, colours, strict=True), key=lambda each: -height[each[0]]):
-        below = min(height[name], below - gap)
-        shift = (below - height[name]) * 72 / axes.figure.dpi
-        axes.annotate(
-            name, ends[name], xytext=(5, shift), textcoords="offset points", fontsize=8, color=colour, va="center"
-        )
+    for height, name, end, colour in sorted(zip(heights, names, ends, colours, strict=True), reverse=True):
+        below = min(height, below - gap)
+        shift = (below - height) * 72 / axes.figure.dpi
+        axes.annotate(name, end, xytext=(5, shift), textcoords="offset points", fontsize=8, color=colour, va="center")
 
 
 def plain_numbers(axis: Any) -> None:
@@ -57,9 +55,9 @@ def plain_numbers(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def draw_dots(axes: Any, rows: Mapping[str, Sequence[float]], *, colours: Sequence[str]) -> None:
+def draw_dots(axes: Any, names: Sequence[str], rows: Sequence[Sequence[float]], *, colours: Sequence[str]) -> None:
     """Draw a row of dots, one a seed, for each name, the first on top, with the mean as a number."""
-    for i, (values, colour) in enumerate(zip(rows.values(), colours, strict=True)):
+    for i, (values, colour) in enumerate(zip(rows, colours, strict=True)):
         axes.plot(values, [-i] * len(values), "o", ms=5, alpha=0.7, color=colour)
         axes.annotate(
             f"{np.mean(values):.3g}",
@@ -69,7 +67,7 @@ def draw_dots(axes: Any, rows: Mapping[str, Sequence[float]], *, colours: Sequen
             fontsize=8,
             va="center",
         )
-    axes.set_yticks([-i for i in range(len(rows))], list(rows), fontsize=8)
+    axes.set_yticks([-i for i in range(len(rows))], list(names), fontsize=8)
     axes.set_ylim(-len(rows) + 0.4, 0.6)
 
 

@@ -139,7 +139,7 @@ def draw_fresh(whole: Sequence[Trained], stopped: Sequence[Trained], fresh: Mapp
         "trained, best quality": kept,
         "fresh, best quality": fresh["whole"],
     }
-    draw_dots(axes, rows, colours=(COLOURS[0], COLOURS[1], COLOURS[0], COLOURS[1]))
+    draw_dots(axes, list(rows), list(rows.values()), colours=(COLOURS[0], COLOURS[1], COLOURS[0], COLOURS[1]))
     axes.axvline(0.5, color=FAINT, lw=0.8, ls=":")
     lowest = min(value for values in rows.values() for value in values)
     axes.set(

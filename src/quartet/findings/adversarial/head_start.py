@@ -61,7 +61,7 @@ def head_start(
         numbers[f"{what}_much_over_little"] = Number(
             np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}"
         )
-    final = {f"{count:,}": np.exp(by_run["fid"][name]).tolist() for name, count in steps.items()}
+    final = [np.exp(by_run["fid"][name]).tolist() for name in steps]
     return Measured(numbers, {"head_start": draw(alone, steps, final)})
 
 
@@ -89,21 +89,20 @@ def unsteadiness(log_fid_V: np.ndarray) -> float:
     return max(1e-3, float(np.sqrt(np.mean(np.diff(late) ** 2)))) if len(late) > 1 else 1e-3
 
 
-def draw(
-    alone: Mapping[str, Sequence[Curve]], steps: Mapping[str, int], final: Mapping[str, Sequence[float]]
-) -> Figure:
+def draw(alone: Mapping[str, Sequence[Curve]], steps: Mapping[str, int], final: Sequence[Sequence[float]]) -> Figure:
     """Draw FID against the generator's training (left) and at its end (right), for each head start."""
     figure, (left, right) = panels(2)
     colours = COLOURS[: len(steps)]
-    ends = {
-        f"{count:,}": draw_seeds(left, [(x, np.exp(y)) for x, y in alone[name]], colour=colour)
-        for (name, count), colour in zip(steps.items(), colours, strict=True)
-    }
+    names = [f"{count:,}" for count in steps.values()]
+    ends = [
+        draw_seeds(left, [(x, np.exp(y)) for x, y in alone[name]], colour=colour)
+        for name, colour in zip(steps, colours, strict=True)
+    ]
     left.set(yscale="log", xlabel="thousand images since the head start", ylabel="FID in validation, less is better")
     plain_numbers(left.yaxis)
     left.set_xlim(right=left.get_xlim()[1] * 1.15)
-    name_ends(left, ends, colours)
-    draw_dots(right, final, colours=colours)
+    name_ends(left, names, ends, colours)
+    draw_dots(right, names, final, colours=colours)
     right.set(xlabel="test FID; a dot a seed, with their mean", ylabel="steps of head start", xlim=(0, None))
     right.margins(x=0.15)
     return figure

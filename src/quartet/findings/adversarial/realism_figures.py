@@ -28,7 +28,7 @@ def draw_distances(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
     figure, axes = panels(2, height=2.2)
     for each, name, label in zip(axes, ("fid", "kid"), ("FID", "KID"), strict=True):
         rows = {of: [measured[name] for measured in measures] for of, measures in found.items()}
-        draw_dots(each, rows, colours=COLOURS[:3])
+        draw_dots(each, list(rows), list(rows.values()), colours=COLOURS[:3])
         each.set_xscale("symlog", linthresh=0.01)
         furthest = max(value for values in rows.values() for value in values)
         each.set(xlim=(-0.002, 8 * furthest), xlabel=f"{label} to test images, less is better; a dot a seed")

@@ -87,10 +87,10 @@ def draw_curves(pair: Sequence[Trained]) -> Figure:
     figure, (left, right) = panels(2)
     shown = {"accuracy_real": "on real", "accuracy_fake": "on generated", "accuracy": "both"}
     colours = (COLOURS[2], COLOURS[1], COLOURS[0])
-    ends = {}
-    for (name, label), colour in zip(shown.items(), colours, strict=True):
-        seeds = [curve(run.curve, f"val/discriminator_{name}") for run in pair]
-        ends[label] = draw_seeds(left, seeds, colour=colour)
+    ends = [
+        draw_seeds(left, [curve(run.curve, f"val/discriminator_{name}") for run in pair], colour=colour)
+        for name, colour in zip(shown, colours, strict=True)
+    ]
     left.axhline(0.5, color=FAINT, lw=0.8, ls=":")
     left.set(ylim=(0, 1.02), ylabel="held-out accuracy")
     error = [curve(run.curve, "val/discriminator_calibration_error") for run in pair]
@@ -100,7 +100,7 @@ def draw_curves(pair: Sequence[Trained]) -> Figure:
         axes.set_xlabel("thousand images seen")
         axes.margins(x=0.02)
     left.set_xlim(right=left.get_xlim()[1] * 1.3)
-    name_ends(left, ends, colours)
+    name_ends(left, list(shown.values()), ends, colours)
     return figure
 
 
