@@ -22,7 +22,7 @@ anew:
 	@echo ".venv was made for another folder, or its Python is gone: making it anew"
 	@rm -rf .venv
 
-.PHONY: help install run grid tuned-grid test test-slow test-part mutants floors lint bench ui clean
+.PHONY: help install run grid tuned-grid findings test test-slow test-part mutants floors lint bench ui clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ grid: install ## train every net on every data set, all of the same size, with t
 
 tuned-grid: install ## tune every net on every data set with the same number of trials (hours; goes on where it stopped)
 	@quartet tune grid
+
+findings: install ## put the article's statements to the test (hours; goes on where it stopped); writes findings/reports/index.html
+	@quartet findings
 
 test: install ## run the tests two files at once, without the slow ones and those that fetch data
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
@@ -69,5 +72,5 @@ bench: install ## measure the documented speeds; writes reports/bench.json
 ui: install ## serve the MLflow pages at http://127.0.0.1:5000
 	@quartet ui
 
-clean: ## delete what was made in build, data, results, reports and runs, here and in grid, and no file of yours
-	@PYTHONPATH=src $(PYTHON) -m quartet_app.table.clean . grid
+clean: ## delete what was made in build, data, results, reports and runs, here, in grid and in findings, and no file of yours
+	@PYTHONPATH=src $(PYTHON) -m quartet_app.table.clean . grid findings

@@ -119,7 +119,12 @@ SERVERS = {"make ui": 5000, "quartet ui --port 5002": 5002}  # their test asks t
 ANSWERED = "tests/quartet_app/choose/test_choose.py::test_it_answers_within_the_time_given_and_is_killed_and_goes_on"
 WON = "tests/quartet_app/choose/test_choose.py::test_the_net_that_must_win_does"
 TUNED_ALIKE = "tests/quartet_app/choose/test_tune.py::test_each_experiment_of_a_table_is_tuned_alike"
+FOUND = "tests/quartet_app/findings/test_findings.py::test_findings_are_trained_measured_and_concluded"
+TRIED = "tests/quartet_app/findings/test_quick.py::test_each_finding_can_be_tried"
 ELSEWHERE = {
+    "quartet findings --only C2,R5": FOUND,
+    "make findings": FOUND,
+    "quartet findings --quick": TRIED,
     "quartet tune grid --only mnist1d_cnn,mnist1d_rnn": TUNED_ALIKE,
     "make tuned-grid": TUNED_ALIKE,
     "quartet choose data=mnist1d --minutes 10": ANSWERED,

@@ -31,6 +31,12 @@ class Watch(threading.Thread):
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
 
+    def look(self) -> None:
+        """Wait until everything that is bound now has been seen."""
+        begun = self.looks
+        while self.looks < begun + 2 and not self.over.is_set():
+            self.over.wait(PAUSE / 4)
+
     def end(self) -> set[tuple[str, str]]:
         self.over.set()
         self.join()

@@ -140,9 +140,10 @@ def copy_repository(folder: Path) -> Path:
 
 
 def recipe(family: str, **changes: Any) -> Any:
-    """The net of conf/net/<family>.yaml, with what is asked to be different. Keys that it lacks are left out."""
+    """The net of conf/net/<family>.yaml, with what is asked to be different, perhaps the class. Keys that it lacks are
+    left out."""
     fields = yaml.safe_load((CONF / "net" / f"{family}.yaml").read_text())
-    target = fields.pop("_target_")
+    target = changes.get("_target_", fields.pop("_target_"))
     make = locate(target)
     if not callable(make):
         pytest.fail(f"conf/net/{family}.yaml: there is no {target}; name the class by its full path")

@@ -38,13 +38,24 @@ ARROWS = {
 # The folders within a room, each of which may import those after it.
 INSIDE = {
     "data": ("sources", "preparing", "loading"),
-    "report": ("answering", "lines", "evidence", "sweep", "comparing", "chance", "extrapolating", "drawing", "tasks"),
+    "report": (
+        "findings",
+        "answering",
+        "lines",
+        "evidence",
+        "sweep",
+        "comparing",
+        "chance",
+        "extrapolating",
+        "drawing",
+        "tasks",
+    ),
 }
 # The rooms of the application: each may import those of the lines below it, not those of its own line.
 LEVELS = [
     {"__main__"},
     {"commands"},
-    {"choose"},
+    {"choose", "findings"},
     {"cli", "table", "provenance", "estimate", "comparison", "predict"},
     {"sweep"},
     {"run"},

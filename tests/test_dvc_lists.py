@@ -39,6 +39,7 @@ HARMLESS_IN = {
     "compose": {
         "quartet.budget": "checks the unit of a budget, which is written as it was given",
         "quartet.data.loading": "names the kinds of data, for the checks",
+        "quartet.findings": "checks the form of a rule, which it does not write",
     },
     "prepare": {
         "quartet_app.config": "reads the resolved files, which are dependencies",
@@ -86,6 +87,7 @@ HARMLESS_IN = {
     "compare": {
         "quartet.budget": "checks the unit of a budget",
         "quartet_app.config": "reads the runs' configurations, which are dependencies",
+        "quartet.findings": "is asked by the stages of a table of findings alone",
         "quartet_app.run": "reads the runs, which are dependencies",
         "quartet_app.data": "compares what was evaluated, reads no data",
         "quartet.data": "compares what was evaluated, reads no data",

@@ -34,7 +34,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
             "gated": False,
             "tie_embeddings": False,
         },
-        {"width": 8, "layers": 2, "norm": "layer", "pool": "average", "discriminator_norm": "batch", "spectral": True},
+        {"width": 8, "layers": 2, "norm": "layer", "pool": "none", "discriminator_norm": "batch", "spectral": True},
     ],
     "rnn": [
         {"width": 8, "cell": "lstm"},
@@ -55,6 +55,13 @@ RECIPES = [
     pytest.param(recipe(family, **changes), id=f"{family}{i}")
     for family in sorted(path.stem for path in (CONF / "net").glob("*.yaml"))
     for i, changes in enumerate(SMALL.get(family, [{}]))
+]
+
+# A Transformer that no file of conf/net/ names.
+ALONE = "quartet.nets.DecoderOnlyTransformer"
+RECIPES += [
+    pytest.param(recipe("transformer", width=16, heads=2, _target_=ALONE, position=position), id=f"alone{i}")
+    for i, position in enumerate(("rotary", "sinusoidal", "learned"))
 ]
 
 

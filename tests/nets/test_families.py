@@ -7,10 +7,11 @@ import pytest
 import torch
 import yaml
 
-from quartet.nets import CNN, MLP, RNN, Transformer
+from quartet.nets import CNN, MLP, RNN, DecoderOnlyTransformer, Transformer
+from quartet.nets.attention import SelfAttention
 from quartet.nets.position import angles, rotate
 from quartet.nets.rnn import reverse
-from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
+from quartet.types import PAD, Classes, Pixels, QuartetError, Series, Tokens
 from quartet_app.config.project import CONF
 
 FASHION = Pixels(height=28, width=28, channels=1, mean=(72.9,), std=(90.0,))
@@ -42,6 +43,7 @@ def test_a_recipe_is_frozen_and_hides_no_default() -> None:
     [
         (cnn, {"kernel": 4}, "net.kernel=4"),
         (cnn, {"stages": 0}, "net.stages=0"),
+        (cnn, {"kernel": "whole", "pool": "stride"}, "net.kernel=whole"),
         (rnn, {"width": 1}, "net.width=1"),
         (transformer, {"heads": 5}, "net.heads=5"),
     ],
@@ -65,6 +67,26 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
         replace(transformer, width=24, heads=4).classifier(FASHION, Classes(names=("a", "b")))
 
 
+def test_whole_kernels_cover_the_grid_of_their_layer() -> None:
+    encoder = replace(cnn, kernel="whole").encode(replace(FASHION, width=14))
+    sides = [tuple(layer.kernel_size) for layer in encoder.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert sides == [(29, 15), (15, 7), (15, 7), (15, 7), (7, 3), (7, 3), (7, 3), (3, 1), (3, 1)]
+    assert encoder(torch.zeros(2, 28, 14, 1)).shape == (2, 3, 1, 64)
+
+
+def test_whole_kernels_are_refused_where_there_is_no_whole() -> None:
+    whole = replace(cnn, kernel="whole")
+    for build in (lambda: whole.language_model(TOKENS), lambda: whole.generator(8, FASHION)):
+        with pytest.raises(QuartetError, match=r"net\.kernel=whole: only for reading images or series"):
+            build()
+
+
+def test_without_pooling_the_grid_stays() -> None:
+    encoder = replace(cnn, pool="none", stages=6).encode(FASHION)
+    assert encoder.grid == (28, 28)
+    assert replace(cnn, pool="none").encode(FASHION)(torch.zeros(2, 28, 28, 1)).shape == (2, 28, 28, 64)
+
+
 def test_learned_positions_end_where_the_others_go_on() -> None:
     long = torch.randint(4, 50, (1, 9))
     for position in ("none", "sinusoidal", "rotary"):
@@ -74,6 +96,34 @@ def test_learned_positions_end_where_the_others_go_on() -> None:
     for tokens, before in ((long, None), (long[:, 8:], state)):
         with pytest.raises(QuartetError, match="8 positions and was given 9"):
             model(tokens, before)
+
+
+@pytest.mark.parametrize("position", ["none", "sinusoidal", "learned", "rotary"])
+def test_a_decoder_alone_reads_source_and_target_as_one_text(position: Any) -> None:
+    alone = DecoderOnlyTransformer(**fields("transformer") | {"position": position})
+    translator, reader = alone.translator(TOKENS).double().eval(), alone.language_model(replace(TOKENS, context=16))
+    reader.double().eval().load_state_dict(translator.state_dict())
+    source, target = torch.randint(4, 50, (2, 7)), torch.randint(4, 50, (2, 8))
+    source[0, 3:] = PAD
+    logits = translator(source, target)
+    for row, length in ((0, 3), (1, 7)):
+        text = torch.cat((source[row, :length], target[row]))[None]
+        torch.testing.assert_close(logits[row], reader(text)[0][0, length:])
+
+
+def test_a_decoder_alone_only_reads_and_writes_text() -> None:
+    alone = DecoderOnlyTransformer(**fields("transformer"))
+    with pytest.raises(QuartetError, match="DecoderOnlyTransformer cannot classify; it can language, translate"):
+        alone.classifier(FASHION, Classes(names=("a", "b")))
+
+
+def test_weights_of_self_attention_are_those_of_the_kernel() -> None:
+    attend = SelfAttention(width=8, heads=2).double()
+    x, mask = torch.randn(2, 5, 8).double(), torch.arange(5) < torch.tensor([[3], [5]])
+    for causal, seen in ((False, mask), (True, None)):
+        y, (_, v) = attend(x, causal=causal, mask_BL=seen, rotation=None, past=None)
+        a = attend.weights(x, causal=causal, mask_BL=seen, rotation=None, past=None)
+        torch.testing.assert_close(attend.out((a @ v).transpose(1, 2).flatten(2)), y)
 
 
 def test_rotary_attention_knows_distances_only() -> None:

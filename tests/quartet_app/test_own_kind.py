@@ -148,6 +148,7 @@ def say(here: Path) -> Say:
     return lambda *arguments, **options: command(*arguments, cwd=here, PYTHONPATH=path, **options)
 
 
+@pytest.mark.slow
 def test_it_is_planned_prepared_trained_and_evaluated(
     overrides: Callable[..., list[str]], say: Say, here: Path
 ) -> None:

@@ -16,7 +16,12 @@ from quartet.data.loading.tokenizer import train_tokenizer
 from quartet.description import describe
 from quartet.types import Tokens
 
-SMALL = {"cnn": {"width": 16, "layers": 4}, "rnn": {"width": 16, "layers": 2}, "transformer": {"width": 16}}
+SMALL: dict[str, dict[str, Any]] = {
+    "cnn": {"width": 16, "layers": 4},
+    "rnn": {"width": 16, "layers": 2},
+    "transformer": {"width": 16},
+}
+SMALL["alone"] = {"_target_": "quartet.nets.DecoderOnlyTransformer", "width": 16}  # has no file of its own
 TEXT = ["the cat eats the dog", "a dog eats", "die Katze frißt", "der Hund frißt ½ Käse 😀"] * 5
 CONTEXT = 16
 
@@ -30,7 +35,7 @@ def make(tmp_path: Path) -> Callable[..., tuple[nn.Module, Any]]:
         trained.save(tmp_path / "tokenizer.json")
         tokens = Tokens(vocabulary=trained.vocabulary, context=CONTEXT)
         torch.manual_seed(0)
-        net = recipe(family, **{**SMALL[family], **changes})
+        net = recipe("transformer" if family == "alone" else family, **{**SMALL[family], **changes})
         model = net.language_model(tokens) if role == "language" else net.translator(tokens)
         with torch.no_grad():  # larger weights have opinions
             for parameter in model.parameters():

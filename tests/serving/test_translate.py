@@ -18,7 +18,7 @@ Make = Callable[..., tuple[nn.Module, Any]]
 SENTENCES = ["the cat eats", "a dog", "the dog eats the cat"]
 
 
-@pytest.mark.parametrize("family", ["rnn", "cnn", "transformer"])
+@pytest.mark.parametrize("family", ["rnn", "cnn", "transformer", "alone"])
 @pytest.mark.parametrize(("num_beams", "alpha"), [(1, 1.0), (4, 0.6), (7, 0.0)])
 def test_it_finds_what_the_evaluation_finds(family: str, num_beams: int, alpha: float, make: Make) -> None:
     model, translator = make(family, "translate")
@@ -34,7 +34,7 @@ def test_it_finds_what_the_evaluation_finds(family: str, num_beams: int, alpha: 
     assert found == [translator.predict(None, sentence, params)[0] for sentence in SENTENCES]
 
 
-@pytest.mark.parametrize("family", ["rnn", "cnn", "transformer"])
+@pytest.mark.parametrize("family", ["rnn", "cnn", "transformer", "alone"])
 def test_a_token_costs_the_same_however_long_the_translation(family: str, make: Make) -> None:
     _, translator = make(family, "translate")
     costs: list[float] = []

@@ -69,6 +69,7 @@ def test_the_time_given_is_kept_over_two_attempts(app: Path, sweep: Callable[...
     assert len(starts(folder)) > before
 
 
+@pytest.mark.slow
 def test_a_trial_that_does_not_report_is_ended(app: Path, sweep: Callable[..., Any]) -> None:
     began = time.monotonic()
     code, out, err = sweep("lr=0.1,0.2,0.3", "slow=300", f"hydra.sweeper.hours={12 / 3600}")

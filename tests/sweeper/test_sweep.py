@@ -22,6 +22,7 @@ SLOW = pytest.mark.slow
 LR = "lr=tag(log, interval(1e-3, 1))"
 
 
+@SLOW
 def test_bad_trials_are_stopped_and_have_time_to_clean_up(app: Path, sweep: Callable[..., Any]) -> None:
     code, out, err = sweep("lr=0.1,0.9,2", "net=glob(*)")
     folder = app.parent / "sweep"
@@ -41,9 +42,8 @@ def test_bad_trials_are_stopped_and_have_time_to_clean_up(app: Path, sweep: Call
     wait_until(lambda: not any(alive(pid) for pid in pids(folder)))  # they end when they see that Ray has
 
 
-@pytest.mark.parametrize(
-    ("by", "to"), [(signal.SIGINT, "one"), *(pytest.param(signal.SIGTERM, to, marks=SLOW) for to in ("one", "all"))]
-)
+@pytest.mark.parametrize(("by", "to"), [(signal.SIGINT, "one"), (signal.SIGTERM, "one"), (signal.SIGTERM, "all")])
+@SLOW
 def test_an_interrupted_sweep_ends_in_order_and_goes_on(
     app: Path, start: Callable[..., Any], sweep: Callable[..., Any], by: signal.Signals, to: str
 ) -> None:
@@ -123,6 +123,7 @@ def test_a_refused_command_deletes_no_sweep(app: Path, sweep: Callable[..., Any]
     assert len(events(folder)) == 1
 
 
+@SLOW
 def test_a_metric_that_nobody_reports_ends_the_sweep(app: Path, sweep: Callable[..., Any]) -> None:
     code, _, err = sweep("lr=0.1,0.2,0.3,0.4", "hydra.sweeper.metric=objectve")
     assert code == 1
@@ -131,6 +132,7 @@ def test_a_metric_that_nobody_reports_ends_the_sweep(app: Path, sweep: Callable[
     assert len(statuses(app.parent / "sweep")) < 4
 
 
+@SLOW
 def test_another_option_of_a_swept_group_is_another_sweep(app: Path, sweep: Callable[..., Any]) -> None:
     given = ["net=a,b", "steps=2"]
     assert sweep(*given)[0] == 0

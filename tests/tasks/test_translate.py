@@ -95,6 +95,16 @@ def test_a_net_that_learned_the_pairs_scores_a_hundred(pairs: Any, build: Callab
     assert heard[-1] == ("beam search", 7, 7)
 
 
+def test_learned_positions_end_a_translation(pairs: Any, recipe: Callable[..., Any]) -> None:
+    task = translate(max_ratio=9.0, max_extra=99)
+    torch.manual_seed(0)
+    model = task.build(recipe("transformer", layers=1, position="learned"), pairs).eval()
+    texts = task.translate(model, [[5, 6, 2], [7, 2]], beam=0, device=CPU)
+    texts += task.translate(model, [[5, 6, 2], [7, 2]], beam=2, device=CPU)
+    assert max(map(len, texts)) <= pairs.inputs.context
+    assert task.build(recipe("transformer", layers=1), pairs).longest is None
+
+
 def test_the_guess_is_the_source(pairs: Any, build: Callable[..., Any]) -> None:
     task = translate()
     for batch in pairs.batches("test"):

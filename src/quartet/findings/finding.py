@@ -30,10 +30,11 @@ class Trained:
         parameters: of the model.
         flops: of a training sample, forward and backward.
         metrics: by split and name, as "test/accuracy"; those of "val" belong to the best checkpoint.
-        curve: rows of validation through training, each with "samples" and the metrics as "val/accuracy".
+        curve: rows of validation through training, each with "samples", "seconds" and metrics as "val/accuracy".
         scores: of each test example by name of the metric, each (N,), where the task keeps them.
         open_data: opens the DataModule: batches of "train", "val" and "test".
         load: builds the model with its best weights.
+        task: the task of the run, for what only it knows, as the judge of generated images.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class Trained:
     scores: Mapping[str, np.ndarray]
     open_data: Callable[[], Any]
     load: Callable[[], nn.Module]
+    task: Any = None
 
     @cached_property
     def data(self) -> Any:

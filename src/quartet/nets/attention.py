@@ -23,7 +23,8 @@ KVCache = tuple[Tensor, Tensor]
 class SelfAttention(nn.Module):
     """Self-attention of x_BLD, which also attends to the cached keys and values `past`, if given.
 
-    `forward` returns the output and the cache for the next call.
+    `forward` returns the output and the cache for the next call. `mask_BL` is True at the keys that may be seen, also
+    at those of `past`.
     """
 
     def __init__(self, *, width: int, heads: int) -> None:
@@ -35,6 +36,29 @@ class SelfAttention(nn.Module):
     def forward(
         self, x_BLD: Tensor, *, causal: bool, mask_BL: Tensor | None, rotation: Rotation | None, past: KVCache | None
     ) -> tuple[Tensor, KVCache]:
+        q, k, v = self._heads(x_BLD, rotation, past)
+        allowed = None if mask_BL is None else mask_BL[:, None, None]
+        # The kernel would begin its causal mask at place 0. (A single query sees all keys.)
+        if past is not None and (mask_BL is not None or q.shape[2] > 1):
+            earlier_TS = until_itself(q, k)
+            allowed = earlier_TS if allowed is None else allowed & earlier_TS
+        y_BHLd = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal and past is None)
+        return self.out(y_BHLd.transpose(1, 2).flatten(2)), (k, v)
+
+    def weights(
+        self, x_BLD: Tensor, *, causal: bool, mask_BL: Tensor | None, rotation: Rotation | None, past: KVCache | None
+    ) -> Tensor:
+        """Return a_BHTS, the weight of each key, those of `past` first, which the fused kernel does not return."""
+        q, k, _ = self._heads(x_BLD, rotation, past)
+        scores_BHTS = q @ k.mT / math.sqrt(q.shape[-1])
+        if mask_BL is not None:
+            scores_BHTS = scores_BHTS.masked_fill(~mask_BL[:, None, None], -math.inf)
+        if causal:
+            scores_BHTS = scores_BHTS.masked_fill(~until_itself(q, k), -math.inf)
+        return scores_BHTS.softmax(-1)
+
+    def _heads(self, x_BLD: Tensor, rotation: Rotation | None, past: KVCache | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return q_BHTd, and k and v BHSd with those of `past` in front."""
         qk_BLE, v_BLD = self.qkv(x_BLD).split((2 * x_BLD.shape[2], x_BLD.shape[2]), -1)
         if rotation is None:
             q, k = qk_BLE.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
@@ -43,12 +67,13 @@ class SelfAttention(nn.Module):
         v = v_BLD.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         if past is not None:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
-        allowed = None if mask_BL is None else mask_BL[:, None, None]
-        if past is not None and q.shape[2] > 1:  # the kernel would begin its causal mask at place 0
-            place = torch.arange(k.shape[2], device=k.device)
-            allowed = place <= place[-q.shape[2] :, None]
-        y_BHLd = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal and past is None)
-        return self.out(y_BHLd.transpose(1, 2).flatten(2)), (k, v)
+        return q, k, v
+
+
+def until_itself(q_BHTd: Tensor, k_BHSd: Tensor) -> Tensor:
+    """Return allowed_TS: the last query sees all keys, and each query before it one less."""
+    place = torch.arange(k_BHSd.shape[2], device=k_BHSd.device)
+    return place <= place[-q_BHTd.shape[2] :, None]
 
 
 class CrossAttention(nn.Module):

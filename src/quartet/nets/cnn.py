@@ -18,16 +18,17 @@ from torch import Tensor, nn
 
 from quartet.nets.attention import CrossAttention
 from quartet.nets.base import Net, require
-from quartet.nets.convolution import POOL, convolution, lay_channels_last, rectifier, start_small
+from quartet.nets.convolution import POOL, Residual, convolution, covering, lay_channels_last, rectifier, start_small
 from quartet.nets.norm import Norm, normalisation
 from quartet.nets.roles import Decoder, Encoder, Memory, State
 from quartet.nets.stem import Noise
-from quartet.types import Pixels, Series, Tokens
+from quartet.types import Pixels, QuartetError, Series, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class CNN(Net):
-    """Convolutional nets. For images and series: `stages`, each halves the grid and then has `depth` residual blocks.
+    """Convolutional nets. For images and series: `stages`, each halves the grid and then has `depth` residual blocks;
+    with `pool=none` all keep the grid.
     For text: `layers` residual blocks with dilations 1, 2, 4, … in a cycle, always with layer norm. The other norms
     would let a position see later ones."""
 
@@ -38,8 +39,8 @@ class CNN(Net):
     growth: float  # ratio of a stage's width to the width before it
     stages: int  # each halves the grid, in a generator doubles it
     depth: int  # residual blocks of each stage
-    kernel: int  # side of the kernels, odd
-    pool: Literal["max", "average", "stride"]  # how a stage halves the grid; stride: kernels of 4 with stride 2
+    kernel: int | Literal["whole"]  # side of the kernels, odd; whole: each kernel covers its layer's grid
+    pool: Literal["max", "average", "stride", "none"]  # how a stage halves the grid; stride: kernels of 4 with stride 2
     norm: Literal["batch", "group", "layer", "none"]  # on images and series
     discriminator_norm: Literal["batch", "group", "layer", "none"]  # the same in a discriminator
     spectral: bool  # whether a discriminator's layers are bounded by spectral norm
@@ -51,13 +52,26 @@ class CNN(Net):
     tie_embeddings: bool  # whether the embedding is the head's matrix too
 
     def __post_init__(self) -> None:
-        require(self.kernel % 2 == 1, f"net.kernel={self.kernel}: a kernel needs a middle; give an odd number")
+        odd = self.kernel == "whole" or self.kernel % 2 == 1
+        require(odd, f"net.kernel={self.kernel}: a kernel needs a middle; give an odd number")
+        able = self.kernel != "whole" or self.pool != "stride"
+        require(able, "net.kernel=whole: net.pool=stride halves by kernels of 4; give another net.pool")
         require(self.stages >= 1, f"net.stages={self.stages}: at least 1")
 
     def widths(self) -> list[int]:
         """Return the channels of each stage, in multiples of 8 if the first is one."""
         unit = 8 if self.width % 8 == 0 else 1
         return [unit * round(self.width * self.growth**i / unit) for i in range(self.stages)]
+
+    def sides(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """Return the sides of the kernels that step over `grid`."""
+        return covering(grid) if self.kernel == "whole" else (self.kernel,) * len(grid)
+
+    def side(self) -> int:
+        """Return the side of the kernels; QuartetError for kernels that cover a grid, as text has none."""
+        if self.kernel == "whole":
+            raise QuartetError("net.kernel=whole: only for reading images or series; give an odd number, such as 3")
+        return self.kernel
 
     def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
@@ -79,17 +93,16 @@ class ResNetEncoder(Encoder):
     """
 
     def __init__(self, *, net: CNN, channels: int, size: tuple[int, ...], discriminating: bool) -> None:
-        grid = tuple(side >> net.stages for side in size)
-        require(min(grid) >= 1, f"net.stages={net.stages} halve {size} to nothing; make it less")
-        super().__init__(width=net.widths()[-1], grid=grid)
+        halvings = 0 if net.pool == "none" else 1
+        grids = [tuple(side >> i * halvings for side in size) for i in range(net.stages + 1)]
+        require(min(grids[-1]) >= 1, f"net.stages={net.stages} halve {size} to nothing; make it less")
+        super().__init__(width=net.widths()[-1], grid=grids[-1])
         norm: Norm = net.discriminator_norm if discriminating else net.norm
         self.layers = nn.Sequential()
-        for width in net.widths():
-            self.layers.extend(halving(net, channels, width, rank=len(size), norm=norm, discriminating=discriminating))
+        for width, before, grid in zip(net.widths(), grids, grids[1:], strict=False):
+            self.layers.extend(halving(net, channels, width, grid=before, norm=norm, discriminating=discriminating))
             for _ in range(net.depth):
-                self.layers.append(
-                    Residual(width, kernel=net.kernel, rank=len(size), norm=norm, discriminating=discriminating)
-                )
+                self.layers.append(Residual(width, kernel=net.sides(grid), norm=norm, discriminating=discriminating))
             channels = width
         if discriminating:
             self.layers.apply(start_small)
@@ -105,24 +118,6 @@ class ResNetEncoder(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.layers(x.movedim(-1, 1)).movedim(1, -1)
-
-
-class Residual(nn.Module):
-    """A residual block: the rectified sum of x and two convolutions of x."""
-
-    def __init__(self, width: int, *, kernel: int, rank: int, norm: Norm, discriminating: bool) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
-            convolution(width, width, kernel=kernel, rank=rank, norm=norm),
-            normalisation(norm, width),
-            rectifier(discriminating),
-            convolution(width, width, kernel=kernel, rank=rank, norm=norm),
-            normalisation(norm, width),
-        )
-        self.rectify = rectifier(discriminating)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.rectify(x + self.branch(x))
 
 
 class CNNGenerator(nn.Module):
@@ -142,7 +137,7 @@ class CNNGenerator(nn.Module):
         for width, narrower in zip(widths, [*widths[1:], pixels.channels], strict=True):
             self.layers.extend((normalisation(net.norm, width), nn.ReLU()))
             for _ in range(net.depth):
-                self.layers.append(Residual(width, kernel=net.kernel, rank=2, norm=net.norm, discriminating=False))
+                self.layers.append(Residual(width, kernel=(net.side(),) * 2, norm=net.norm, discriminating=False))
             self.layers.append(nn.ConvTranspose2d(width, narrower, 4, 2, 1))
         self.layers.apply(start_small)
         lay_channels_last(self.layers)
@@ -161,10 +156,10 @@ class TextBlock(nn.Module):
 
     def __init__(self, *, net: CNN, dilation: int, memory: bool) -> None:
         super().__init__()
-        self.kernel, self.dilation, self.gated = net.kernel, dilation, net.gated
-        self.reach = (net.kernel - 1) * dilation
+        self.kernel, self.dilation, self.gated = net.side(), dilation, net.gated
+        self.reach = (self.kernel - 1) * dilation
         self.norm = nn.LayerNorm(net.width)
-        self.convolve = nn.Linear(net.kernel * net.width, (2 if net.gated else 1) * net.width)
+        self.convolve = nn.Linear(self.kernel * net.width, (2 if net.gated else 1) * net.width)
         self.mix = nn.Linear(net.width, net.width)
         if memory:
             self.cross_norm = nn.LayerNorm(net.width)
@@ -229,10 +224,14 @@ def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no t
     return nn.ModuleList(TextBlock(net=net, dilation=dilation, memory=memory) for dilation in dilations)
 
 
-def halving(net: CNN, inputs: int, outputs: int, *, rank: int, norm: Norm, discriminating: bool) -> list[nn.Module]:
+def halving(
+    net: CNN, inputs: int, outputs: int, *, grid: tuple[int, ...], norm: Norm, discriminating: bool
+) -> list[nn.Module]:
     """Return layers that convolve and halve the grid. Pooling comes before the norm, which then has less work."""
+    rank = len(grid)
     if net.pool == "stride":
         layers = [convolution(inputs, outputs, kernel=4, stride=2, rank=rank, norm=norm)]
     else:
-        layers = [convolution(inputs, outputs, kernel=net.kernel, rank=rank, norm=norm), POOL[net.pool, rank](2)]
+        pools = [] if net.pool == "none" else [POOL[net.pool, rank](2)]
+        layers = [convolution(inputs, outputs, kernel=net.sides(grid), rank=rank, norm=norm), *pools]
     return [*layers, normalisation(norm, outputs), rectifier(discriminating)]

@@ -7,12 +7,13 @@ Z noise; in attention maps H is heads.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from quartet.nets.attention import CrossAttention
+from quartet.nets.attention import CrossAttention, SelfAttention
 from quartet.nets.roles import Decoder, Encoder, Memory, State
 from quartet.nets.stem import Embedding, Normalise
 from quartet.types import PAD, Classes, Pixels, Series, Tokens
@@ -89,6 +90,7 @@ class Translator(nn.Module):
         self.vocabulary = vocabulary
         self.encoder = encoder
         self.decoder = decoder
+        self.longest = decoder.longest
 
     def encode(self, source_BS: Tensor) -> Memory:
         """Return the memory that `decode` attends to. The mask hides PAD at the end of a source."""
@@ -105,15 +107,27 @@ class Translator(nn.Module):
 
     @torch.no_grad()
     def attention(self, source_BS: Tensor, target_BT: Tensor) -> Tensor:
-        """Return a_BHTS of the last cross-attention: each target position's weights over the source positions."""
+        """Return a_BHTS of the last cross-attention: each target position's weights over the source positions.
+
+        A decoder without cross-attention reads the source as the past of its own text: then these are the last
+        self-attention's weights, without those of the target.
+        """
         seen: list[Tensor] = []
-        last = [module for module in self.decoder.modules() if isinstance(module, CrossAttention)][-1]
-        hook = last.register_forward_hook(lambda module, inputs, _: seen.append(last.weights(*inputs)))
+        modules = list(self.decoder.modules())
+        crosses = [module for module in modules if isinstance(module, CrossAttention)]
+        selves = [module for module in modules if isinstance(module, SelfAttention)]
+        last: Any = crosses[-1] if crosses else selves[-1]
+        hook = last.register_forward_hook(
+            lambda module, inputs, options, _: seen.append(last.weights(*inputs, **options)), with_kwargs=True
+        )
         try:
             self(source_BS, target_BT)
         finally:
             hook.remove()
-        return seen[0]
+        if crosses:
+            return seen[0]
+        a_BHTS = seen[-1][..., : source_BS.shape[1]]
+        return a_BHTS / a_BHTS.sum(-1, keepdim=True)
 
 
 class Generator(nn.Module):

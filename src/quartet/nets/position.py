@@ -20,10 +20,13 @@ Rotation = tuple[Tensor, Tensor]
 
 
 def angles(place_LA: Tensor, features: int) -> Tensor:
-    """Return angles_LF of each place, with wavelengths from 2π to 2π·10000; the axes share the features equally."""
-    each = features // place_LA.shape[1]
+    """Return angles_LF of each place, with wavelengths from 2π to 2π·10000; the axes share the features equally.
+
+    Any leading axes of the places stay.
+    """
+    each = features // place_LA.shape[-1]
     frequency = 10000.0 ** (-torch.arange(each, device=place_LA.device, dtype=place_LA.dtype) / each)
-    return (place_LA[..., None] * frequency).flatten(1)
+    return (place_LA[..., None] * frequency).flatten(-2)
 
 
 def rotate(qk_BLE: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
@@ -39,7 +42,7 @@ def rotate(qk_BLE: Tensor, rotation: Rotation, *, heads: int) -> Tensor:
 
 
 class Position(nn.Module):
-    """Add positions to x_BLD, or return the rotation for attention; positions begin at `offset`.
+    """Add positions to x_BLD, or return the rotation for attention; positions begin at `offset`, one for all or a B.
 
     `grid` is the size of an image in patches; None means a sequence. Learned positions limit a sequence to `context`.
     """
@@ -62,10 +65,12 @@ class Position(nn.Module):
         rows = context if place is None else len(place)
         self.table_LD = nn.Parameter(torch.randn(rows, width) * 0.02) if kind == "learned" else None
 
-    def forward(self, x_BLD: Tensor, offset: int) -> tuple[Tensor, Rotation | None]:
+    def forward(self, x_BLD: Tensor, offset: int | Tensor) -> tuple[Tensor, Rotation | None]:
         if self.kind == "none":
             return x_BLD, None
         if self.table_LD is not None:
+            if isinstance(offset, Tensor):
+                return x_BLD + self.table_LD[self._places(x_BLD, offset)[..., 0].long()], None
             end = offset + x_BLD.shape[1]
             if end > len(self.table_LD):
                 raise QuartetError(
@@ -75,14 +80,16 @@ class Position(nn.Module):
             return x_BLD + self.table_LD[offset:end], None
         place_LA = self._places(x_BLD, offset)
         if self.kind == "rotary":
-            turn_LD = angles(place_LA, self.rotated).repeat(1, x_BLD.shape[2] // self.rotated)
+            turn_LD = torch.cat([angles(place_LA, self.rotated)] * (x_BLD.shape[2] // self.rotated), -1)
             return x_BLD, (turn_LD.cos(), turn_LD.sin())
         wave_LF = angles(place_LA, x_BLD.shape[2] // 2)
         return x_BLD + torch.cat((wave_LF.sin(), wave_LF.cos()), -1).to(x_BLD.dtype), None
 
-    def _places(self, x_BLD: Tensor, offset: int) -> Tensor:
-        """Return each position's coordinates place_LA."""
+    def _places(self, x_BLD: Tensor, offset: int | Tensor) -> Tensor:
+        """Return each position's coordinates place_LA, or place_BLA where each row has its own offset."""
         exact = torch.float64 if x_BLD.dtype == torch.float64 else torch.float32
         if self.place_LA is not None:
             return self.place_LA.to(exact)
+        if isinstance(offset, Tensor):
+            return offset[:, None, None] + torch.arange(x_BLD.shape[1], device=x_BLD.device, dtype=exact)[:, None]
         return torch.arange(offset, offset + x_BLD.shape[1], device=x_BLD.device, dtype=exact)[:, None]

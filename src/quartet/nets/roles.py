@@ -35,8 +35,11 @@ class Decoder(nn.Module, ABC):
     """Decode causally: (x_BTD, memory, state) → (features_BTD, state). No position sees a later position.
 
     `state` holds the past positions (None at the start), so that T steps of length 1 equal one step of length T.
-    `memory` comes from `precompute_kv`; it is None for a decoder that was built without a memory.
+    `memory` comes from `precompute_kv`; it is None for a decoder that was built without a memory. `longest` is the most
+    target tokens that it can take, None for any number.
     """
+
+    longest: int | None = None
 
     @abstractmethod
     def precompute_kv(self, source_BSD: Tensor, mask_BS: Tensor) -> Memory:

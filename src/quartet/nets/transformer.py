@@ -126,6 +126,7 @@ class TransformerDecoder(Decoder):
     def __init__(self, *, net: Transformer, context: int, memory: bool) -> None:
         super().__init__()
         self.position = Position(kind=net.position, width=net.width, heads=net.heads, grid=None, context=context)
+        self.longest = context if net.position == "learned" else None
         self.blocks = stack(net, memory=memory)
         self.norm = normalisation(net)
 

@@ -17,6 +17,7 @@ from quartet.tasks.gallery import draw, images_of, interpolation, nearest, to_by
 from quartet.tasks.judge import Judge
 from quartet.tasks.noise import content_keys, uniform
 from quartet.tasks.task import Batch, Progress, Sums, Task, add
+from quartet.tasks.telling_apart import calibration_error, confidence, told_apart
 from quartet.types import Evidence, QuartetError
 
 SHOWN, NEIGHBOURS, ROWS, COLUMNS = 64, 8, 8, 10  # images in the report: samples, neighbours, interpolations
@@ -125,7 +126,8 @@ class Generate(Task):
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         """Return `fid`; `class_total_variation` of the generated classes from uniform; `discriminator_accuracy`, the
-        mean of its accuracies on real and generated images; the mean logits `discriminator_score_…`."""
+        mean of its accuracies on real and generated images; the mean logits `discriminator_score_…`; how far its
+        probabilities are to be believed."""
         accuracy = {which: (sums[f"{which}_told"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
         score = {which: (sums[f"{which}_score"] / sums[f"{which}_count"]).item() for which in ("real", "fake")}
         return {
@@ -136,6 +138,8 @@ class Generate(Task):
             "discriminator_accuracy_fake": accuracy["fake"],
             "discriminator_score_real": score["real"],
             "discriminator_score_fake": score["fake"],
+            "discriminator_confidence": confidence(sums["real_bins"], sums["fake_bins"]),
+            "discriminator_calibration_error": calibration_error(sums["real_bins"], sums["fake_bins"]),
         }
 
     @torch.no_grad()
@@ -238,11 +242,3 @@ class Generate(Task):
             ),
         }
         return (distance_N[:SHOWN].median() / distance_N[SHOWN:].median()).item(), images
-
-
-def told_apart(discriminator: nn.Module, x_BHWC: Tensor, *, counts_B: Tensor, real: bool) -> Sums:
-    """Return how many images in [-1, 1] the discriminator classifies correctly, and the sum of its logits."""
-    score_B = discriminator(x_BHWC.to(next(discriminator.parameters()).dtype)).double()
-    right_B = score_B > 0 if real else score_B <= 0
-    counts_B = counts_B.to(score_B.device)
-    return {"told": (right_B & counts_B).sum().double(), "score": (score_B * counts_B).sum()}

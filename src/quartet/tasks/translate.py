@@ -158,6 +158,8 @@ class Translate(Task):
             source_BS = padded([sources[i] for i in chosen]).to(device)
             limits = [math.ceil(self.max_ratio * len(sources[i])) + self.max_extra for i in chosen]
             limit_B = torch.tensor(limits, device=device)
+            if (longest := getattr(model, "longest", None)) is not None:  # learned positions end there
+                limit_B = limit_B.clamp(max=longest)
             if beam:
                 found, _ = beam_search(model, source_BS, limit_B=limit_B, beam=beam, length_penalty=self.length_penalty)
             else:

@@ -9,6 +9,7 @@ COMMANDS = {
     "table": "make a table: a folder with experiments and seeds",
     "grid": "run a whole table, several runs at once",
     "tune": "tune every experiment of a table with the same number of trials",
+    "findings": "put the article's statements about the four families to the test",
     "predict": "classify, continue a text, translate or generate with a trained model",
     "trace": "show what a run was made of and what was made of it; repeat it to the bit",
     "ui": "serve MLflow's pages of the project's runs",

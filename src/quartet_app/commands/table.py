@@ -37,8 +37,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> None:
     args = parser().parse_intermixed_args(arguments)
+    from quartet_app.config.table.params import read_params
     from quartet_app.table.make import make_table
 
     overrides = typed_overrides([argument for argument in args.overrides if "=" in argument])
     make_table(args.folder, [argument for argument in args.overrides if "=" not in argument], overrides, args.axis)
-    print(f"{args.folder}: edit params.yaml, then quartet grid {args.folder}")
+    runs = "findings" if read_params(args.folder / "params.yaml").findings else "grid"
+    print(f"{args.folder}: edit params.yaml, then quartet {runs} {args.folder}")

@@ -34,11 +34,14 @@ def compose(overrides: Iterable[str]) -> Config:
         raise QuartetError(explain(error)) from error
 
 
-def compose_group(group: str, option: str) -> Config:
-    """Return one option of one group alone, such as a data set to prepare; QuartetError when there is none."""
+def compose_group(group: str, option: str, overrides: Iterable[str] = ()) -> Config:
+    """Return one option of one group alone, such as a data set to prepare, with `overrides` as data.source.file=x.npz.
+
+    Raises QuartetError when there is none.
+    """
     try:
         with hydra_ready():
-            return resolve(hydra.compose(overrides=[f"+{group}={option}"]))[group]  # type: ignore[no-any-return]
+            return resolve(hydra.compose(overrides=[f"+{group}={option}", *overrides]))[group]  # type: ignore[no-any-return]
     except Exception as error:
         raise QuartetError(explain(error)) from error
 

@@ -29,8 +29,9 @@ def options(group: str) -> list[str]:
 
 
 def groups() -> list[str]:
-    """Return the names of all groups of conf/."""
-    return sorted({path.name for folder in conf_folders() for path in folder.iterdir() if path.is_dir()})
+    """Return the names of all groups of conf/ of which a run takes options: all but the findings, which name runs."""
+    found = {path.name for folder in conf_folders() for path in folder.iterdir() if path.is_dir()}
+    return sorted(found - {"finding"})
 
 
 def implied_experiments() -> dict[str, Config]:

@@ -41,6 +41,14 @@ def run_table(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> N
     `jobs`: runs at once on this machine. `ray`: a cluster's address, or "local"; None for no Ray. `cpus`: for each
     device, on Ray. QuartetError where a run failed.
     """
+    prepare(table)
+    train(table, table_runs(table), jobs=jobs, ray=ray, cpus=cpus)
+    if "Running stage 'compare'" not in dvc(table, "repro", "compare", run_command=run_and_print):
+        print(f"report: {table / 'reports' / 'index.html'}")
+
+
+def prepare(table: Path) -> None:
+    """Renew a table's graph, compose it and prepare its data; QuartetError for a folder that is no table."""
     if not (table / "dvc.yaml").exists():
         raise QuartetError(f"{table}: no table, it has no dvc.yaml\nquartet table {table} EXPERIMENT … makes one")
     if not (table / ".dvc").is_dir():
@@ -50,7 +58,10 @@ def run_table(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> N
     update_graph(table)
     print("preparing the data", flush=True)
     dvc(table, "repro", "prepare", run_command=run_and_print)
-    runs = table_runs(table)
+
+
+def train(table: Path, runs: list[TableRun], *, jobs: int | None, ray: str | None = None, cpus: int = 1) -> None:
+    """Execute those of the `runs` that are outdated. The other arguments and errors are those of `run_table`."""
     waiting = outdated_runs(table, runs)
     print(f"{len(runs)} runs, of which {len(runs) - len(waiting)} are there already", flush=True)
     failures = {}
@@ -66,5 +77,3 @@ def run_table(table: Path, *, jobs: int | None, ray: str | None, cpus: int) -> N
             f"{len(failures)} of {len(runs)} runs failed: {', '.join(failures)}\n"
             f"the same command runs them again; their logs are in {table / LOGS}"
         )
-    if "Running stage 'compare'" not in dvc(table, "repro", "compare", run_command=run_and_print):
-        print(f"report: {table / 'reports' / 'index.html'}")

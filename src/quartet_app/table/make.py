@@ -20,10 +20,11 @@ from quartet_app.config.options import options
 from quartet_app.config.overrides import PATH_KEYS, as_value, unquoted
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.table.axes import typed_axes
-from quartet_app.config.table.params import Params, points, read_params
+from quartet_app.config.table.params import read_params
 from quartet_app.data.origin import origin
 from quartet_app.files import GENERATED_FOLDERS, expand_home, write_text
 from quartet_app.near import did_you_mean
+from quartet_app.table.graph import graph
 
 LINKS = ("conf", "pipelines", "src")  # what the stages depend on
 PARAMS = """\
@@ -40,12 +41,6 @@ axes:
 # Combinations to leave out, as [{{experiment: '*_rnn', net.position: [learned, rotary]}}]
 unless: []
 """
-# In the project's dvc.yaml → in a table with axes: the matrix lists the points, and the stages see the axes.
-MATRIX = "experiment: ${experiments}"
-WITH_AXES = {
-    "params: [experiments, profile, overrides]": "params: [experiments, profile, overrides, axes, unless]",
-    "params: [experiments, seeds]": "params: [experiments, seeds, axes, unless]",
-}
 
 
 def write_repository(folder: Path) -> None:
@@ -76,21 +71,10 @@ def add_lines(path: Path, text: str) -> None:
 
 
 def update_graph(folder: Path) -> None:
-    """Write a table's dvc.yaml anew where its axes are no longer those of params.yaml."""
+    """Write a table's dvc.yaml anew where its axes or findings are no longer those of params.yaml."""
     table = read_params(folder / "params.yaml")
-    if table.axes and (folder / "dvc.yaml").read_text() != (text := graph(table)):
+    if (table.axes or table.findings) and (folder / "dvc.yaml").read_text() != (text := graph(table)):
         write_text(folder / "dvc.yaml", text)
-
-
-def graph(table: Params) -> str:
-    """Return a table's dvc.yaml: the project's; with axes, the stages of each point instead of each experiment."""
-    text = (REPOSITORY / "dvc.yaml").read_text()
-    if not table.axes:
-        return text
-    names = [point.name for point in points(table, "params.yaml")]
-    for old, new in {**WITH_AXES, MATRIX: f"experiment: {json.dumps(names)}"}.items():
-        text = text.replace(old, new)
-    return text
 
 
 def dvc_config(up: Path, *, own: Path) -> str:

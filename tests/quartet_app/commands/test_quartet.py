@@ -61,6 +61,7 @@ def test_help_and_mistakes_are_quick(arguments: list[str], tmp_path: Path) -> No
     assert min(seconds() for _ in range(5)) < 0.5
 
 
+@pytest.mark.slow
 def test_runs_lie_in_the_project_wherever_the_command_was_typed(small: Small, tmp_path: Path, own: Path) -> None:
     (tmp_path / "conf" / "net").mkdir(parents=True)
     (tmp_path / "conf" / "net" / "mine.yaml").write_text((ROOT / "conf" / "net" / "mlp.yaml").read_text())

@@ -102,7 +102,8 @@ def test_what_is_measured_gives_the_time(small: Small, here: Path, monkeypatch: 
     assert longer.seconds is not None
 
 
-@pytest.mark.parametrize("experiment", ["cnn", *(pytest.param(name, marks=SLOW) for name in ("transformer", "gan"))])
+@SLOW
+@pytest.mark.parametrize("experiment", ["cnn", "transformer", "gan"])
 def test_the_time_is_that_of_a_whole_run(experiment: str, small: Small, here: Path) -> None:
     """A generous factor: these machines are noisy, and an untrained model's translations are longer."""
     words = [*small(experiment), "budget=20 steps"]

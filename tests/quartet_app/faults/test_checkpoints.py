@@ -60,6 +60,7 @@ def test_a_damaged_checkpoint_costs_no_more_than_the_newest(
     assert (only_run(tmp_path / "run") / "model.safetensors").read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_a_damaged_best_checkpoint_names_the_way_out(small: Small, tmp_path: Path) -> None:
     words = small("cnn")
     command("train", *words, cwd=tmp_path)
@@ -86,7 +87,8 @@ def test_a_disk_that_takes_no_more_ends_a_run_in_a_line(small: Small, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, 20])
 def test_kills_with_a_temporary_folder_elsewhere_leave_whole_checkpoints(
     kills: int, small: Small, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_disk_that_fills_up_costs_no_more_than_a_line(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")
+@pytest.mark.slow
 def test_a_read_only_folder_is_refused_in_two_lines(small: Small, disk: Callable[[int], Path]) -> None:
     folder = disk(64 * MIB)
     words = small("mnist1d_cnn")

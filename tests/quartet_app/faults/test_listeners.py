@@ -53,7 +53,7 @@ def test_a_sweep_listens_to_this_machine_alone(
 @pytest.mark.slow
 def test_a_served_model_listens_to_this_machine_alone(trained: Path) -> None:
     with watched() as watch, model_server("models:/quartet-classify@champion", trained):
-        pass
+        watch.look()
     found = watch.end()
     assert found
     assert not open_to_others(found)
@@ -70,6 +70,7 @@ def test_the_pages_listen_to_this_machine_alone(tmp_path: Path) -> None:
         )  # fmt: skip
         try:
             answers(f"http://127.0.0.1:{port}", process)
+            watch.look()
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)

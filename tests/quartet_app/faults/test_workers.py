@@ -73,7 +73,8 @@ def test_no_port_is_open_to_other_machines(small: Small, tmp_path: Path) -> None
         assert {ip for _, ip in listening} <= {"127.0.0.1", "::1"}
 
 
-@pytest.mark.parametrize("experiment", ["cnn", pytest.param("gan", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["cnn", "gan"])
 def test_workers_die_with_their_driver_and_the_run_goes_on(experiment: str, small: Small, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     words = [*small(experiment, "trainer.devices=2", "trainer.accelerator=cpu", steps=300), "validate_every='10 steps'"]

@@ -315,6 +315,7 @@ def test_a_repeat_on_changed_data_is_refused(small: Small, here: Path, own: Path
     assert lineage(find_run("cnn-0"))["data"]["same"] is False, "prepared anew, by the repeat that was refused"
 
 
+@pytest.mark.slow
 def test_a_repeat_that_breaks_off_is_an_error_and_no_difference(small: Small, here: Path) -> None:
     train(compose(small("cnn")))
     run = only_run(here)

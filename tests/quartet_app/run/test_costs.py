@@ -25,7 +25,10 @@ Small = Callable[..., list[str]]
 NUMBERS = ("latency_ms_1", "latency_ms_1_p90", "latency_ms_64", "latency_ms_64_p90", "throughput_64", "bytes")
 
 
-@pytest.mark.parametrize("experiment", ["cnn", "mnist1d_rnn", "rnn", "transformer", "gan"])
+@pytest.mark.parametrize(
+    "experiment",
+    ["cnn", "mnist1d_rnn", "rnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("transformer", "gan"))],
+)
 def test_an_evaluation_says_what_serving_each_role_costs(experiment: str, small: Small, here: Path) -> None:
     train(compose(small(experiment)))
     folder, out = only_run(here), here / "evaluated"

@@ -65,7 +65,7 @@ def test_both_players_share_the_parameters(small: Callable[..., list[str]], here
         matched(compose([*small("gan"), "match.flops=1e6"]), ensure(tree["data"]))
 
 
-@pytest.mark.parametrize("net", ["rnn", "transformer"])
+@pytest.mark.parametrize("net", ["rnn", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_a_run_takes_the_operations_asked_for_and_says_its_width(
     net: str, small: Callable[..., list[str]], here: Path
 ) -> None:

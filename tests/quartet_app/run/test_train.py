@@ -128,7 +128,7 @@ def test_a_finished_run_is_kept_until_it_has_been_trained_again(
     ("experiment", "extra"),
     [
         ("cnn", ["net.norm=batch", "trainer.sync_batch_norm=true", "method.accumulate_grad_batches=2"]),
-        ("gan", ["net.norm=batch", "trainer.sync_batch_norm=true"]),
+        pytest.param("gan", ["net.norm=batch", "trainer.sync_batch_norm=true"], marks=pytest.mark.slow),
         pytest.param("rnn", [], marks=pytest.mark.slow),
         pytest.param("transformer", [], marks=pytest.mark.slow),
     ],

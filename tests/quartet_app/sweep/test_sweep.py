@@ -117,7 +117,9 @@ def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
         assert tuned[part] == plain[part]
 
 
-@pytest.mark.parametrize("experiment", ["mnist1d_cnn", "rnn", "transformer"])
+@pytest.mark.parametrize(
+    "experiment", ["mnist1d_cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rnn", "transformer"))]
+)
 def test_the_end_of_a_sweeps_clock_is_the_end_of_training(here: Path, small: Small, experiment: str) -> None:
     from quartet_app.sweep.derived import budget_in_samples
 

@@ -15,10 +15,11 @@ from quartet_app.config.options import net_keys, options
 from quartet_app.config.overrides import PATH_KEYS, literal_paths
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.config.table.axes import Point, read_axes, read_unless, table_points
+from quartet_app.config.table.findings import finding_points, read_finding, together
 from quartet_app.near import did_you_mean
 
 REQUIRED = ("experiments", "seeds", "profile")
-KEYS = (*REQUIRED, "overrides", "axes", "unless")
+KEYS = (*REQUIRED, "findings", "overrides", "axes", "unless")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Params:
     """Hold the content of params.yaml.
 
     `overrides` are Hydra overrides by experiment. `axes` are lists of values by key, to vary in each experiment;
-    `unless` are rules that leave combinations out, as `read_unless` describes them.
+    `unless` are rules that leave combinations out, as `read_unless` describes them. `findings` are ids of findings; the
+    table then trains what these name, and `experiments` are theirs.
     """
 
     experiments: list[str]
@@ -35,6 +37,7 @@ class Params:
     overrides: dict[str, list[str]]
     axes: dict[str, list[Any]] = field(default_factory=dict)
     unless: list[dict[str, list[Any]]] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     def overrides_for(self, experiment: str) -> list[str]:
         """Return all overrides that compose this experiment's config.
@@ -56,6 +59,8 @@ def read_params(path: Path) -> Params:
     params = load_config(path, interpolations=True)
     for key in params:
         _require(key in KEYS, f"{path.name}: {key}: no such key; {did_you_mean(key, KEYS)}")
+    if params.get("findings"):
+        params["experiments"] = _experiments_of_findings(params, path.name)
     for key in REQUIRED:
         _require(key in params, f"{path.name}: {key}: not given; see conf/ and README.md for what it takes")
     overrides = params.get("overrides") or {}
@@ -76,17 +81,21 @@ def read_params(path: Path) -> Params:
         {k: _parse_overrides(v, k, path) for k, v in overrides.items()},
         axes,
         read_unless(params.get("unless") or [], axes, path.name),
+        params.get("findings") or [],
     )
 
 
 def points(table: Params, source: str) -> list[Point]:
     """Return what a table trains with each seed: its experiments or, with axes, these with each combination of values.
 
-    QuartetError names its key in `source` where an experiment does not compose, or where nothing is left.
+    A table of findings trains what these name. QuartetError names its key in `source` where an experiment does not
+    compose, or where nothing is left.
     """
+    if table.findings:
+        return together(points_of_findings(table, source), _plain(table, source))
     if not table.axes:
         return [Point(experiment, experiment) for experiment in table.experiments]
-    plain = {experiment: _compose(table, Point(experiment, experiment), source) for experiment in table.experiments}
+    plain = _plain(table, source)
     for experiment, config in plain.items():
         solved = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
         width = next((key for key in table.axes if key in [f"{net}.width" for net in net_keys()]), None)
@@ -99,6 +108,16 @@ def points(table: Params, source: str) -> list[Point]:
     lost = set(table.experiments) - {point.experiment for point in found}
     _require(not lost, f"{source}: unless: leaves nothing of {', '.join(sorted(lost))}; take it out of experiments")
     return found
+
+
+def points_of_findings(table: Params, source: str) -> dict[str, dict[str, list[Point]]]:
+    """Return the points of each finding of a table, by id and by the names of its runs."""
+    return finding_points([read_finding(name) for name in table.findings], _plain(table, source))
+
+
+def _plain(table: Params, source: str) -> dict[str, Config]:
+    """Return the configs of a table's experiments by name, without axes."""
+    return {experiment: _compose(table, Point(experiment, experiment), source) for experiment in table.experiments}
 
 
 def point_config(table: Params, point: Point, source: str) -> Config:
@@ -128,6 +147,16 @@ def _compose(table: Params, point: Point, source: str) -> Config:
 def _axes_text(point: Point) -> str:
     """Return where a message about a point begins, "" without axes."""
     return f"axes ({', '.join(point.overrides)}; leave it out by unless): " if point.values else ""
+
+
+def _experiments_of_findings(params: Config, source: str) -> list[str]:
+    """Return the experiments that the listed findings name; QuartetError for keys that cannot stand beside them."""
+    found = params["findings"]
+    for key in ("experiments", "axes", "unless"):
+        _require(key not in params, f"{source}: {key}: given beside findings, which name what is trained; take one out")
+    _require(_unique(found, str), f"{source}: findings: given {found!r}, needs a list of names")
+    named = (runs.experiment for name in found for runs in read_finding(name).runs.values())
+    return list(dict.fromkeys(named))
 
 
 def _parse_overrides(value: Any, experiment: str, path: Path) -> list[str]:

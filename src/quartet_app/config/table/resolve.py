@@ -12,7 +12,8 @@ import yaml
 
 from quartet.types import QuartetError
 from quartet_app.config.resolved import Config, save_config
-from quartet_app.config.table.params import point_config, points, read_params
+from quartet_app.config.table.findings import read_finding
+from quartet_app.config.table.params import Params, point_config, points, points_of_findings, read_params
 from quartet_app.files import COMPOSED
 
 
@@ -23,7 +24,7 @@ def write_table(params: Path, folder: Path) -> list[Path]:
     """
     table = read_params(params)
     listed = points(table, params.name)
-    _check_graph(params, [point.name for point in listed], varied=bool(table.axes))
+    _check_graph(params, [point.name for point in listed], varied=bool(table.axes or table.findings))
     configs = {point.name: point_config(table, point, params.name) for point in listed}
     _check_names(configs, params.name)
     written = [
@@ -31,7 +32,8 @@ def write_table(params: Path, folder: Path) -> list[Path]:
         for point in listed
         for path in _write(configs[point.name], [*table.overrides_for(point.experiment), *point.overrides], folder)
     ]
-    for stale in {*folder.glob("*.yaml"), *folder.glob("data/*.yaml")} - set(written):
+    written += _write_findings(table, params.name, folder / "findings") if table.findings else []
+    for stale in {path for part in ("", "data/", "findings/") for path in folder.glob(f"{part}*.yaml")} - set(written):
         if stale.read_text(encoding="utf-8", errors="replace").startswith(f"# {COMPOSED}"):  # not a person's own file
             stale.unlink()
     return written
@@ -44,9 +46,7 @@ def _check_graph(params: Path, names: list[str], *, varied: bool) -> None:
         return
     listed = yaml.safe_load(graph.read_text())["stages"]["train"]["matrix"]["experiment"]
     if listed != names if isinstance(listed, list) else varied:
-        raise QuartetError(
-            f"{params.name}: experiments, axes: changed since dvc.yaml was written; `quartet table .` renews it"
-        )
+        raise QuartetError(f"{params.name}: its runs changed since dvc.yaml was written; `quartet table .` renews it")
 
 
 def _check_names(configs: dict[str, Config], source: str) -> None:
@@ -70,6 +70,18 @@ def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
     data = {"name": config["data"]["name"], "source": config["data"]["source"]}
     save_config(data, folder / "data" / name, header=header[:1])
     return [folder / name, folder / "data" / name]
+
+
+def _write_findings(table: Params, source: str, folder: Path) -> list[Path]:
+    """Write for each finding what is measured and on which points, but not its rule: a threshold measures nothing."""
+    paths = []
+    for name, runs in points_of_findings(table, source).items():
+        listed = {key: [{"point": point.name, "values": dict(point.values)} for point in runs[key]] for key in runs}
+        path = folder / f"{name}.yaml"
+        header = [f"{COMPOSED} from conf/finding/{name}.yaml; edit that."]
+        save_config({"measure": dict(read_finding(name).measure), "runs": listed}, path, header=header)
+        paths.append(path)
+    return paths
 
 
 def compose_table() -> None:

@@ -1,0 +1,108 @@
+"""Give the discriminator a head start: do the samples get better, and the training steadier?
+
+Shapes: S seeds, V validations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from quartet.findings.adversarial.figures import (
+    COLOURS,
+    Curve,
+    curve,
+    draw_dots,
+    draw_seeds,
+    name_ends,
+    panels,
+    plain_numbers,
+)
+from quartet.findings.finding import Measured, Number, Trained
+from quartet.types import QuartetError
+
+EARLY = 0.25  # of the generator's training
+
+
+def head_start(
+    runs: Mapping[str, Sequence[Trained]], *, steps: Mapping[str, int], little: Sequence[str], much: str
+) -> Measured:
+    """Measure quality and steadiness with and without a head start, at as many steps of the generator.
+
+    Args:
+        runs: "none" and runs with a head start, each trained longer by it, so that all generators take as many steps.
+        steps: of head start, by the name of the run; 0 for "none".
+        little, much: names of the runs whose head start is a little, and a lot.
+    """
+    if steps.get("none") != 0 or set(steps) != set(runs):
+        raise QuartetError(f"steps: {dict(steps)}: give the steps of each run of {', '.join(runs)}, 0 for none")
+    alone = {name: [alone_curve(run, steps[name]) for run in runs[name]] for name in steps}
+    by_run = {
+        "fid": {name: np.log([run.metrics["test/fid"] for run in runs[name]]) for name in steps},
+        "early_fid": {name: np.array([at(each, EARLY) for each in alone[name]]) for name in steps},
+        "unsteadiness": {name: np.log([unsteadiness(y) for _, y in alone[name]]) for name in steps},
+    }
+    about = {
+        "fid": "test FID",
+        "early_fid": f"FID after {EARLY:.0%} of the generator's training",
+        "unsteadiness": "unsteadiness (typical change of ln FID from validation to validation, second half)",
+    }
+    numbers = {}
+    for what, log_S in by_run.items():
+        few_S = np.mean([log_S[name] for name in little], 0)
+        few = " and ".join(str(steps[name]) for name in little)
+        for name in steps:
+            numbers[f"{what}_{name}"] = Number(np.exp(log_S[name]), f"{about[what]}, {steps[name]} steps of head start")
+        numbers[f"{what}_little_over_none"] = Number(
+            np.exp(few_S - log_S["none"]), f"{about[what]}, {few} steps of head start (geometric mean) over none"
+        )
+        numbers[f"{what}_much_over_little"] = Number(
+            np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}"
+        )
+    final = [np.exp(by_run["fid"][name]).tolist() for name in steps]
+    return Measured(numbers, {"head_start": draw(alone, steps, final)})
+
+
+def alone_curve(run: Trained, steps: int) -> Curve:
+    """Return ln FID at each validation, (V,), against the thousands of images since the end of the head start."""
+    x, y = curve(run.curve, "val/fid")
+    x = x - steps * run.data.batch_size / 1000
+    if not (x > 0).any():
+        raise QuartetError(
+            f"runs: seed {run.seed} has no validation after its head start of {steps} steps; train longer"
+        )
+    return x[x > 0], np.log(y[x > 0])
+
+
+def at(alone: Curve, part: float) -> float:
+    """Return ln FID after a part of the generator's training, between validations on a straight line."""
+    x, y = alone
+    return float(np.interp(part * x[-1], x, y))
+
+
+def unsteadiness(log_fid_V: np.ndarray) -> float:
+    """Return the root mean square change from one validation to the next, in the second half; at least 1e-3."""
+    late = log_fid_V[len(log_fid_V) // 2 :]
+    late = late if len(late) > 1 else log_fid_V
+    return max(1e-3, float(np.sqrt(np.mean(np.diff(late) ** 2)))) if len(late) > 1 else 1e-3
+
+
+def draw(alone: Mapping[str, Sequence[Curve]], steps: Mapping[str, int], final: Sequence[Sequence[float]]) -> Figure:
+    """Draw FID against the generator's training (left) and at its end (right), for each head start."""
+    figure, (left, right) = panels(2)
+    colours = COLOURS[: len(steps)]
+    names = [f"{count:,}" for count in steps.values()]
+    ends = [
+        draw_seeds(left, [(x, np.exp(y)) for x, y in alone[name]], colour=colour)
+        for name, colour in zip(steps, colours, strict=True)
+    ]
+    left.set(yscale="log", xlabel="thousand images since the head start", ylabel="FID in validation, less is better")
+    plain_numbers(left.yaxis)
+    left.set_xlim(right=left.get_xlim()[1] * 1.15)
+    name_ends(left, names, ends, colours)
+    draw_dots(right, names, final, colours=colours)
+    right.set(xlabel="test FID; a dot a seed, with their mean", ylabel="steps of head start", xlim=(0, None))
+    right.margins(x=0.15)
+    return figure

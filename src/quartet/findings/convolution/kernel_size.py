@@ -1,0 +1,134 @@
+"""Whether a kernel far smaller than the image makes training easier: accuracy against samples seen and parameters.
+
+Shapes: S seeds, N test examples, V validations, P sizes of nets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from quartet.findings.convolution import figures
+from quartet.findings.convolution.maps import kernels
+from quartet.findings.convolution.seeds import Runs, accuracies, gain, of_each_seed
+from quartet.findings.finding import Measured, Number, Trained
+from quartet.types import QuartetError
+
+ACCURACY = "val/accuracy"
+Sizes = Mapping[int, Sequence[Trained]]  # by seed, by ascending number of parameters
+
+
+def kernel_size(runs: Runs, *, tolerance: float = 0.06) -> Measured:
+    """Compare small kernels with kernels as large as the image, and with an MLP, at equal numbers of parameters.
+
+    Runs: `cnn` with small kernels, `middle` with others (one a seed and size of kernel), `whole` with kernels that
+    cover their grid, `mlp`; `cnn_smaller`, `whole_smaller`, `mlp_smaller` the same with fewer parameters. Nets of
+    one size may differ in their parameters by the share `tolerance`.
+
+    Numbers: `accuracy_small_minus_whole` and `accuracy_small_minus_mlp`, differences of test accuracy, means over the
+    sizes of nets; `samples_whole_over_small`, how many times as many samples the largest net with whole kernels sees
+    until it has the best validation accuracy that both reach; `samples_mlp_over_small`, the same of the MLP.
+    """
+    small = of_each_seed(runs, "cnn", "cnn_smaller")
+    whole = of_each_seed(runs, "whole", "whole_smaller")
+    perceptrons = of_each_seed(runs, "mlp", "mlp_smaller")
+    words = "test accuracy of small kernels less that of"
+    more = "times as many samples until the best accuracy that both reach:"
+    return Measured(
+        numbers={
+            "accuracy_small_minus_whole": Number(
+                _gain(small, whole, tolerance), f"{words} kernels as large as the image"
+            ),
+            "samples_whole_over_small": Number(_ratios(small, whole), f"{more} kernels as large as the image"),
+            "accuracy_small_minus_mlp": Number(_gain(small, perceptrons, tolerance), f"{words} an MLP"),
+            "samples_mlp_over_small": Number(_ratios(small, perceptrons), f"{more} an MLP"),
+        },
+        figures={"training": _figure(small, whole, perceptrons, runs.get("middle", ()))},
+    )
+
+
+def samples_until(curve: Sequence[Mapping[str, float]], target: float, *, chance: float) -> float:
+    """Return how many samples a training saw until its best validation accuracy so far was `target`.
+
+    Between two validations, and before the first from `chance` on, the accuracy is taken to grow evenly. Infinite where
+    it is never reached.
+    """
+    before, seen = chance, 0.0
+    for row in curve:
+        if row[ACCURACY] >= target:
+            share = (target - before) / (row[ACCURACY] - before) if row[ACCURACY] > before else 0.0
+            return seen + max(share, 0.0) * (row["samples"] - seen)
+        seen, before = row["samples"], max(before, row[ACCURACY])
+    return np.inf
+
+
+def _ratios(small: Sizes, other: Sizes) -> list[float]:
+    """Return for each seed how many times as many samples the largest `other` net needs as the largest `small` one.
+
+    It is 1 where one of them has learned nothing.
+    """
+    found = []
+    for seed, runs in small.items():
+        ours, theirs = runs[-1], other[seed][-1]
+        target = min(max(row[ACCURACY] for row in run.curve) for run in (ours, theirs))
+        chance = 1 / ours.data.outputs.count
+        theirs_needed, ours_needed = (samples_until(run.curve, target, chance=chance) for run in (theirs, ours))
+        found.append(theirs_needed / ours_needed if target > chance else 1.0)
+    return found
+
+
+def _gain(small: Sizes, other: Sizes, tolerance: float) -> np.ndarray:
+    """Return the difference of test accuracy, the mean over sizes, (S, N) or (S,). Raises QuartetError for unequal
+    sizes."""
+    for seed, runs in small.items():
+        ours, theirs = ([run.parameters for run in nets] for nets in (runs, other.get(seed, [])))
+        if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=tolerance, atol=0):
+            raise QuartetError(f"runs: nets of {ours} and {theirs} parameters; give them equal match.parameters")
+    sizes = range(len(next(iter(small.values()))))
+    return np.mean([gain([runs[i] for runs in small.values()], [other[s][i] for s in small]) for i in sizes], 0)
+
+
+def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Sequence[Trained]) -> Figure:
+    """Draw validation accuracy against samples for the largest nets, and test accuracy against parameters."""
+    figure = figures.sheet(3.8)
+    learning, sizes = figure.subplots(1, 2)
+    drawn = {
+        "kernels 3 × 3": (small, figures.CNN, "-"),
+        "as large as the image": (whole, figures.BAD, "-"),
+        "MLP": (perceptrons, figures.MLP, "-"),
+    }
+    largest = {name: ([runs[-1] for runs in nets.values()], colour, "-") for name, (nets, colour, _) in drawn.items()}
+    for side in sorted({kernels(run.model).shape[-1] for run in middle}):
+        largest[f"{side} × {side}"] = (
+            [run for run in middle if kernels(run.model).shape[-1] == side],
+            figures.OTHER,
+            ":",
+        )
+    _learning(learning, largest)
+    for nets, colour, dash in drawn.values():
+        x = np.mean([[run.parameters / 1000 for run in runs] for runs in nets.values()], 0)
+        figures.lines(sizes, x, np.stack([accuracies(runs) for runs in nets.values()]), colour=colour, dash=dash)
+    figures.plain(
+        sizes, title="Test accuracy by size of the net", x="thousand parameters", y="share of images recognised"
+    )
+    figures.powers(sizes, np.mean([[run.parameters / 1000 for run in runs] for runs in small.values()], 0))
+    return figure
+
+
+def _learning(axes: Axes, nets: Mapping[str, tuple[Sequence[Trained], str, str]]) -> None:
+    """Draw the validation accuracy of each group of runs against the samples seen."""
+    ends, lowest = [], []
+    for name, (runs, colour, dash) in nets.items():
+        x = [row["samples"] / 1000 for row in runs[0].curve]
+        values_SV = np.array([[row[ACCURACY] for row in run.curve] for run in runs])
+        figures.lines(axes, x, values_SV, colour=colour, dash=dash)
+        ends.append((x[-1], float(values_SV[:, -1].mean()), name, colour))
+        lowest.append(values_SV.min())
+    title = "Validation accuracy while training"
+    figures.plain(axes, title=title, x="thousand images seen", y="share of images recognised")
+    low, high = min(lowest), max(end[1] for end in ends)
+    figures.labels(axes, ends, apart=0.06 * (high - low))
+    axes.set_xlim(0, 1.75 * ends[0][0])

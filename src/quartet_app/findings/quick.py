@@ -1,0 +1,127 @@
+"""Try findings at once: train a few steps on made-up data, measure and conclude. Shows that all works, decides nothing.
+
+Nothing is fetched, no DVC and no MLflow is asked, and the runs go to a folder of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from quartet.report.findings import Concluded
+from quartet.types import QuartetError
+from quartet_app.config.check import check
+from quartet_app.config.composing import compose, compose_group
+from quartet_app.config.overrides import as_value
+from quartet_app.config.resolved import Config
+from quartet_app.config.signatures import constants
+from quartet_app.config.table.axes import Point
+from quartet_app.config.table.findings import Finding, Runs, finding_ids, finding_points, read_finding
+from quartet_app.data.made_up import made_up
+from quartet_app.findings.conclude import conclude, write_reports
+from quartet_app.findings.measure import measured, write_measured
+from quartet_app.findings.trained import load
+from quartet_app.near import did_you_mean
+from quartet_app.progress import Steps
+
+SEEDS = (0, 1)
+FEW = {"budget": "2 steps", "validate_every": "1 steps"}
+EXAMPLES, SENTENCES, HELD_OUT = 480, 300, 0.25  # of images and series; the share of them in val and in test
+BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 256}
+CONTEXT = 64  # tokens of a window
+JUDGED = {"samples": 40, "test_samples": 64}  # images that a generator is judged by
+PARAMETERS = (60_000, 50_000, 70_000, 80_000, 100_000)  # of a net, where nets have one size: the first that it can have
+
+
+def run_quick(folder: Path, *, only: Sequence[str]) -> list[Concluded]:
+    """Try all findings, or `only` some, in `folder`, and write its reports/; returns them with their verdicts."""
+    for name in only:
+        if name not in finding_ids():
+            raise QuartetError(f"--only {name}: no such finding; {did_you_mean(name, finding_ids())}")
+    findings = [read_finding(name) for name in finding_ids() if name in only or not only]
+    experiments = {runs.experiment for finding in findings for runs in finding.runs.values()}
+    plain = {name: compose([f"experiment={name}"]) for name in sorted(experiments)}
+    shortened = {finding.id: shorten(finding) for finding in findings}
+    points = finding_points(shortened.values(), plain)
+    needed = {point.name: point for runs in points.values() for found in runs.values() for point in found}
+    with Steps(title="quick") as progress:
+        for count, (point, seed) in enumerate(itertools.product(needed.values(), SEEDS), 1):
+            train_quickly(point, seed, folder)
+            progress("runs", count, len(needed) * len(SEEDS))
+        for count, finding in enumerate(findings, 1):
+            measure_quickly(finding, points[finding.id], folder)
+            progress("measurements", count, len(findings))
+    concluded = [conclude(finding, folder / "measured" / finding.id) for finding in findings]
+    write_reports(concluded, folder / "reports")
+    return concluded
+
+
+def shorten(finding: Finding) -> Finding:
+    """Return the finding with the first and the last value of each axis alone."""
+    runs = {
+        name: Runs(of.experiment, of.overrides, {key: [values[0], values[-1]] for key, values in of.axes.items()})
+        for name, of in finding.runs.items()
+    }
+    return Finding(**{**vars(finding), "runs": runs})
+
+
+def train_quickly(point: Point, seed: int, folder: Path) -> None:
+    """Train and evaluate a point for a few steps on made-up data, unless `folder` has it."""
+    from quartet_app.run.evaluate import evaluate
+    from quartet_app.run.train import train
+
+    run = folder / point.name / str(seed)
+    if (run / "evaluate" / "metrics.json").exists():
+        return
+    config = quick_config(point, seed, folder)
+    check(config)
+    with contextlib.redirect_stdout(io.StringIO()):  # the lines of so many runs that mean nothing
+        train(config, folder=run / "train")
+        evaluate(run / "train", out=run / "evaluate", costs=False)
+
+
+def quick_config(point: Point, seed: int, folder: Path) -> Config:
+    """Return the resolved configuration of a point, shortened, and with made-up data of the same kind."""
+    config = compose([f"experiment={point.experiment}", *point.overrides, f"seed={seed}"])
+    kind = str(constants(config["data"]["source"]["_target_"])["KIND"])
+    option, settings = made_up(kind, folder / "made_up", count=EXAMPLES, sentences=SENTENCES)
+    shares = {"validation": HELD_OUT, "test": HELD_OUT} if kind in ("images", "series") else {}
+    overrides = [f"data.source.{key}={as_value(value)}" for key, value in {**settings, **shares}.items()]
+    config["data"]["source"] = compose_group("data", option, overrides)["source"]
+    config["data"]["name"] = f"made_up_{kind}"
+    loading = config["data"]["loading"]
+    loading["batch_size"] = BATCH[kind]
+    if loading.get("context"):
+        loading["context"] = min(loading["context"], CONTEXT)
+    config["task"] |= {key: value for key, value in JUDGED.items() if key in config["task"]}
+    config["trainer"] |= {"threads": 1, "progress": False, "accelerator": "cpu", "devices": 1}
+    config["tracking"] = compose_group("tracking", "none")
+    return smaller({**config, **FEW, "experiment": point.name})
+
+
+def smaller(config: Config) -> Config:
+    """Return the configuration with small nets of about one size, where it asks for nets of the same size."""
+    from quartet_app.data.prepared import ensure
+    from quartet_app.run.match import matched
+
+    if config["match"]["parameters"] is None:
+        return config
+    for parameters in PARAMETERS:
+        with contextlib.suppress(QuartetError):  # some nets cannot have every size
+            sized = matched({**config, "match": {**config["match"], "parameters": parameters}}, ensure(config["data"]))
+            return {**sized, "match": {**config["match"], "parameters": None}}
+    return config
+
+
+def measure_quickly(finding: Finding, points: Mapping[str, Sequence[Point]], folder: Path) -> None:
+    """Measure a finding on its quick runs, with its quick settings."""
+    runs = {
+        name: [load(folder / point.name / str(seed), dict(point.values)) for point in found for seed in SEEDS]
+        for name, found in points.items()
+    }
+    measure: dict[str, Any] = {**finding.measure, **finding.quick}
+    write_measured(measured(measure, runs), runs, folder / "measured" / finding.id)

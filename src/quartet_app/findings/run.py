@@ -1,0 +1,56 @@
+"""Train what a table's findings need, measure each, and conclude. Each step goes through DVC, which caches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import chdir
+from pathlib import Path
+
+from quartet.report.findings import Concluded
+from quartet.types import QuartetError
+from quartet_app.config.resolved import load_config
+from quartet_app.config.table.params import read_params
+from quartet_app.findings import conclude
+from quartet_app.near import did_you_mean
+from quartet_app.table.grid import prepare, train
+from quartet_app.table.table_runs import TableRun, dvc, run_and_print, table_runs
+
+DOCS = Path("docs", "findings")  # in the project's folder
+
+
+class Measurement(TableRun):
+    """A measurement, which an executor takes as it takes a run."""
+
+    @property
+    def stages(self) -> list[str]:
+        """The name of its stage in dvc.yaml."""
+        return [f"measure-{self.name}"]
+
+
+def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[Concluded]:
+    """Train, measure and conclude the findings of a table, or `only` some of these; returns all, measured or not.
+
+    `jobs`: runs at once. What DVC has already is not done again. QuartetError where a run or a measurement fails.
+    """
+    names = read_params(table / "params.yaml").findings
+    if not names:
+        raise QuartetError(f"{table / 'params.yaml'}: lists no findings; `quartet grid {table}` runs such a table")
+    for name in only:
+        if name not in names:
+            raise QuartetError(f"--only {name}: not among the findings of {table}; {did_you_mean(name, names)}")
+    chosen = [name for name in names if name in only or not only]
+    prepare(table)
+    needed = needed_points(table, chosen)
+    train(table, [run for run in table_runs(table) if run.name.rpartition("-")[0] in needed], jobs=jobs)
+    print(f"measuring {', '.join(chosen)}", flush=True)
+    train(table, [Measurement(name, devices=1, accelerator="cpu") for name in chosen], jobs=jobs)
+    if chosen == names:  # with some of them alone, DVC would miss the others
+        dvc(table, "repro", "conclude", run_command=run_and_print)
+    with chdir(table):
+        return conclude.concluded() if chosen == names else conclude.conclude_table()
+
+
+def needed_points(table: Path, names: Sequence[str]) -> set[str]:
+    """Return the names of the points that the composed findings `names` need."""
+    composed = [load_config(table / "build" / "findings" / f"{name}.yaml") for name in names]
+    return {entry["point"] for each in composed for entries in each["runs"].values() for entry in entries}

@@ -1,0 +1,86 @@
+"""Write a table's dvc.yaml: the project's graph, with the points of its axes or of its findings.
+
+A table of findings has a stage for each measurement, `measure-<id>`, and `conclude` in the place of `compare`.
+"""
+
+from __future__ import annotations
+
+import json
+
+from quartet_app.config.project import REPOSITORY
+from quartet_app.config.table.params import Params, points, points_of_findings
+
+# In the project's dvc.yaml → in a table with axes: the matrix lists the points, and the stages see the axes.
+MATRIX = "experiment: ${experiments}"
+WITH_AXES = {
+    "params: [experiments, profile, overrides]": "params: [experiments, profile, overrides, axes, unless]",
+    "params: [experiments, seeds]": "params: [experiments, seeds, axes, unless]",
+}
+WITH_FINDINGS = {"params: [experiments, profile, overrides]": "params: [findings, profile, overrides, seeds]"}
+MEASURE = """\
+  measure-{name}:
+    cmd: python pipelines/measure.py {name}
+    desc: what the trained runs say about the statement
+    deps:
+      - build/findings/{name}.yaml
+      - pipelines/measure.py
+{deps}
+      - src/quartet/data/loading
+      - src/quartet/findings/finding.py
+      - src/quartet/findings/{family}
+      - src/quartet/nets
+      - src/quartet/tasks
+      - src/quartet_app/findings/measure.py
+      - src/quartet_app/findings/trained.py
+      - src/quartet_app/run/build.py
+    outs:
+      - results/measured/{name}
+"""
+CONCLUDE = """\
+  conclude:
+    cmd: python pipelines/conclude.py
+    desc: intervals, verdicts by the rules that were written before, and the page
+    deps:
+      - conf/finding
+      - pipelines/conclude.py
+{deps}
+      - src/quartet/findings/rule.py
+      - src/quartet/report
+      - src/quartet_app/findings
+    params: [findings]
+    outs:
+      - reports/index.html:
+          persist: true
+      - reports/findings.json
+      - reports/findings.md
+"""
+
+
+def graph(table: Params) -> str:
+    """Return a table's dvc.yaml: the project's; with axes or findings, the stages of each point."""
+    text = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
+    if not (table.axes or table.findings):
+        return text
+    names = [point.name for point in points(table, "params.yaml")]
+    changes = WITH_FINDINGS if table.findings else WITH_AXES
+    for old, new in {**changes, MATRIX: f"experiment: {json.dumps(names)}"}.items():
+        text = text.replace(old, new)
+    return text if not table.findings else text[: text.index("  compare:\n")] + _findings(table)
+
+
+def _findings(table: Params) -> str:
+    """Return the stages that measure each finding, and that which concludes."""
+    from quartet_app.config.table.findings import read_finding
+
+    measures = []
+    for name, runs in points_of_findings(table, "params.yaml").items():
+        family = str(read_finding(name).measure["_target_"]).removeprefix("quartet.findings.").partition(".")[0]
+        needed = dict.fromkeys(point.name for found in runs.values() for point in found)
+        folders = sorted(f"results/{point}/{seed}" for point in needed for seed in table.seeds)
+        measures.append(MEASURE.format(name=name, family=family, deps=_lines(folders)))
+    measured = _lines([f"results/measured/{name}" for name in table.findings])
+    return "\n".join([*measures, CONCLUDE.format(deps=measured)])
+
+
+def _lines(paths: list[str]) -> str:
+    return "\n".join(f"      - {path}" for path in paths)
