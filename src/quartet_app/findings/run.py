@@ -9,6 +9,7 @@ from pathlib import Path
 from quartet.report.findings import Concluded
 from quartet.types import QuartetError
 from quartet_app.config.resolved import load_config
+from quartet_app.config.table.findings import read_finding
 from quartet_app.config.table.params import read_params
 from quartet_app.findings import conclude
 from quartet_app.near import did_you_mean
@@ -43,7 +44,9 @@ def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[
     needed = needed_points(table, chosen)
     train(table, [run for run in table_runs(table) if run.name.rpartition("-")[0] in needed], jobs=jobs)
     print(f"measuring {', '.join(chosen)}", flush=True)
-    train(table, [Measurement(name, devices=1, accelerator="cpu") for name in chosen], jobs=jobs)
+    alone = [name for name in chosen if read_finding(name).alone]
+    for group, at_once in (([name for name in chosen if name not in alone], jobs), (alone, 1)):
+        train(table, [Measurement(name, devices=1, accelerator="cpu") for name in group], jobs=at_once)
     if chosen == names:  # with some of them alone, DVC would miss the others
         dvc(table, "repro", "conclude", run_command=run_and_print)
     with chdir(table):

@@ -20,7 +20,7 @@ from quartet_app.near import did_you_mean
 
 GROUP = "finding"
 REQUIRED = ("statement", "runs", "measure", "rule", "headline", "against")
-KEYS = (*REQUIRED, "quick")
+KEYS = (*REQUIRED, "quick", "alone")
 RUN_KEYS = ("experiment", "overrides", "axes")
 LONGEST = 80  # characters of a run's name that lists its settings
 
@@ -53,6 +53,7 @@ class Finding:
         rule: conditions on numbers, by weight.
         headline: the number that stands for the finding in a list.
         against: what speaks against the measurement.
+        alone: whether it measures times, which other work on the machine would lengthen.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Finding:
     rule: tuple[Condition, ...]
     headline: str
     against: str
+    alone: bool = False
 
 
 def shorter(point: Point) -> Point:
@@ -102,6 +104,7 @@ def read_finding(name: str) -> Finding:
         tuple(_condition(entry, where) for entry in found["rule"]),
         str(found["headline"]),
         str(found["against"]).strip(),
+        bool(found.get("alone")),
     )
 
 
