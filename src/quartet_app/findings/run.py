@@ -46,7 +46,8 @@ def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[
     print(f"measuring {', '.join(chosen)}", flush=True)
     alone = [name for name in chosen if read_finding(name).alone]
     for group, at_once in (([name for name in chosen if name not in alone], jobs), (alone, 1)):
-        train(table, [Measurement(name, devices=1, accelerator="cpu") for name in group], jobs=at_once)
+        if group:
+            train(table, [Measurement(name, devices=1, accelerator="cpu") for name in group], jobs=at_once)
     if chosen == names:  # with some of them alone, DVC would miss the others
         dvc(table, "repro", "conclude", run_command=run_and_print)
     with chdir(table):
