@@ -87,18 +87,19 @@ class Run:
         """Return True where this run, with the same configuration, data and code, has ended without an error."""
         return self.state.get("status") == "FINISHED" and self.state.get("fingerprint") == self.fingerprint
 
-    def open(self, *, changed: bool = False) -> None:
+    def open(self, *, start: Path | None = None) -> None:
         """Make the folder for a new start; keep the checkpoints of an interrupted run in it.
 
         The files of a finished run are set aside until the new run has finished too; then `close` deletes them. In a
-        `place`, checkpoints of another fingerprint are deleted. They stay where `changed` is True: a sweep has changed
-        the settings of a trial under way, as population based training does.
+        `place`, checkpoints of another fingerprint are deleted. They stay where a sweep gives a trial the checkpoint
+        `start`, which may lie in this folder: population based training changes the settings of a trial under way, or
+        resumes one that it paused when it had just finished.
         """
         if self.before.exists() and not (self.folder / "state.json").exists():
             raise QuartetError(f"{self.before}: is there already, in a folder that holds no run; move it away")
         if (
             self.place is not None
-            and not changed
+            and start is None
             and self.state.get("fingerprint", self.fingerprint) != self.fingerprint
         ):
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
@@ -106,7 +107,8 @@ class Run:
             write_text(self.folder / "state.json", json.dumps(state))
         if self.state.get("status") == "FINISHED":
             self.close()
-            children = [child for child in self.folder.iterdir() if child.name != "lock"]
+            kept = {self.folder / "lock", start}
+            children = [child for child in self.folder.iterdir() if child not in kept]
             self.before.mkdir()
             for child in children:
                 child.rename(self.before / child.name)

@@ -52,7 +52,7 @@ def train(config: dict[str, Any], *, trial: Trial | None = None, folder: Path | 
     if trial is not None and trial.checkpoint is None and run.done:
         return report(run, run.folder)  # it finished, but its sweep was killed before it got the result
     with run.locked(patience=LOCK_TIMEOUT if trial is not None else 0.0), terminable():
-        run.open(changed=trial is not None and trial.checkpoint is not None)
+        run.open(start=trial.checkpoint if trial is not None else None)
         with tracked(run, trial) as tracker:
             fit(run, tracker, trial)
             if out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,3 +30,18 @@ def test_a_run_is_done_when_it_has_ended_with_this_configuration(small: Callable
     run.remember(status="FINISHED")
     assert run.done
     assert not Run(config, run.data, place=here / "absent").done
+
+
+def test_a_finished_run_that_a_sweep_resumes_keeps_the_checkpoint_to_start_from(
+    small: Callable[..., list[str]], here: Path
+) -> None:
+    train(compose(small("cnn", steps=2)))
+    folder = only_run(here)
+    config = load_config(folder / "config.yaml")
+    run = Run(config, ensure(config["data"]), place=folder)
+    start = folder / "checkpoint"
+    shutil.copyfile(folder / "checkpoints" / "last.ckpt", start)
+    run.open(start=start)
+    assert start.exists(), "training begins with it"
+    assert (folder / "before" / "model.safetensors").exists(), "the rest is set aside"
+    assert not (folder / "model.safetensors").exists()
