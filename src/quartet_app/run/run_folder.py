@@ -107,7 +107,7 @@ class Run:
             write_text(self.folder / "state.json", json.dumps(state))
         if self.state.get("status") == "FINISHED":
             self.close()
-            kept = {self.folder / "lock", start}
+            kept = {self.folder / "lock", *({start, self.folder / "checkpoints"} if start is not None else ())}
             children = [child for child in self.folder.iterdir() if child not in kept]
             self.before.mkdir()
             for child in children:

@@ -32,9 +32,7 @@ def test_a_run_is_done_when_it_has_ended_with_this_configuration(small: Callable
     assert not Run(config, run.data, place=here / "absent").done
 
 
-def test_a_finished_run_that_a_sweep_resumes_keeps_the_checkpoint_to_start_from(
-    small: Callable[..., list[str]], here: Path
-) -> None:
+def test_a_finished_run_that_a_sweep_resumes_keeps_its_checkpoints(small: Callable[..., list[str]], here: Path) -> None:
     train(compose(small("cnn", steps=2)))
     folder = only_run(here)
     config = load_config(folder / "config.yaml")
@@ -43,5 +41,6 @@ def test_a_finished_run_that_a_sweep_resumes_keeps_the_checkpoint_to_start_from(
     shutil.copyfile(folder / "checkpoints" / "last.ckpt", start)
     run.open(start=start)
     assert start.exists(), "training begins with it"
+    assert (folder / "checkpoints" / "best.ckpt").exists(), "it may have ended already, and then takes its best"
     assert (folder / "before" / "model.safetensors").exists(), "the rest is set aside"
     assert not (folder / "model.safetensors").exists()
