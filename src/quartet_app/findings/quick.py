@@ -6,9 +6,11 @@ Nothing is fetched, no DVC and no MLflow is asked, and the runs go to a folder o
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from quartet_app.findings.measure import measured, write_measured
 from quartet_app.findings.trained import load
 from quartet_app.near import did_you_mean
 from quartet_app.progress import Steps
+from quartet_app.run.build import nets_of
 
 SEEDS = (0, 1)
 FEW = {"budget": "2 steps", "validate_every": "1 steps"}
@@ -34,7 +37,7 @@ EXAMPLES, SENTENCES, HELD_OUT = 480, 300, 0.25  # of images and series; the shar
 BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 256}
 CONTEXT = 64  # tokens of a window
 JUDGED = {"samples": 40, "test_samples": 64}  # images that a generator is judged by
-PARAMETERS = (60_000, 50_000, 70_000, 80_000, 100_000)  # of a net, where nets have one size: the first that it can have
+WIDTH = 16  # of a net, where nets have one size
 
 
 def run_quick(folder: Path, *, only: Sequence[str]) -> list[Concluded]:
@@ -85,13 +88,10 @@ def train_quickly(point: Point, seed: int, folder: Path) -> None:
 
 
 def quick_config(point: Point, seed: int, folder: Path) -> Config:
-    """Return the resolved configuration of a point, shortened, and with made-up data of the same kind."""
-    config = compose([f"experiment={point.experiment}", *point.overrides, f"seed={seed}"])
+    """Return the resolved configuration of a point, shortened, with small nets and made-up data of the same kind."""
+    config = copy.deepcopy(composed(f"experiment={point.experiment}", *point.overrides))
     kind = str(constants(config["data"]["source"]["_target_"])["KIND"])
-    option, settings = made_up(kind, folder / "made_up", count=EXAMPLES, sentences=SENTENCES)
-    shares = {"validation": HELD_OUT, "test": HELD_OUT} if kind in ("images", "series") else {}
-    overrides = [f"data.source.{key}={as_value(value)}" for key, value in {**settings, **shares}.items()]
-    config["data"]["source"] = compose_group("data", option, overrides)["source"]
+    config["data"]["source"] = own_source(kind, folder / "made_up")
     config["data"]["name"] = f"made_up_{kind}"
     loading = config["data"]["loading"]
     loading["batch_size"] = BATCH[kind]
@@ -99,22 +99,34 @@ def quick_config(point: Point, seed: int, folder: Path) -> Config:
         loading["context"] = min(loading["context"], CONTEXT)
     config["task"] |= {key: value for key, value in JUDGED.items() if key in config["task"]}
     config["trainer"] |= {"threads": 1, "progress": False, "accelerator": "cpu", "devices": 1}
-    config["tracking"] = compose_group("tracking", "none")
-    return smaller({**config, **FEW, "experiment": point.name})
+    config["tracking"] = untracked()
+    if any(config["match"].values()):  # to look for widths would take longer than all the rest
+        config["match"] = dict.fromkeys(config["match"])
+        for net in nets_of(config).values():
+            net["width"] = min(net["width"], WIDTH)
+    return {**config, **FEW, "experiment": point.name, "seed": seed}
 
 
-def smaller(config: Config) -> Config:
-    """Return the configuration with small nets of about one size, where it asks for nets of the same size."""
-    from quartet_app.data.prepared import ensure
-    from quartet_app.run.match import matched
+@cache
+def composed(*overrides: str) -> Config:
+    """Return the resolved configuration of a point's overrides, composed once for all seeds."""
+    return compose(overrides)
 
-    if config["match"]["parameters"] is None:
-        return config
-    for parameters in PARAMETERS:
-        with contextlib.suppress(QuartetError):  # some nets cannot have every size
-            sized = matched({**config, "match": {**config["match"], "parameters": parameters}}, ensure(config["data"]))
-            return {**sized, "match": {**config["match"], "parameters": None}}
-    return config
+
+@cache
+def untracked() -> Config:
+    """Return the configuration of no tracking."""
+    return compose_group("tracking", "none")
+
+
+@cache
+def own_source(kind: str, folder: Path) -> Config:
+    """Return the configuration of a source of made-up data of a kind, which lie in `folder`."""
+    option, settings = made_up(kind, folder, count=EXAMPLES, sentences=SENTENCES)
+    shares = {"validation": HELD_OUT, "test": HELD_OUT} if kind in ("images", "series") else {}
+    overrides = [f"data.source.{key}={as_value(value)}" for key, value in {**settings, **shares}.items()]
+    source: Config = compose_group("data", option, overrides)["source"]
+    return source
 
 
 def measure_quickly(finding: Finding, points: Mapping[str, Sequence[Point]], folder: Path) -> None:
