@@ -49,7 +49,7 @@ findings: install ## put the article's statements to the test (hours; goes on wh
 	@quartet findings
 
 test: install ## run the tests two files at once, without the slow ones and those that fetch data
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install ## run all tests, with real data
 	@python -m pytest -m 'not floors'

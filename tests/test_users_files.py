@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from running import environment
 from tracked import copy_tracked
@@ -29,6 +30,7 @@ MADE = {
 }
 
 
+@pytest.mark.slow
 def test_what_a_person_has_made_changes_no_test_and_is_not_touched(tmp_path: Path) -> None:
     project = copy_tracked(tmp_path / "project", ".")
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)

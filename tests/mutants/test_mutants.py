@@ -47,6 +47,7 @@ def mutants(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_what_the_tests_of_a_file_find_and_what_they_do_not() -> None:
     before = (ROOT / SCHEDULE).read_bytes()
     found = mutants("--only", SCHEDULE, "--tests", "tests/methods/test_schedule.py", "--per-folder", "2", "--seed", "0")

@@ -28,6 +28,7 @@ def starts(folder: Path) -> list[dict[str, Any]]:
     return [event for event in events(folder) if event["event"] == "start"]
 
 
+@pytest.mark.slow
 def test_the_best_run_with_other_seeds_and_the_winner_on_other_terms(app: Path, sweep: Callable[..., Any]) -> None:
     folder = app.parent / "sweep"
     code, out, err = sweep("lr=interval(0.5, 1)", "hydra.sweeper.trials=5", "hydra/sweeper/scheduler=fifo", *SEEDED)

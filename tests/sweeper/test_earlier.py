@@ -91,7 +91,8 @@ class Planted:
         return Path.touch, (self.mark,)
 
 
-@pytest.mark.parametrize("search", ["tpe", pytest.param("random", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("search", ["tpe", "random"])
 def test_a_pickle_in_a_sweeps_folder_is_not_loaded(
     app: Path, sweep: Callable[..., Any], tmp_path: Path, search: str
 ) -> None:

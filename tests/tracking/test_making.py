@@ -53,9 +53,8 @@ def count(file: Path) -> int:
         return -1
 
 
-@pytest.mark.parametrize(
-    "kills", [pytest.param(2), pytest.param(int(os.environ.get("QUARTET_KILLS", "9")), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, int(os.environ.get("QUARTET_KILLS", "9"))])
 def test_a_kill_while_the_store_is_made_leaves_none(kills: int, tmp_path: Path) -> None:
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")

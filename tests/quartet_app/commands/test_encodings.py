@@ -50,7 +50,9 @@ def test_a_project_of_umlauts_works_where_the_system_knows_none(small: Small, tm
         assert "gr\\xf6\\xdfe" in done.stdout
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", ["ascii", *(pytest.param(name, marks=pytest.mark.slow) for name in PLACES if name != "ascii")]
+)
 def test_answers_are_printed_in_any_encoding(place: str, evaluated: Path, trained: Path) -> None:
     run = next((evaluated / "runs").glob("mnist1d_cnn-0-*"))
     for words in (["compare", str(run), "--show"], ["trace", str(run)], ["train", "--help"]):

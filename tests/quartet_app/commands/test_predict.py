@@ -96,7 +96,7 @@ def test_sentences_are_translated(trained: Path, say: Say, monkeypatch: pytest.M
     assert answer == {"source": sentences[0], "translation": lines[0]}
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
 def test_a_line_that_cannot_be_translated_costs_no_other(options: list[str], trained: Path) -> None:
     """A line of Latin-1, one that is too long, half of UTF-16: named on stderr, the other lines translated."""
     given = b"\xef\xbb\xbfthe cat eats\nf\xfcr\n" + b"cat " * 300 + b"\n\xff\xfea\x00\na small red fish\r\n"
@@ -116,7 +116,13 @@ def test_a_line_that_cannot_be_translated_costs_no_other(options: list[str], tra
     assert done.returncode == 2
 
 
-@pytest.mark.parametrize("words", [["translate", b"f\xfcr"], ["language", b"f\xfcr"], ["language", "-"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["translate", b"f\xfcr"],
+        *(pytest.param(["language", given], marks=pytest.mark.slow) for given in (b"f\xfcr", "-")),
+    ],
+)
 def test_a_text_that_is_not_utf8_is_refused_in_a_line(words: list[str | bytes], trained: Path) -> None:
     done = subprocess.run([*QUARTET, "predict", *words], cwd=trained, input=b"f\xfcr", capture_output=True)
     assert done.returncode == 2

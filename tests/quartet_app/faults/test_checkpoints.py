@@ -45,7 +45,9 @@ def a_list(path: Path) -> None:
     torch.save([1, 2, 3], path)
 
 
-@pytest.mark.parametrize("damage", [half, nothing, a_list])
+@pytest.mark.parametrize(
+    "damage", [half, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (nothing, a_list))]
+)
 def test_a_damaged_checkpoint_costs_no_more_than_the_newest(
     damage: Callable[[Path], None], broken_off: tuple[list[str], Path, bytes], tmp_path: Path
 ) -> None:

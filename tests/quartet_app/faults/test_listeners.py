@@ -24,7 +24,7 @@ RUNS = {
     "two workers on Ray": (("launcher=ray", *TWO), True),
 }
 pytestmark = pytest.mark.timeout(1000)
-SLOW = {"one worker on Ray", "two workers on Ray"}
+SLOW = {"two devices", "one worker on Ray", "two workers on Ray"}
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in RUNS])

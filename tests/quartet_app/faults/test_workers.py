@@ -94,6 +94,7 @@ def test_workers_die_with_their_driver_and_the_run_goes_on(experiment: str, smal
     assert (only_run(parts) / "model.safetensors").read_bytes() == (only_run(whole) / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_two_devices_is_said_in_a_word(small: Small, tmp_path: Path) -> None:
     words = small("cnn", "trainer.devices=2", "trainer.accelerator=cpu", steps=LONG)
     with training([*words, "validate_every='20 steps'"], tmp_path) as process:
@@ -107,6 +108,7 @@ def test_an_interrupt_of_two_devices_is_said_in_a_word(small: Small, tmp_path: P
     assert json.loads((only_run(tmp_path) / "state.json").read_text())["status"] == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_refusal_of_a_worker_ends_the_others(small: Small, tmp_path: Path) -> None:
     words = small("cnn", "trainer.devices=2", "trainer.accelerator=cpu", "optimizer=sgd", "optimizer.lr=1e30")
     done = command("train", *words, "method.grad_clip_norm=null", cwd=tmp_path, check=False)
