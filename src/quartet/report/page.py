@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 from quartet.report import tasks
 from quartet.report.comparing.comparison import Comparison, comparisons
 from quartet.report.comparison_section import anchor, comparison_section, costs, verdicts
 from quartet.report.curves import caption, curves
+from quartet.report.drawing.document import document
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.drawing.numerals import compact, duration, spread
 from quartet.report.evidence import evidence
@@ -31,14 +31,6 @@ def page(
     """
     all_experiments, groups = group_by_experiment(runs), comparisons(runs)
     contested = [group for group in groups if group.contested]
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("style", Markup(files("quartet.report").joinpath("page.css").read_text(encoding="utf-8"))),
-    )
     by_task = {group.task: [other for other in groups if other.task == group.task] for group in groups}
     main = tag(
         "main",
@@ -51,7 +43,7 @@ def page(
     )
     header = _header(all_experiments, title, question, tiles=not contested)
     body = tag("body", header, main if runs else tag("main", missing("No runs.")), _footer())
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+    return document(title, body)
 
 
 def _header(all_experiments: Sequence[ExperimentRuns], title: str, question: str | None, *, tiles: bool) -> Markup:

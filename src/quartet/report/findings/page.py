@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Sequence
-from importlib.resources import files
 
+from quartet.report.drawing.document import document
 from quartet.report.drawing.markup import Markup, join, tag
 from quartet.report.findings.concluded import NOT_MEASURED, Concluded
 from quartet.report.table import missing, table
@@ -16,18 +16,9 @@ TITLE = "What the article says, and what was measured"
 
 def page(findings: Sequence[Concluded]) -> str:
     """Return the page as HTML: a table of all verdicts, then each finding with its figures, rule and numbers."""
-    style = Markup(files("quartet.report").joinpath("page.css").read_text(encoding="utf-8"))
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", TITLE),
-        tag("style", style),
-    )
     main = tag("main", contents(findings), [_finding(finding) for finding in findings])
     header = tag("header", tag("h1", TITLE), tag("p", opening(findings), class_="standfirst"))
-    return "<!doctype html>\n" + tag("html", head, tag("body", header, main, _footer()), lang="en") + "\n"
+    return document(TITLE, tag("body", header, main, _footer()))
 
 
 def opening(findings: Sequence[Concluded]) -> str:
