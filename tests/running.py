@@ -132,6 +132,16 @@ def environment(project: Path) -> dict[str, str]:
     return {**inherited, "PATH": programs(), "PYTHONPATH": f"{project / 'src'}:{project}"}
 
 
+def copy_project(folder: Path) -> Path:
+    """Copy the code, the shipped conf/ and the root's table into `folder`, a repository of git and of DVC."""
+    copy_repository(folder)
+    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
+        shutil.copyfile(ROOT / name, folder / name)
+    for arguments in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(arguments, cwd=folder, env=environment(folder), check=True)
+    return folder
+
+
 def copy_repository(folder: Path) -> Path:
     """Copy the code and the shipped conf/ into `folder`, without what a person has added to conf/."""
     for place in (CONF, ROOT / "src", ROOT / "pipelines"):

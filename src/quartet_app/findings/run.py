@@ -16,8 +16,6 @@ from quartet_app.near import did_you_mean
 from quartet_app.table.grid import prepare, train
 from quartet_app.table.table_runs import TableRun, dvc, run_and_print, table_runs
 
-DOCS = Path("docs", "findings")  # in the project's folder
-
 
 class Measurement(TableRun):
     """A measurement, which an executor takes as it takes a run."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from running import QUARTET, ROOT, command, copy_repository, environment
+from running import QUARTET, ROOT, command, copy_project, environment
 
 from quartet.tracking import MLflow
 
@@ -20,11 +19,7 @@ FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1", "mat
 
 @pytest.fixture
 def project(tmp_path: Path, own: Path) -> Path:
-    folder = copy_repository(tmp_path / "project")
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
-        shutil.copyfile(ROOT / name, folder / name)
-    for arguments in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(arguments, cwd=folder, env=environment(folder), check=True)
+    folder = copy_project(tmp_path / "project")
     text = [
         "data=own_text",
         f"data.source.folder={own}/text",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import psutil
 import pytest
 import yaml
 from listening import open_to_others, watched
-from running import ROOT, command, copy_repository, environment
+from running import ROOT, command, copy_project, environment
 
 from quartet.types import QuartetError
 from quartet_app.commands.grid import main
@@ -34,11 +33,7 @@ FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1"]
 
 @pytest.fixture
 def project(tmp_path: Path, own: Path) -> Path:
-    folder = copy_repository(tmp_path / "project")
-    for name in ("dvc.yaml", "params.yaml", ".gitignore", ".dvcignore"):
-        shutil.copyfile(ROOT / name, folder / name)
-    for arguments in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
-        subprocess.run(arguments, cwd=folder, env=environment(folder), check=True)
+    folder = copy_project(tmp_path / "project")
     series = ["data=own_series", f"data.source.file={own}/series.npz", *FEW]
     table(folder, "mnist1d_cnn", "mnist1d_rnn")
     params = yaml.safe_load((folder / "mine/params.yaml").read_text())

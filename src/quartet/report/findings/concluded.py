@@ -51,7 +51,7 @@ class Bound:
         if self.met is None:
             return "open: the interval reaches over the threshold"
         far = f"the interval's nearer end would have to move by {number(abs(self.room))} to reach the threshold"
-        return f"{'met' if self.met else 'failed'}: {far}" if math.isfinite(self.room) else "open: no interval"
+        return f"{'met' if self.met else 'failed'}: {far}"
 
 
 @dataclass(frozen=True)

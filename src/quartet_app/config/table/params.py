@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,11 @@ def points(table: Params, source: str) -> list[Point]:
     A table of findings trains what these name. QuartetError names its key in `source` where an experiment does not
     compose, or where nothing is left.
     """
-    if table.findings:
-        return together(points_of_findings(table, source), _plain(table, source))
-    if not table.axes:
+    if not (table.axes or table.findings):
         return [Point(experiment, experiment) for experiment in table.experiments]
     plain = _plain(table, source)
+    if table.findings:
+        return together(_by_finding(table, plain), plain)
     for experiment, config in plain.items():
         solved = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
         width = next((key for key in table.axes if key in [f"{net}.width" for net in net_keys()]), None)
@@ -112,7 +112,12 @@ def points(table: Params, source: str) -> list[Point]:
 
 def points_of_findings(table: Params, source: str) -> dict[str, dict[str, list[Point]]]:
     """Return the points of each finding of a table, by id and by the names of its runs."""
-    return finding_points([read_finding(name) for name in table.findings], _plain(table, source))
+    return _by_finding(table, _plain(table, source))
+
+
+def _by_finding(table: Params, plain: Mapping[str, Config]) -> dict[str, dict[str, list[Point]]]:
+    """Return the same, given the configs of the table's experiments."""
+    return finding_points([read_finding(name) for name in table.findings], plain)
 
 
 def _plain(table: Params, source: str) -> dict[str, Config]:
