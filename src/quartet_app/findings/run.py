@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
@@ -13,6 +14,7 @@ from quartet_app.config.table.findings import read_finding
 from quartet_app.config.table.params import read_params
 from quartet_app.findings import conclude
 from quartet_app.near import did_you_mean
+from quartet_app.run.costs import SWITCH
 from quartet_app.table.grid import prepare, train
 from quartet_app.table.table_runs import TableRun, dvc, run_and_print, table_runs
 
@@ -38,6 +40,7 @@ def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[
         if name not in names:
             raise QuartetError(f"--only {name}: not among the findings of {table}; {did_you_mean(name, names)}")
     chosen = [name for name in names if name in only or not only]
+    os.environ.setdefault(SWITCH, "0")  # no finding asks what serving costs, and to measure it costs half an evaluation
     prepare(table)
     needed = needed_points(table, chosen)
     train(table, [run for run in table_runs(table) if run.name.rpartition("-")[0] in needed], jobs=jobs)
