@@ -61,7 +61,7 @@ LEVELS = [
     {"run"},
     {"data"},
     {"config"},
-    {"files", "near", "processes", "progress", "streams"},
+    {"files", "fork_server", "near", "processes", "progress", "streams"},
 ]
 
 

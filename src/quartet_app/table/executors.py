@@ -13,9 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from quartet.types import QuartetError
+from quartet_app.fork_server import fork_server
 from quartet_app.run.environment import cores
 from quartet_app.run.train import terminable
 from quartet_app.table.table_runs import TableRun, execute
+
+# What training and evaluating import, for the processes of many runs to share.
+IMPORTED = (
+    "pytorch_lightning",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "hydra.utils",
+    "quartet.methods",
+    "quartet.tasks",
+    "quartet.nets",
+    "quartet.data.loading.module",
+    "quartet.tracking",
+    "quartet_app.run.train",
+    "quartet_app.run.evaluate",
+)
 
 SubmitRun = Callable[[TableRun], "Future[float]"]  # queues a run; the future's result is its duration in seconds
 
@@ -29,13 +44,16 @@ def on_this_machine(table: Path, jobs: int | None, runs: list[TableRun]) -> Iter
     visible = gpus()
     jobs = jobs or concurrent_runs(runs, len(visible))
     pool, children, devices = ThreadPoolExecutor(jobs), Children(), GPUPool(visible)
+    # Few runs would be done before a server has imported anything.
+    modules = IMPORTED if len(runs) > jobs else ()
 
     def work(run: TableRun) -> float:
         with devices.reserved(run) as shown:
             processes = min(jobs * run.devices, len(visible)) if shown else jobs * run.devices
-            return execute(table, run, max(1, cores() // processes), variables=shown, run_command=children.run)
+            variables = {**shown, **forks}
+            return execute(table, run, max(1, cores() // processes), variables=variables, run_command=children.run)
 
-    with terminable():
+    with terminable(), fork_server(modules, threads=max(1, cores() // jobs), folder=table) as forks:
         try:
             yield lambda run: pool.submit(work, run)
         except KeyboardInterrupt:
