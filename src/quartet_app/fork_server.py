@@ -1,6 +1,8 @@
 """Run the stages of many runs as forks of one process, which has imported torch, Lightning and MLflow already.
 
-    python -m quartet_app.fork_server ADDRESS MODULE …      import these, then serve until stdin is closed
+    python -m quartet_app.fork_server SOCKET MODULE …      import these, then serve until stdin is closed
+
+SOCKET is the file descriptor of a socket that listens.
 
 To import them takes a core 7 seconds, and a short run has two stages. A stage's script that finds the address in its
 environment hands its arguments, environment, working directory and streams over, and waits for the exit code. It runs
@@ -46,12 +48,14 @@ def fork_server(modules: Sequence[str], *, threads: int, folder: Path) -> Iterat
         return
     with tempfile.TemporaryDirectory(prefix="quartet-") as private:  # no other user may reach the socket
         address = str(Path(private, "forks"))
-        command = [sys.executable, "-m", "quartet_app.fork_server", address, *modules]
-        env = {**os.environ, THREADS: str(threads)}
-        server = subprocess.Popen(
-            command, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            process_group=0,
-        )  # fmt: skip
+        with socket.socket(socket.AF_UNIX) as listener:  # from here on, a stage waits where it comes too early
+            listener.bind(address)
+            listener.listen()
+            server = subprocess.Popen(
+                [sys.executable, "-m", "quartet_app.fork_server", str(listener.fileno()), *modules],
+                cwd=folder, env={**os.environ, THREADS: str(threads)}, pass_fds=[listener.fileno()], process_group=0,
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
         try:
             yield {ADDRESS: address}
         finally:
@@ -111,10 +115,8 @@ def _wait(pid: int, answers: Any) -> int:
 class Server:
     """Forks for each request that arrives, and answers with the fork's exit code."""
 
-    def __init__(self, address: str, modules: Sequence[str]) -> None:
-        self.listener, self.waiting = socket.socket(socket.AF_UNIX), selectors.DefaultSelector()
-        self.listener.bind(address)
-        self.listener.listen()
+    def __init__(self, listening: int, modules: Sequence[str]) -> None:
+        self.listener, self.waiting = socket.socket(fileno=listening), selectors.DefaultSelector()
         for module in modules:
             importlib.import_module(module)
         self.read = stamps()
@@ -239,5 +241,5 @@ def run_script(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    if (asked := Server(sys.argv[1], sys.argv[2:]).serve()) is not None:
+    if (asked := Server(int(sys.argv[1]), sys.argv[2:]).serve()) is not None:
         run_script(asked)

@@ -58,7 +58,8 @@ def on_this_machine(table: Path, jobs: int | None, runs: list[TableRun]) -> Iter
             yield lambda run: pool.submit(work, run)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            children.stop(signal.SIGINT)
+            background = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # by a shell, and the children ignore it too
+            children.stop(signal.SIGTERM if background else signal.SIGINT)
             raise
         finally:
             try:
