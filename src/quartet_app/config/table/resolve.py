@@ -15,6 +15,9 @@ from quartet_app.config.resolved import Config, save_config
 from quartet_app.config.table.findings import read_finding
 from quartet_app.config.table.params import Params, point_config, points, points_of_findings, read_params
 from quartet_app.files import COMPOSED
+from quartet_app.progress import Steps
+
+FEW = 12  # files that are named one by one
 
 
 def write_table(params: Path, folder: Path) -> list[Path]:
@@ -25,7 +28,11 @@ def write_table(params: Path, folder: Path) -> list[Path]:
     table = read_params(params)
     listed = points(table, params.name)
     _check_graph(params, [point.name for point in listed], varied=bool(table.axes or table.findings))
-    configs = {point.name: point_config(table, point, params.name) for point in listed}
+    configs = {}
+    with Steps(title=f"{folder.name}: composing") as progress:
+        for count, point in enumerate(listed, 1):
+            configs[point.name] = point_config(table, point, params.name)
+            progress("experiments", count, len(listed))
     _check_names(configs, params.name)
     written = [
         path
@@ -85,6 +92,9 @@ def _write_findings(table: Params, source: str, folder: Path) -> list[Path]:
 
 
 def compose_table() -> None:
-    """Resolve the table in the working directory and print the paths; the DVC stage `compose`."""
-    for path in write_table(Path("params.yaml"), Path("build")):
-        print(path)
+    """Resolve the table in the working directory and say where the files are; the DVC stage `compose`."""
+    written = [path for path in write_table(Path("params.yaml"), Path("build")) if path.parent.name != "data"]
+    if len(written) <= FEW:
+        print("\n".join(str(path) for path in written))
+    else:
+        print(f"{written[0]} and {len(written) - 1} more in {written[0].parent}/")
