@@ -9,7 +9,6 @@ import pytest
 import torch
 from findings.adversarial.toys import CLASSES, Moment, data, discriminator, honest, squares, trained
 
-from quartet.findings.adversarial.figures import sheet
 from quartet.findings.adversarial.fresh import accuracy, classifier, told_apart
 from quartet.findings.adversarial.half_fooled import stops_at, together
 from quartet.findings.adversarial.head_start import alone_curve, at, unsteadiness
@@ -102,8 +101,3 @@ def test_images_are_those_of_the_run() -> None:
     assert torch.equal(samples(run, 5, seed=1), samples(run, 9, seed=1)[:5])
     assert not torch.equal(samples(run, 5, seed=1), samples(run, 5, seed=2))
     torch.testing.assert_close(scores(run, x), run.model.discriminator(x.float() / 127.5 - 1))  # type: ignore[operator]
-
-
-def test_a_sheet_has_its_images_in_rows() -> None:
-    images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
-    assert sheet(images, columns=2)[..., 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 0, 0], [2, 2, 0, 0]]

@@ -10,7 +10,7 @@ from quartet.findings import Verdict
 from quartet.findings.convolution import depth
 from quartet.findings.convolution.combining import contributions, participation
 from quartet.findings.convolution.depth import choices
-from quartet.findings.convolution.depth_figures import around, mosaic
+from quartet.findings.convolution.depth_figures import around
 from quartet.findings.convolution.maps import first_images, maps, rectified, stride
 from quartet.findings.convolution.probe import probe, probed_accuracy
 from quartet.findings.convolution.untrained import untrained
@@ -81,9 +81,6 @@ def test_patches_lie_around_their_place() -> None:
     x_HW = torch.arange(16.0).reshape(4, 4)
     assert around(x_HW, 1.5, 2.5, 3).tolist() == [[1, 2, 3], [5, 6, 7], [9, 10, 11]]
     assert around(x_HW, 0.5, 0.5, 3).tolist() == [[0, 0, 0], [0, 0, 1], [0, 4, 5]]
-    pixels = mosaic(torch.arange(9.0)[:, None, None].expand(9, 2, 2).numpy())
-    assert pixels.shape == (8, 8)
-    assert pixels[3:5, 6:].tolist() == [[5, 5], [5, 5]]
 
 
 def test_deep_nets_hold_and_a_net_of_single_pixels_does_not() -> None:

@@ -2,7 +2,7 @@
 `head_start` varies its head start, `half_fooled` asks when training is done, and `realism` how real the samples look.
 
 `images` draws samples and takes real images, `distances` compares sets of features, `fresh` trains judges anew on
-frozen samples, and `figures` has the axes.
+frozen samples, and `realism_figures` draws.
 """
 
 from quartet.findings.adversarial.half_fooled import half_fooled

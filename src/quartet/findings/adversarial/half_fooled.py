@@ -11,19 +11,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from quartet.findings.adversarial.figures import COLOURS, FAINT, draw_dots, panels, plain_numbers
 from quartet.findings.adversarial.fresh import told_apart
 from quartet.findings.adversarial.images import real_images, samples
+from quartet.findings.drawing import CNN, COLOURS, MLP, RULE, SMALL, SOFT, dots, log_axis, panels, plain, reference
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.types import QuartetError
+from quartet.findings.seeds import Runs, column, side_by_side
 
 ACCURACY, FID = "val/discriminator_accuracy", "val/fid"
 COARSE = 16  # of 256 grey levels
 
 
-def half_fooled(
-    runs: Mapping[str, Sequence[Trained]], *, tolerance: float, patience: int, examples: int, epochs: int
-) -> Measured:
+def half_fooled(runs: Runs, *, tolerance: float, patience: int, examples: int, epochs: int) -> Measured:
     """Measure what stopping by the rule costs against stopping at the best quality, and ask a fresh discriminator.
 
     The rule stops after `patience` validations in a row with an accuracy within `tolerance` of one half; where that
@@ -34,13 +32,9 @@ def half_fooled(
         examples, epochs: real and generated images that train a fresh discriminator, as many more test it, and how
             often it sees them.
     """
-    whole, stopped = runs["whole"], runs["stopped"]
-    for one, other in zip(whole, stopped, strict=True):
-        if one.seed != other.seed:
-            raise QuartetError(
-                f"runs: whole has seed {one.seed} where stopped has {other.seed}; train both with the same"
-            )
-    fresh = {name: [told_fresh(run, examples, epochs) for run in runs[name]] for name in ("stopped", "whole")}
+    pairs = side_by_side(runs, "stopped", "whole")
+    whole, stopped = pairs["whole"], pairs["stopped"]
+    fresh = {name: [told_fresh(run, examples, epochs) for run in of_name] for name, of_name in pairs.items()}
     numbers = {
         "fresh_accuracy_at_stop": Number(
             fresh["stopped"], "held-out accuracy of a fresh discriminator, stopped by the rule"
@@ -80,11 +74,6 @@ def stopping(whole: Sequence[Trained], stopped: Sequence[Trained]) -> dict[str, 
     }
 
 
-def column(run: Trained, name: str) -> np.ndarray:
-    """Return a metric at each validation, (V,)."""
-    return np.array([row[name] for row in run.curve])
-
-
 def stops_at(accuracy_V: np.ndarray, tolerance: float, patience: int) -> int | None:
     """Return the validation at which the rule stops, None where it never does."""
     near = np.abs(accuracy_V - 0.5) <= tolerance
@@ -113,8 +102,13 @@ def told_fresh(run: Trained, examples: int, epochs: int, *, step: int = 1) -> fl
 
 def draw_path(whole: Sequence[Trained], stopped: Sequence[Trained]) -> Figure:
     """Draw FID against the held-out accuracy through training, a path a seed, with the stop and the best marked."""
-    figure, (axes,) = panels(1, width=5.6, height=4.2)
-    axes.axvspan(0.45, 0.55, color=FAINT, alpha=0.15, lw=0)
+    figure, (axes,) = panels(height=4.2)
+    plain(
+        axes,
+        title="Through training, larger dots later · square: the rule stops · star: best quality",
+        x="held-out accuracy of the trained discriminator", y="FID, less is better",
+    )  # fmt: skip
+    axes.axvspan(0.45, 0.55, color=RULE, alpha=0.6, lw=0)
     for i, (run, short) in enumerate(zip(whole, stopped, strict=True)):
         x, y, colour = column(run, ACCURACY), column(run, FID), COLOURS[i % len(COLOURS)]
         axes.plot(x, y, "-", lw=0.8, alpha=0.6, color=colour)
@@ -122,16 +116,16 @@ def draw_path(whole: Sequence[Trained], stopped: Sequence[Trained]) -> Figure:
         end = short.curve[-1]
         axes.plot(end[ACCURACY], end[FID], "s", ms=11, mfc="none", mew=1.8, color=colour)
         axes.plot(x[y.argmin()], y.min(), "*", ms=13, color=colour)
-    axes.set(yscale="log", xlabel="held-out accuracy of the trained discriminator", ylabel="FID, less is better")
-    plain_numbers(axes.yaxis)
-    axes.set_title("Through training, larger dots later · square: the rule stops · star: best quality", fontsize=8)
-    axes.text(0.5, axes.get_ylim()[1], "half fooled", ha="center", va="top", fontsize=8, color=FAINT)
+    log_axis(axes, "y")
+    near = axes.get_xaxis_transform()
+    axes.text(0.5, 0.99, "half fooled", transform=near, ha="center", va="top", fontsize=SMALL, color=SOFT)
     return figure
 
 
 def draw_fresh(whole: Sequence[Trained], stopped: Sequence[Trained], fresh: Mapping[str, Sequence[float]]) -> Figure:
     """Draw the accuracy of the trained discriminator beside that of a fresh one, for both ways to stop."""
-    figure, (axes,) = panels(1, width=6.0, height=2.4)
+    figure, (axes,) = panels(height=2.4)
+    plain(axes, x="held-out accuracy of the discriminator; dotted: fooled half of the time")
     kept = [run.curve[int(column(run, FID).argmin())][ACCURACY] for run in whole]
     rows = {
         "trained, rule": [run.curve[-1][ACCURACY] for run in stopped],
@@ -139,11 +133,8 @@ def draw_fresh(whole: Sequence[Trained], stopped: Sequence[Trained], fresh: Mapp
         "trained, best quality": kept,
         "fresh, best quality": fresh["whole"],
     }
-    draw_dots(axes, list(rows), list(rows.values()), colours=(COLOURS[0], COLOURS[1], COLOURS[0], COLOURS[1]))
-    axes.axvline(0.5, color=FAINT, lw=0.8, ls=":")
+    dots(axes, rows, colours=(CNN, MLP, CNN, MLP))
+    reference(axes, x=0.5)
     lowest = min(value for values in rows.values() for value in values)
-    axes.set(
-        xlim=(min(0.4, lowest - 0.05), 1.1),
-        xlabel="held-out accuracy of the discriminator; dotted: fooled half of the time",
-    )
+    axes.set_xlim(min(0.4, lowest - 0.05), 1.02)
     return figure

@@ -10,25 +10,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from quartet.findings.adversarial.figures import (
-    COLOURS,
-    Curve,
-    curve,
-    draw_dots,
-    draw_seeds,
-    name_ends,
-    panels,
-    plain_numbers,
-)
+from quartet.findings.drawing import COLOURS, Curve, curves, dots, log_axis, name_ends, panels, plain
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, curve, side_by_side
 from quartet.types import QuartetError
 
 EARLY = 0.25  # of the generator's training
 
 
-def head_start(
-    runs: Mapping[str, Sequence[Trained]], *, steps: Mapping[str, int], little: Sequence[str], much: str
-) -> Measured:
+def head_start(runs: Runs, *, steps: Mapping[str, int], little: Sequence[str], much: str) -> Measured:
     """Measure quality and steadiness with and without a head start, at as many steps of the generator.
 
     Args:
@@ -38,9 +28,10 @@ def head_start(
     """
     if steps.get("none") != 0 or set(steps) != set(runs):
         raise QuartetError(f"steps: {dict(steps)}: give the steps of each run of {', '.join(runs)}, 0 for none")
-    alone = {name: [alone_curve(run, steps[name]) for run in runs[name]] for name in steps}
+    trained = side_by_side(runs, *steps)
+    alone = {name: [alone_curve(run, steps[name]) for run in trained[name]] for name in steps}
     by_run = {
-        "fid": {name: np.log([run.metrics["test/fid"] for run in runs[name]]) for name in steps},
+        "fid": {name: np.log([run.metrics["test/fid"] for run in trained[name]]) for name in steps},
         "early_fid": {name: np.array([at(each, EARLY) for each in alone[name]]) for name in steps},
         "unsteadiness": {name: np.log([unsteadiness(y) for _, y in alone[name]]) for name in steps},
     }
@@ -61,13 +52,13 @@ def head_start(
         numbers[f"{what}_much_over_little"] = Number(
             np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}"
         )
-    final = [np.exp(by_run["fid"][name]).tolist() for name in steps]
+    final = [np.exp(by_run["fid"][name]) for name in steps]
     return Measured(numbers, {"head_start": draw(alone, steps, final)})
 
 
 def alone_curve(run: Trained, steps: int) -> Curve:
     """Return ln FID at each validation, (V,), against the thousands of images since the end of the head start."""
-    x, y = curve(run.curve, "val/fid")
+    x, y = curve(run, "val/fid")
     x = x - steps * run.data.batch_size / 1000
     if not (x > 0).any():
         raise QuartetError(
@@ -89,20 +80,19 @@ def unsteadiness(log_fid_V: np.ndarray) -> float:
     return max(1e-3, float(np.sqrt(np.mean(np.diff(late) ** 2)))) if len(late) > 1 else 1e-3
 
 
-def draw(alone: Mapping[str, Sequence[Curve]], steps: Mapping[str, int], final: Sequence[Sequence[float]]) -> Figure:
+def draw(alone: Mapping[str, Sequence[Curve]], steps: Mapping[str, int], final: Sequence[np.ndarray]) -> Figure:
     """Draw FID against the generator's training (left) and at its end (right), for each head start."""
     figure, (left, right) = panels(2)
-    colours = COLOURS[: len(steps)]
     names = [f"{count:,}" for count in steps.values()]
+    plain(left, x="thousand images since the head start", y="FID in validation, less is better")
     ends = [
-        draw_seeds(left, [(x, np.exp(y)) for x, y in alone[name]], colour=colour)
-        for name, colour in zip(steps, colours, strict=True)
+        curves(left, [(x, np.exp(y)) for x, y in alone[run]], colour=colour, name=name)
+        for run, colour, name in zip(steps, COLOURS, names, strict=False)
     ]
-    left.set(yscale="log", xlabel="thousand images since the head start", ylabel="FID in validation, less is better")
-    plain_numbers(left.yaxis)
-    left.set_xlim(right=left.get_xlim()[1] * 1.15)
-    name_ends(left, names, ends, colours)
-    draw_dots(right, names, final, colours=colours)
-    right.set(xlabel="test FID; a dot a seed, with their mean", ylabel="steps of head start", xlim=(0, None))
-    right.margins(x=0.15)
+    log_axis(left, "y")
+    plain(right, x="test FID; a dot a seed, with their mean", y="steps of head start")
+    dots(right, dict(zip(steps, final, strict=True)), colours=COLOURS[: len(steps)])
+    right.set_yticks(right.get_yticks(), names)
+    right.set_xlim(left=0)
+    name_ends(left, ends)
     return figure

@@ -5,20 +5,21 @@ Shapes: G generator kinds, D discriminator kinds, S seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from quartet.findings.adversarial.figures import INK, show
 from quartet.findings.adversarial.images import samples
-from quartet.findings.finding import Measured, Number, Trained
-from quartet.types import QuartetError
+from quartet.findings.drawing import INK, SMALL, SOFT, TEXT, mosaic, panels, picture, plain
+from quartet.findings.finding import Measured, Number
+from quartet.findings.seeds import Runs, one_a_seed, side_by_side, values_of
 
 SHOWN = 9  # samples of each pair
 
 
-def crossed_players(runs: Mapping[str, Sequence[Trained]], *, kinds: Sequence[str]) -> Measured:
+def crossed_players(runs: Runs, *, kinds: Sequence[str]) -> Measured:
     """Measure the quality of each pair of players: the Fréchet distance (FID) of its samples to the test images.
 
     Args:
@@ -50,14 +51,10 @@ def crossed_players(runs: Mapping[str, Sequence[Trained]], *, kinds: Sequence[st
     return Measured(numbers, {"pairs": draw_table(fid_GDS, kinds), "samples": draw_samples(runs, kinds)})
 
 
-def table(runs: Mapping[str, Sequence[Trained]], kinds: Sequence[str], metric: str) -> np.ndarray:
+def table(runs: Runs, kinds: Sequence[str], metric: str) -> np.ndarray:
     """Return a metric of each pair and seed, (G, D, S); QuartetError where a pair or a seed is missing."""
-    if lacking := [f"{g}_{d}" for g in kinds for d in kinds if f"{g}_{d}" not in runs]:
-        raise QuartetError(f"runs: has no {lacking[0]}; name the run of each pair <generator>_<discriminator>")
-    seeds = {name: [run.seed for run in runs[name]] for name in (f"{g}_{d}" for g in kinds for d in kinds)}
-    if len({tuple(each) for each in seeds.values()}) > 1:
-        raise QuartetError(f"runs: the pairs have different seeds: {seeds}; train each with the same")
-    return np.array([[[run.metrics[metric] for run in runs[f"{g}_{d}"]] for d in kinds] for g in kinds])
+    pairs = side_by_side(runs, *(f"{g}_{d}" for g in kinds for d in kinds))
+    return np.array([[values_of(pairs[f"{g}_{d}"], metric) for d in kinds] for g in kinds])
 
 
 def spread(value_PS: np.ndarray) -> np.ndarray:
@@ -77,32 +74,28 @@ def spread(value_PS: np.ndarray) -> np.ndarray:
 
 def draw_table(fid_GDS: np.ndarray, kinds: Sequence[str]) -> Figure:
     """Draw each pair's mean FID as a shade and in figures, with the seeds' own below it."""
-    figure = Figure(figsize=(5.4, 4.2), layout="constrained", dpi=150)
-    axes = figure.add_subplot()
+    figure, (axes,) = panels(width=5.4, height=4.2)
+    title = "FID of each pair, less is better: mean, and each seed"
+    plain(axes, title=title, x="kind of discriminator", y="kind of generator").grid(False)
     mean_GD = np.exp(np.log(fid_GDS).mean(-1))
     shade_GD = np.log(mean_GD / mean_GD.min())
     axes.imshow(shade_GD, cmap="Blues", vmin=-0.3, vmax=2 * max(1.0, shade_GD.max()))  # never darker than half
     for g, d in np.ndindex(mean_GD.shape):
         axes.text(d, g - 0.08, f"{mean_GD[g, d]:.1f}", ha="center", va="center", fontsize=14, color=INK)
         own = " · ".join(f"{each:.1f}" for each in fid_GDS[g, d])
-        axes.text(d, g + 0.24, own, ha="center", va="center", fontsize=8, color=INK)
+        axes.text(d, g + 0.24, own, ha="center", va="center", fontsize=SMALL, color=INK)
     axes.set_xticks(range(len(kinds)), list(kinds))
     axes.set_yticks(range(len(kinds)), list(kinds))
-    axes.set(xlabel="kind of discriminator", ylabel="kind of generator")
-    axes.set_title("FID of each pair, less is better: mean, and each seed", fontsize=9)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
     return figure
 
 
-def draw_samples(runs: Mapping[str, Sequence[Trained]], kinds: Sequence[str]) -> Figure:
+def draw_samples(runs: Runs, kinds: Sequence[str]) -> Figure:
     """Draw the first samples of each pair, first seed; not selected, from the same noise."""
-    figure = Figure(figsize=(6.4, 6.6), layout="constrained", dpi=150)
-    axes = figure.subplots(len(kinds), len(kinds), squeeze=False)
-    for g, generator in enumerate(kinds):
-        for d, discriminator in enumerate(kinds):
-            drawn = samples(runs[f"{generator}_{discriminator}"][0], SHOWN, seed=0).numpy()
-            show(axes[g, d], drawn, columns=3, label=f"{generator} generates" if d == 0 else "")
-            if g == 0:
-                axes[g, d].set_title(f"against {discriminator}", fontsize=9)
+    figure, axes = panels(len(kinds) ** 2, rows=len(kinds), height=6.2)
+    for i, (generator, discriminator) in enumerate(product(kinds, kinds)):
+        drawn = samples(one_a_seed(runs, f"{generator}_{discriminator}")[0], SHOWN, seed=0).numpy()
+        label = "" if i % len(kinds) else f"{generator}\ngenerates"
+        picture(axes[i], mosaic(drawn, columns=3), label=label, cmap="gray", vmin=0, vmax=255)
+        if i < len(kinds):
+            axes[i].set_title(f"against {discriminator}", fontsize=TEXT, color=SOFT)
     return figure

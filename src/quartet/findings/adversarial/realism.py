@@ -17,6 +17,7 @@ from quartet.findings.adversarial.distances import copies, frechet, kernel_dista
 from quartet.findings.adversarial.images import described, real_images, samples
 from quartet.findings.adversarial.realism_figures import draw_distances, draw_neighbours, draw_shares
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, one_a_seed
 
 # What is measured of samples and of real images, in words; `_real` is the same of other real images, "the floor".
 ABOUT = {
@@ -51,9 +52,7 @@ class Reference:
     epochs: int
 
 
-def realism(
-    runs: Mapping[str, Sequence[Trained]], *, examples: int, neighbours: int, trained_on: int, epochs: int
-) -> Measured:
+def realism(runs: Runs, *, examples: int, neighbours: int, trained_on: int, epochs: int) -> Measured:
     """Measure how real the samples of "pair" look, in the features of the run's judge.
 
     Real validation images stand for perfect samples: each measure of them is the floor. The judge labels both them and
@@ -65,7 +64,7 @@ def realism(
         trained_on: training images among which the nearest is sought.
         epochs: how often a classifier sees its images.
     """
-    pair = runs["pair"]
+    pair = one_a_seed(runs, "pair")
     to = reference(pair[0], examples=examples, neighbours=neighbours, trained_on=trained_on, epochs=epochs)
     other = real_images(pair[0], "val", examples)[0]
     drawn = [samples(run, examples, seed=2) for run in pair]

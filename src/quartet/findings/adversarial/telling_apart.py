@@ -5,20 +5,34 @@ Shapes: S seeds, V validations, P bins, N images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from quartet.findings.adversarial.figures import COLOURS, FAINT, curve, draw_seeds, name_ends, panels
 from quartet.findings.adversarial.images import real_images, samples, scores
+from quartet.findings.drawing import (
+    CNN,
+    COLOURS,
+    MLP,
+    RNN,
+    SOFT,
+    TRANSFORMER,
+    curves,
+    name_ends,
+    panels,
+    plain,
+    reference,
+)
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, column, curve, one_a_seed
 
 BINS = 10  # of the probability of being real
+OF = "val/discriminator_"  # begins the names of its metrics
 
 
-def telling_apart(runs: Mapping[str, Sequence[Trained]], *, examples: int) -> Measured:
+def telling_apart(runs: Runs, *, examples: int) -> Measured:
     """Measure the discriminator's accuracy and calibration on held-out images, through training.
 
     The curves are those of the validations: real images that are never trained on, new samples of the generator of that
@@ -28,10 +42,12 @@ def telling_apart(runs: Mapping[str, Sequence[Trained]], *, examples: int) -> Me
         runs: "pair", trained with a loss whose best answer is the probability of being real.
         examples: how many training, test and generated images the kept discriminator is asked about.
     """
-    pair = runs["pair"]
-    mean = {name: np.array([np.mean(column(run, name)) for run in pair]) for name in ("accuracy", "calibration_error")}
-    worse = [np.minimum(column(run, "accuracy_real"), column(run, "accuracy_fake")).mean() for run in pair]
-    over = [(column(run, "confidence") - column(run, "accuracy")).mean() for run in pair]
+    pair = one_a_seed(runs, "pair")
+    mean = {
+        name: np.array([np.mean(column(run, OF + name)) for run in pair]) for name in ("accuracy", "calibration_error")
+    }
+    worse = [np.minimum(column(run, f"{OF}accuracy_real"), column(run, f"{OF}accuracy_fake")).mean() for run in pair]
+    over = [(column(run, f"{OF}confidence") - column(run, f"{OF}accuracy")).mean() for run in pair]
     kept = [answers(run, examples) for run in pair]
     through = "mean over the validations through training"
     numbers = {
@@ -49,16 +65,11 @@ def telling_apart(runs: Mapping[str, Sequence[Trained]], *, examples: int) -> Me
             "accuracy on real images of the training split less that on real test images, kept weights",
         ),
         "last_accuracy": Number(
-            [column(run, "accuracy")[-1] for run in pair], "held-out accuracy at the last validation"
+            [column(run, f"{OF}accuracy")[-1] for run in pair], "held-out accuracy at the last validation"
         ),
     }
     reliability = [reliable(new, fake) for _, new, fake in kept]
     return Measured(numbers, {"through_training": draw_curves(pair), "reliability": draw_reliability(reliability)})
-
-
-def column(run: Trained, name: str) -> np.ndarray:
-    """Return a metric of the discriminator at each validation, (V,)."""
-    return np.array([row[f"val/discriminator_{name}"] for row in run.curve])
 
 
 def answers(run: Trained, examples: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,31 +96,28 @@ def reliable(real_N: Tensor, fake_N: Tensor) -> tuple[np.ndarray, np.ndarray]:
 def draw_curves(pair: Sequence[Trained]) -> Figure:
     """Draw accuracy (left), calibration error and overconfidence (right) against images seen, a line a seed."""
     figure, (left, right) = panels(2)
-    shown = {"accuracy_real": "on real", "accuracy_fake": "on generated", "accuracy": "both"}
-    colours = (COLOURS[2], COLOURS[1], COLOURS[0])
+    plain(left, x="thousand images seen", y="held-out accuracy")
+    plain(right, x="thousand images seen", y="calibration error; 0: its probabilities are right")
+    shown = {"accuracy_real": ("on real", RNN), "accuracy_fake": ("on generated", MLP), "accuracy": ("both", CNN)}
     ends = [
-        draw_seeds(left, [curve(run.curve, f"val/discriminator_{name}") for run in pair], colour=colour)
-        for name, colour in zip(shown, colours, strict=True)
+        curves(left, [curve(run, OF + metric) for run in pair], colour=colour, name=name)
+        for metric, (name, colour) in shown.items()
     ]
-    left.axhline(0.5, color=FAINT, lw=0.8, ls=":")
-    left.set(ylim=(0, 1.02), ylabel="held-out accuracy")
-    error = [curve(run.curve, "val/discriminator_calibration_error") for run in pair]
-    draw_seeds(right, error, colour=COLOURS[3])
-    right.set(ylim=(0, None), ylabel="calibration error; 0: its probabilities are right")
-    for axes in (left, right):
-        axes.set_xlabel("thousand images seen")
-        axes.margins(x=0.02)
-    left.set_xlim(right=left.get_xlim()[1] * 1.3)
-    name_ends(left, list(shown.values()), ends, colours)
+    reference(left, y=0.5)
+    left.set_ylim(0, 1.02)
+    curves(right, [curve(run, f"{OF}calibration_error") for run in pair], colour=TRANSFORMER)
+    right.set_ylim(bottom=0)
+    name_ends(left, ends)
     return figure
 
 
 def draw_reliability(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Draw the share of real images against the probability that the kept discriminators give, a line a seed."""
-    figure, (axes,) = panels(1, width=4.2, height=3.8)
-    axes.plot([0, 1], [0, 1], color=FAINT, lw=0.8, ls=":")
+    figure, (axes,) = panels(width=4.6, height=3.8)
+    title = "dotted: probabilities that are right; a line a seed"
+    plain(axes, title=title, x="probability of being real, as the discriminator says", y="share that is real")
+    axes.plot([0, 1], [0, 1], color=SOFT, lw=0.8, ls=":")
     for i, (probability, real) in enumerate(found):
         axes.plot(probability, real, "o-", ms=4, lw=1.2, alpha=0.8, color=COLOURS[i % len(COLOURS)])
-    axes.set(xlabel="probability of being real, as the discriminator says", ylabel="share that is real", xlim=(0, 1))
-    axes.set_title("dotted: probabilities that are right; a line a seed", fontsize=8)
+    axes.set_xlim(-0.02, 1.02)
     return figure

@@ -14,18 +14,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from quartet.findings.attention.figures import NETS, apart, panels
-from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.drawing import NETS, End, log_places, name_ends, panels, plain
+from quartet.findings.finding import Measured, Number
+from quartet.findings.seeds import Runs
 from quartet.types import QuartetError
 
 TASKS = {"translation": "translation", "text": "next token"}
 BUDGETS = {"equal": "equal budgets", "epochs": "equal epochs"}
 OTHERS = ("rnn", "cnn")
+CALLED = {"transformer": "Transformer", "rnn": "RNN", "cnn": "CNN"}
 LIMIT = "data.loading.limit_train"
 BEYOND = 0.5  # decades beyond the measured sizes: where a crossing is put that lies outside of them
 
 
-def data_hunger(runs: Mapping[str, Sequence[Trained]], *, metric: str = "test/loss") -> Measured:
+def data_hunger(runs: Runs, *, metric: str = "test/loss") -> Measured:
     """Measure how a Transformer's loss falls with more data, beside that of an RNN and a CNN.
 
     Args:
@@ -43,12 +45,10 @@ def data_hunger(runs: Mapping[str, Sequence[Trained]], *, metric: str = "test/lo
     return Measured(numbers, {"sizes": figure(drawn)})
 
 
-def losses_by_size(
-    runs: Mapping[str, Sequence[Trained]], task: str, budget: str, metric: str
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def losses_by_size(runs: Runs, task: str, budget: str, metric: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the sizes as shares of the largest (G,), and each net's losses (S, G)."""
     found, sizes = {}, None
-    for net in NETS:
+    for net in CALLED:
         of_size: dict[float, dict[int, float]] = {}
         for name in (f"{task}_{net}_equal", f"{task}_{net}_{budget}"):
             for run in runs[name]:
@@ -119,21 +119,15 @@ def crossing(share_G: np.ndarray, behind_G: np.ndarray) -> float:
 
 def figure(drawn: Mapping[tuple[str, str], tuple[np.ndarray, Mapping[str, np.ndarray]]]) -> Figure:
     """Draw loss against the share of the data, a panel for each task and budget: the mean's line and a dot a seed."""
-    page, axes = panels(len(drawn), title="Held-out loss against the size of the training set", height=5.6, rows=2)
+    page, axes = panels(len(drawn), title="Held-out loss against the size of the training set", height=5.8, rows=2)
     for panel, ((task, budget), (share_G, loss)) in zip(axes, drawn.items(), strict=True):
+        title = f"{TASKS[task]}, {BUDGETS[budget]}"
+        plain(panel, title=title, x="training data, % of all", y="test loss, nats per token")
+        ends: list[End] = []
         for net, loss_SG in loss.items():
-            panel.plot(100 * share_G, loss_SG.mean(0), color=NETS[net], lw=1.6)
-            panel.plot(100 * share_G, loss_SG.T, "o", ms=3, color=NETS[net], alpha=0.5)
-        low, high = panel.get_ylim()
-        starts = apart({net: float(loss[net][:, 0].mean()) for net in loss}, least=0.07 * (high - low))
-        for net, height in starts.items():
-            name = net.upper() if net in OTHERS else net.capitalize()
-            panel.annotate(f"{name} ", (88 * share_G[0], height), fontsize=8, ha="right", va="center", color=NETS[net])
-        panel.set_xscale("log")
-        panel.set_xlim(15 * share_G[0], 130)
-        panel.set_xticks(100 * share_G, [f"{100 * share:g}" for share in share_G])
-        panel.minorticks_off()
-        panel.set_title(f"{TASKS[task]}, {BUDGETS[budget]}", fontsize=9)
-        panel.set_xlabel("training data, % of all", fontsize=8)
-        panel.set_ylabel("test loss, nats per token", fontsize=8)
+            panel.plot(100 * share_G, loss_SG.mean(0), color=NETS[net], linewidth=2)
+            panel.plot(100 * share_G, loss_SG.T, "o", markersize=3, color=NETS[net], alpha=0.5)
+            ends.append((100.0, float(loss_SG[:, -1].mean()), CALLED[net], NETS[net]))
+        log_places(panel, 100 * share_G)
+        name_ends(panel, ends)
     return page

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from quartet.findings.attention.figures import COLOURS, panels
 from quartet.findings.attention.influence import attention, gradients, leaving_out
+from quartet.findings.drawing import COLOURS, SMALL, literal, panels, plain, reference
 from quartet.findings.finding import Trained
 from quartet.types import EOS
 
@@ -20,14 +20,13 @@ def head_costs(cost_SKH: np.ndarray) -> Figure:
     figure, axes = panels(layers, title="What a head of the encoder is worth: loss when it is removed")
     ordered = np.sort(cost_SKH, axis=-1)[..., ::-1]
     for layer, panel in enumerate(axes):
+        about = "" if layer else "loss added, nats per token"
+        plain(panel, title=f"layer {layer + 1}", x="head, the most needed first; a line a seed", y=about)
         for seed, value_H in enumerate(ordered[:, layer]):
-            panel.plot(np.arange(1, heads + 1), value_H, "o-", ms=4, lw=0.8, color=COLOURS[1 + seed % 4], alpha=0.7)
-        panel.axhline(0.0, color=COLOURS[0], lw=0.8)
+            panel.plot(np.arange(1, heads + 1), value_H, "o-", ms=4, lw=0.8, color=COLOURS[seed % 5], alpha=0.7)
+        reference(panel, y=0.0)
         panel.set_xticks(range(1, heads + 1))
-        panel.set_title(f"layer {layer + 1}", fontsize=9)
-        panel.set_xlabel("head, the most needed first; a line a seed", fontsize=8)
         panel.set_ylim(min(0.0, ordered.min()) - 0.05 * np.ptp(ordered), ordered.max() + 0.05 * np.ptp(ordered) + 1e-9)
-    axes[0].set_ylabel("loss added, nats per token", fontsize=8)
     return figure
 
 
@@ -35,7 +34,7 @@ def maps(run: Trained, sentence: str) -> Figure:
     """Draw, for one sentence, attention rolled out over layers, beside gradient and leaving out; rows sum to 1."""
     tokenizer = run.data.tokenizer
     source = [*tokenizer.encode(sentence), EOS]
-    names = [tokenizer.decode([token]).strip().replace("$", r"\$") for token in source[:-1]]
+    names = [literal(tokenizer.decode([token]).strip()) for token in source[:-1]]
     parts = {
         "attention, all layers": attention(run.model, source)[0],
         "gradient": gradients(run.model, source),
@@ -43,11 +42,11 @@ def maps(run: Trained, sentence: str) -> Figure:
     }
     figure, axes = panels(len(parts), title="Which word matters to which? (without the word itself; first seed)")
     for panel, (label, matrix_LL) in zip(axes, parts.items(), strict=True):
+        plain(panel, title=label).grid(False)
         others = matrix_LL * (1 - np.eye(len(names)))
         panel.imshow(others / others.sum(1, keepdims=True).clip(1e-12), cmap="Purples", vmin=0)
-        panel.set_title(label, fontsize=9)
-        panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
-        panel.set_yticks(range(len(names)), names if panel is axes[0] else [], fontsize=7)
-    axes[0].set_ylabel("word", fontsize=8)
-    axes[1].set_xlabel("word that it depends on", fontsize=8)
+        panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=SMALL)
+        panel.set_yticks(range(len(names)), names if panel is axes[0] else [], fontsize=SMALL)
+    axes[0].set_ylabel("word")
+    axes[1].set_xlabel("word that it depends on")
     return figure

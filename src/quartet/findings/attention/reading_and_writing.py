@@ -13,25 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from quartet.findings.attention.figures import curves, dots
-from quartet.findings.attention.sentences import (
-    Pairs,
-    each,
-    in_double,
-    losses,
-    padded,
-    pairs,
-    side_by_side,
-    values_of,
-)
+from quartet.findings.attention.figures import dots_in_panels, training
+from quartet.findings.attention.sentences import Pairs, in_double, losses, padded, pairs
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, by_seed, side_by_side, values_of
 from quartet.types import UNK
 
 METRICS = {"test/bleu": "test BLEU", "test/loss": "test loss, nats per token"}
 NAMES = {"both": "encoder and decoder", "alone": "decoder alone"}
 
 
-def reading_and_writing(runs: Mapping[str, Sequence[Trained]], *, sentences: int) -> Measured:
+def reading_and_writing(runs: Runs, *, sentences: int) -> Measured:
     """Compare translators with encoder and decoder (`both`) with decoders `alone`; see that the writer reads and cannot
     peek.
 
@@ -39,28 +31,24 @@ def reading_and_writing(runs: Mapping[str, Sequence[Trained]], *, sentences: int
         runs: translators, by the keys of `NAMES`.
         sentences: how many of the test split are read with other sources, and how many searched for peeking.
     """
-    rows = side_by_side(runs, *NAMES)
-    group = {name: [row[i] for row in rows] for i, name in enumerate(NAMES)}
-    chosen = pairs(rows[0][0].data, "test", count=sentences)
+    group = side_by_side(runs, *NAMES)
+    chosen = pairs(group["both"][0].data, "test", count=sentences)
     numbers = in_metrics(group)
     for name, suffix in (("both", ""), ("alone", "_alone")):
-        peeks = each(group[name], lambda run: peeking(run.model, chosen))
+        peeks = by_seed(group[name], lambda run: peeking(run.model, chosen))
         about = "largest relative change of a prediction when later words of the translation change"
         numbers[f"peeking{suffix}"] = Number(peeks, f"{about}, {NAMES[name]}")
-        costs = each(group[name], lambda run: other_source_costs(run.model, chosen))
+        costs = by_seed(group[name], lambda run: other_source_costs(run.model, chosen))
         about = "nats per token that another sentence's source costs the translation"
         numbers[f"other_source_costs{suffix}"] = Number(costs, f"{about}, {NAMES[name]}")
     scores = {
         label: {NAMES[name]: values_of(group[name], metric) for name in NAMES} for metric, label in METRICS.items()
     }
-    of_seed = {NAMES[name]: [run.curve for run in group[name]] for name in NAMES}
     figures = {
-        "two_stacks": dots(
-            scores, title="Encoder and decoder beside a decoder alone of as many parameters", paired=True, first=1
+        "two_stacks": dots_in_panels(
+            scores, title="Encoder and decoder beside a decoder alone of as many parameters", paired=True
         ),
-        "training": curves(
-            of_seed, metric="val/loss", label="validation loss, nats per token", title="Through training"
-        ),
+        "training": training({NAMES[name]: group[name] for name in NAMES}),
     }
     return Measured(numbers, figures)
 

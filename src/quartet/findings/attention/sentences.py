@@ -6,7 +6,7 @@ Shapes: N sentences, B sentences at a time, S source tokens, T target tokens, D 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from quartet.findings.finding import Trained
 from quartet.types import BOS, EOS, PAD, QuartetError
 
 Ids = list[int]
@@ -94,25 +93,3 @@ def written(model: Any, source: Ids, *, limit: int) -> Ids:
 def in_double(model: nn.Module) -> Any:
     """Return a copy in double precision, so that what is equal but for rounding is equal to many digits."""
     return copy.deepcopy(model).double()
-
-
-def side_by_side(runs: Mapping[str, Sequence[Trained]], *names: str) -> list[tuple[Trained, ...]]:
-    """Return the runs of these names of each seed, in the order of seeds.
-
-    Raises QuartetError where a name has other seeds than the first.
-    """
-    ordered = [sorted(runs[name], key=lambda run: run.seed) for name in names]
-    for name, group in zip(names, ordered, strict=True):
-        if [run.seed for run in group] != [run.seed for run in ordered[0]]:
-            raise QuartetError(f"runs: {name} and {names[0]} have other seeds; train both with the same")
-    return list(zip(*ordered, strict=True))
-
-
-def each(runs: Sequence[Trained], measured: Callable[[Trained], Any]) -> np.ndarray:
-    """Return what is measured of each run, one row a seed."""
-    return np.array([measured(run) for run in runs])
-
-
-def values_of(runs: Sequence[Trained], metric: str) -> np.ndarray:
-    """Return a metric of each run, (S,)."""
-    return np.array([run.metrics[metric] for run in runs])

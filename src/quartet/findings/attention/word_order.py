@@ -16,27 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from quartet.findings.attention.figures import dots
-from quartet.findings.attention.sentences import (
-    AT_ONCE,
-    Ids,
-    Pairs,
-    each,
-    encoded,
-    in_double,
-    losses,
-    pairs,
-    side_by_side,
-    values_of,
-    written,
-)
+from quartet.findings.attention.figures import dots_in_panels
+from quartet.findings.attention.sentences import AT_ONCE, Ids, Pairs, encoded, in_double, losses, pairs, written
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, of_each, side_by_side, values_of
 from quartet.types import EOS
 
 ENCODINGS = ("none", "sinusoidal", "learned", "rotary")
 
 
-def word_order(runs: Mapping[str, Sequence[Trained]], *, sentences: int, shown: Sequence[str]) -> Measured:
+def word_order(runs: Runs, *, sentences: int, shown: Sequence[str]) -> Measured:
     """Measure what shuffled words change in translators with each of `ENCODINGS`, and what each encoding is worth.
 
     Args:
@@ -44,12 +33,11 @@ def word_order(runs: Mapping[str, Sequence[Trained]], *, sentences: int, shown: 
         sentences: how many of the test split are shuffled.
         shown: sentences of the same words in other orders, whose translations are shown.
     """
-    rows = side_by_side(runs, *ENCODINGS)
-    group = {name: [row[i] for row in rows] for i, name in enumerate(ENCODINGS)}
-    chosen = pairs(rows[0][0].data, "test", count=sentences)
+    group = side_by_side(runs, *ENCODINGS)
+    chosen = pairs(group["none"][0].data, "test", count=sentences)
     mixed, orders = shuffled(chosen.sources)
-    change = {name: each(group[name], lambda run: changes(run.model, chosen.sources, mixed, orders)) for name in group}
-    cost = {name: each(group[name], lambda run: costs(run.model, chosen, mixed)) for name in group}
+    change = of_each(runs, lambda run: changes(run.model, chosen.sources, mixed, orders), ENCODINGS)
+    cost = of_each(runs, lambda run: costs(run.model, chosen, mixed), ENCODINGS)
     bleu, loss = ({name: values_of(group[name], metric) for name in group} for metric in ("test/bleu", "test/loss"))
     worth = {"test BLEU": bleu, "test loss, nats per token": loss}
     shuffling = {
@@ -57,8 +45,8 @@ def word_order(runs: Mapping[str, Sequence[Trained]], *, sentences: int, shown: 
         "cost of a shuffled source, nats per token": {name: cost[name].mean(1) for name in cost},
     }
     figures = {
-        "encodings": dots(worth, title="What a position encoding is worth"),
-        "shuffled": dots(shuffling, title="What shuffled words change"),
+        "encodings": dots_in_panels(worth, title="What a position encoding is worth"),
+        "shuffled": dots_in_panels(shuffling, title="What shuffled words change"),
     }
     texts = {"Translations of the first seed": translations(group, shown)}
     return Measured(of_shuffling(change, cost) | of_metrics(bleu, loss), figures, texts)

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from quartet.findings.attention.figures import dots
+from quartet.findings.attention.figures import dots_in_panels
 from quartet.findings.attention.heads import attending_by_distance, by_distance, layers_of, without_head
 from quartet.findings.attention.influence import attention, closeness, gradients, leaving_out, rank_correlation
 from quartet.findings.attention.maps import head_costs, maps
-from quartet.findings.attention.sentences import Pairs, each, losses, pairs, side_by_side
-from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.attention.sentences import Pairs, losses, pairs
+from quartet.findings.finding import Measured, Number
+from quartet.findings.seeds import Runs, by_seed, one_a_seed
 
 CORRELATIONS = {
     "attention_and_leaving_out": "attention and leaving a word out",
@@ -29,7 +30,7 @@ CORRELATIONS = {
 }
 
 
-def words_that_matter(runs: Mapping[str, Sequence[Trained]], *, sentences: int, shown: Sequence[str]) -> Measured:
+def words_that_matter(runs: Runs, *, sentences: int, shown: Sequence[str]) -> Measured:
     """Measure what an encoder's attention is worth to the translation, and whether it says what influences what.
 
     Args:
@@ -37,19 +38,21 @@ def words_that_matter(runs: Mapping[str, Sequence[Trained]], *, sentences: int, 
         sentences: how many of the test split are used; the validation split's are for the patterns by distance.
         shown: sentences whose attention the first seed's map shows, the first of them.
     """
-    group = [run for (run,) in side_by_side(runs, "net")]
+    group = one_a_seed(runs, "net")
     chosen = pairs(group[0].data, "test", count=sentences)
     fitted = pairs(group[0].data, "val", count=sentences)
-    cost_SKHN = each(group, lambda run: removal_costs(run.model, chosen))
-    by_seed = [agreements(run.model, chosen) for run in group]
-    found = {name: np.array([agreement[name] for agreement in by_seed]) for name in CORRELATIONS}
-    mixed = each(group, lambda run: agreement_by_chance(run.model, chosen))
-    distance = each(group, lambda run: replacement_costs(run.model, chosen, fitted))
+    cost_SKHN = by_seed(group, lambda run: removal_costs(run.model, chosen))
+    agreed = [agreements(run.model, chosen) for run in group]
+    found = {name: np.array([agreement[name] for agreement in agreed]) for name in CORRELATIONS}
+    mixed = by_seed(group, lambda run: agreement_by_chance(run.model, chosen))
+    distance = by_seed(group, lambda run: replacement_costs(run.model, chosen, fitted))
     labelled = {label.replace(" and ", "\nand "): found[name].mean(1) for name, label in CORRELATIONS.items()}
     figures = {
         "heads": head_costs(cost_SKHN.mean(-1)),
         "map": maps(group[0], shown[0]),
-        "agreement": dots({"Spearman's rank correlation": labelled}, title="Attention beside what influences a word"),
+        "agreement": dots_in_panels(
+            {"Spearman's rank correlation": labelled}, title="Attention beside what influences a word"
+        ),
     }
     return Measured(of_heads(cost_SKHN, distance) | of_agreement(found, mixed), figures)
 

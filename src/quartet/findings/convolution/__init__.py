@@ -1,8 +1,8 @@
 """Measure what is said of convolutions: kernels, shifts, sizes of kernels, depth, channels and pooling.
 
-A measurement is one file. `maps` reads what the layers of a net write, `seeds` pairs runs of one seed, `shifts` moves
-images, `fields` finds the pixels that a value depends on, `probe` fits linear classifiers, and `figures` holds the
-colours and axes.
+A measurement is one file. `maps` reads what the layers of a net write, `shifts` moves images, `fields` finds the pixels
+that a value depends on, `combining` the maps that a channel rests on, `probe` fits linear classifiers, `untrained`
+makes a net with fresh weights, and `depth_figures` draws.
 """
 
 from quartet.findings.convolution.depth import depth

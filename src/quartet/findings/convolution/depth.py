@@ -14,9 +14,9 @@ from quartet.findings.convolution.depth_figures import curves, patches
 from quartet.findings.convolution.fields import diameter, gradient
 from quartet.findings.convolution.maps import first_images, maps, rectified
 from quartet.findings.convolution.probe import probed_accuracy
-from quartet.findings.convolution.seeds import Runs, one_a_seed
 from quartet.findings.convolution.untrained import untrained
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, one_a_seed
 
 DRAWS = 3  # choices of channels, where a layer has more than the fewest
 SEED = 11  # of these choices, and of the untrained twin

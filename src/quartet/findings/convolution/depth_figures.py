@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from quartet.findings.convolution import figures
+from quartet.findings import drawing
 from quartet.findings.convolution.maps import maps, rectified, stride
 
 CHANNELS, SQUARE = 6, 3  # channels of a layer in the figure, and patches on each side of their pictures
@@ -23,21 +23,18 @@ def patches(model: nn.Module, x_NHWC: Tensor, fields_P: np.ndarray) -> Figure:
     """
     layers = rectified(model)
     chosen = sorted({0, len(layers) // 2, len(layers) - 1})
-    figure = figures.sheet(1.15 * len(chosen) + 0.4)
-    rows = figure.subplots(len(chosen), CHANNELS + 1, squeeze=False)
-    for row, place in zip(rows, chosen, strict=True):
+    title = f"What excites a channel most: {SQUARE**2} patches of test images for each, channels evenly spaced"
+    figure, axes = drawing.panels(
+        len(chosen) * CHANNELS, rows=len(chosen), height=1.15 * len(chosen) + 0.4, title=title
+    )
+    for row, place in enumerate(chosen):
         (z_NChw,) = maps(model, x_NHWC, [layers[place]])
         side = int(np.clip(round(fields_P[place]), 3, x_NHWC.shape[1]))
-        row[0].axis("off")
-        row[0].text(0, 0.5, f"layer {place + 1}\nsees {side} pixels\nacross", va="center", fontsize=8.5,
-                    color=figures.SOFT, transform=row[0].transAxes)  # fmt: skip
-        for axes, channel in zip(
-            row[1:], np.linspace(0, z_NChw.shape[1] - 1, CHANNELS).round().astype(int), strict=True
-        ):
-            pixels = mosaic(strongest(x_NHWC, z_NChw[:, channel], side))
-            figures.picture(axes, pixels, cmap="gray", vmin=0, vmax=255)
-    title = f"What excites a channel most: {SQUARE**2} patches of test images for each, channels evenly spaced"
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left", color=figures.INK)
+        for i, channel in enumerate(np.linspace(0, z_NChw.shape[1] - 1, CHANNELS).round().astype(int)):
+            found_Nss = strongest(x_NHWC, z_NChw[:, channel], side)
+            label = "" if i else f"layer {place + 1}\nsees {side} pixels\nacross"
+            pixels = drawing.mosaic(found_Nss[..., None], columns=SQUARE, gap=1)
+            drawing.picture(axes[row * CHANNELS + i], pixels, label=label, cmap="gray", vmin=0, vmax=255)
     return figure
 
 
@@ -59,34 +56,19 @@ def around(x_HW: Tensor, row: float, column: float, side: int) -> np.ndarray:
     return padded[top : top + side, left : left + side].numpy()
 
 
-def mosaic(patches_Nss: np.ndarray) -> np.ndarray:
-    """Return patches (N, s, s) in rows of SQUARE, with light lines between them."""
-    side = patches_Nss.shape[1]
-    found = np.full((SQUARE * (side + 1) - 1,) * 2, 255.0)
-    for i, patch in enumerate(patches_Nss):
-        y, x = (place * (side + 1) for place in divmod(i, SQUARE))
-        found[y : y + side, x : x + side] = patch
-    return found
-
-
 def curves(fields_SP: np.ndarray, told_SP: np.ndarray, fresh_SP: np.ndarray) -> Figure:
     """Draw how far each layer sees, and what a probe of it recognises, beside the same of an untrained net."""
-    figure = figures.sheet(3.1)
-    seen, told = figure.subplots(1, 2)
+    figure, (seen, told) = drawing.panels(2, height=3.1)
     layers = range(1, fields_SP.shape[1] + 1)
-    figures.plain(seen, title="What a value sees", x="layer", y="pixels across")
-    figures.lines(seen, layers, fields_SP, colour=figures.CNN)
+    drawing.plain(seen, title="What a value sees", x="layer", y="pixels across")
+    drawing.lines(seen, layers, fields_SP, colour=drawing.CNN)
     seen.set_ylim(bottom=0)
-    figures.plain(told, title="What equally many channels tell", x="layer", y="share that a linear probe recognises")
-    figures.lines(told, layers, told_SP, colour=figures.CNN)
-    figures.lines(told, layers, fresh_SP, colour=figures.SOFT, dash=":")
-    last = len(layers)
+    drawing.plain(told, title="What equally many channels tell", x="layer", y="share that a linear probe recognises")
     ends = [
-        (last, told_SP[:, -1].mean(), "trained", figures.CNN),
-        (last, fresh_SP[:, -1].mean(), "untrained", figures.SOFT),
+        drawing.lines(told, layers, told_SP, colour=drawing.CNN, name="trained"),
+        drawing.lines(told, layers, fresh_SP, colour=drawing.OTHER, dash=":", name="untrained"),
     ]
-    figures.labels(told, ends, apart=0.05)
-    told.set_xlim(right=last * 1.35)
     for axes in (seen, told):
         axes.set_xticks(list(layers))
+    drawing.name_ends(told, ends)
     return figure

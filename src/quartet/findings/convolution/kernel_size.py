@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from quartet.findings.convolution import figures
+from quartet.findings import drawing
 from quartet.findings.convolution.maps import kernels
-from quartet.findings.convolution.seeds import Runs, accuracies, gain, of_each_seed
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, curve, gain, of_each_seed, values_of
 from quartet.types import QuartetError
 
 ACCURACY = "val/accuracy"
@@ -93,42 +93,34 @@ def _gain(small: Sizes, other: Sizes, tolerance: float) -> np.ndarray:
 
 def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Sequence[Trained]) -> Figure:
     """Draw validation accuracy against samples for the largest nets, and test accuracy against parameters."""
-    figure = figures.sheet(3.8)
-    learning, sizes = figure.subplots(1, 2)
+    figure, (learning, sizes) = drawing.panels(2, height=3.8)
     drawn = {
-        "kernels 3 × 3": (small, figures.CNN, "-"),
-        "as large as the image": (whole, figures.BAD, "-"),
-        "MLP": (perceptrons, figures.MLP, "-"),
+        "kernels 3 × 3": (small, drawing.CNN),
+        "as large as\nthe image": (whole, drawing.BAD),
+        "MLP": (perceptrons, drawing.MLP),
     }
-    largest = {name: ([runs[-1] for runs in nets.values()], colour, "-") for name, (nets, colour, _) in drawn.items()}
+    largest = {name: ([runs[-1] for runs in nets.values()], colour, "-") for name, (nets, colour) in drawn.items()}
     for side in sorted({kernels(run.model).shape[-1] for run in middle}):
-        largest[f"{side} × {side}"] = (
-            [run for run in middle if kernels(run.model).shape[-1] == side],
-            figures.OTHER,
-            ":",
-        )
-    _learning(learning, largest)
-    for nets, colour, dash in drawn.values():
+        of_side = [run for run in middle if kernels(run.model).shape[-1] == side]
+        largest[f"{side} × {side}"] = (of_side, drawing.RNN, ":")
+    for nets, colour in drawn.values():
         x = np.mean([[run.parameters / 1000 for run in runs] for runs in nets.values()], 0)
-        figures.lines(sizes, x, np.stack([accuracies(runs) for runs in nets.values()]), colour=colour, dash=dash)
-    figures.plain(
+        drawing.lines(sizes, x, np.stack([values_of(runs, "test/accuracy") for runs in nets.values()]), colour=colour)
+    drawing.plain(
         sizes, title="Test accuracy by size of the net", x="thousand parameters", y="share of images recognised"
     )
-    figures.powers(sizes, np.mean([[run.parameters / 1000 for run in runs] for runs in small.values()], 0))
+    drawing.log_places(sizes, np.mean([[run.parameters / 1000 for run in runs] for runs in small.values()], 0))
+    _learning(learning, largest)
     return figure
 
 
 def _learning(axes: Axes, nets: Mapping[str, tuple[Sequence[Trained], str, str]]) -> None:
     """Draw the validation accuracy of each group of runs against the samples seen."""
-    ends, lowest = [], []
-    for name, (runs, colour, dash) in nets.items():
-        x = [row["samples"] / 1000 for row in runs[0].curve]
-        values_SV = np.array([[row[ACCURACY] for row in run.curve] for run in runs])
-        figures.lines(axes, x, values_SV, colour=colour, dash=dash)
-        ends.append((x[-1], float(values_SV[:, -1].mean()), name, colour))
-        lowest.append(values_SV.min())
     title = "Validation accuracy while training"
-    figures.plain(axes, title=title, x="thousand images seen", y="share of images recognised")
-    low, high = min(lowest), max(end[1] for end in ends)
-    figures.labels(axes, ends, apart=0.06 * (high - low))
-    axes.set_xlim(0, 1.75 * ends[0][0])
+    drawing.plain(axes, title=title, x="thousand images seen", y="share of images recognised")
+    ends = [
+        drawing.curves(axes, [curve(run, ACCURACY) for run in runs], colour=colour, dash=dash, name=name)
+        for name, (runs, colour, dash) in nets.items()
+    ]
+    axes.set_xlim(left=0)
+    drawing.name_ends(axes, ends)

@@ -14,18 +14,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from quartet.findings.convolution import figures
+from quartet.findings import drawing
 from quartet.findings.convolution.maps import first_images, maps, steps
-from quartet.findings.convolution.seeds import Runs, accuracies, gain, one_a_seed
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, gain, one_a_seed, values_of
 from quartet.types import QuartetError
 
 REPEATS = 5  # timed passes, of which the median counts
 NAMES = {
-    "pooled": ("average pooling", figures.CNN),
-    "max_pooled": ("max pooling", figures.OTHER),
-    "unpooled": ("no pooling,\nsame parameters", figures.BAD),
-    "unpooled_equal_flops": ("no pooling,\nsame operations", figures.MLP),
+    "pooled": ("average pooling", drawing.CNN),
+    "max_pooled": ("max pooling", drawing.RNN),
+    "unpooled": ("no pooling,\nsame parameters", drawing.BAD),
+    "unpooled_equal_flops": ("no pooling,\nsame operations", drawing.MLP),
 }
 
 
@@ -104,34 +104,37 @@ def _times(nets: dict[str, list[Trained]], count: int) -> str:
 
 def _figure(nets: dict[str, list[Trained]]) -> Figure:
     """Draw test accuracy against operations, and the values that each layer writes."""
-    figure = figures.sheet(3.6)
-    costs, layers = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    figure, (costs, layers) = drawing.panels(2, width_ratios=(1.5, 1))
     title = "Accuracy and operations"
-    figures.plain(costs, title=title, x="million operations a training image", y="share of test images recognised")
+    drawing.plain(costs, title=title, x="million operations a training image", y="share of test images recognised")
+    ends = []
     for name, of_name in nets.items():
         text, colour = NAMES[name]
-        x, y = np.array([run.flops for run in of_name]) / 1e6, accuracies(of_name)
+        x, y = np.array([run.flops for run in of_name]) / 1e6, values_of(of_name, "test/accuracy")
         costs.plot(x, y, "o", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
         costs.plot(x.mean(), y.mean(), "o", color=colour, markersize=8)
-        left = name == "unpooled"
-        beside = {"xytext": (-8, 0), "ha": "right"} if left else {"xytext": (8, -9 if name == "max_pooled" else 4)}
-        figures.label(costs, x.mean(), y.mean(), text, colour, **beside)
-    figures.powers(costs, [float(np.mean([run.flops for run in nets[name]])) / 1e6 for name in ("pooled", "unpooled")])
-    costs.margins(x=0.25, y=0.15)
+        ends.append((float(x.mean()), float(y.mean()), text, colour))
+    drawing.log_places(
+        costs, [float(np.mean([run.flops for run in nets[name]])) / 1e6 for name in ("pooled", "unpooled")]
+    )
+    costs.margins(y=0.15)
     _sizes(layers, nets["pooled"][0], nets["unpooled"][0])
+    drawing.name_ends(costs, ends, beside=True)
     return figure
 
 
 def _sizes(axes: Axes, pooled: Trained, unpooled: Trained) -> None:
     """Draw the places of each layer's maps with and without pooling, as the depth goes."""
-    figures.plain(axes, title="Size of the maps", x="layer", y="thousand values of an image")
+    drawing.plain(axes, title="Size of the maps", x="layer", y="thousand values of an image")
+    ends = []
     for name, run in (("pooled", pooled), ("unpooled", unpooled)):
         blocks = blockwise(run)
         axes.plot(range(1, len(blocks) + 1), np.array(blocks) / 1000, ".-", color=NAMES[name][1], linewidth=2)
-        text = NAMES[name][0].partition(",")[0]
-        figures.label(axes, len(blocks), blocks[-1] / 1000, text, NAMES[name][1], xytext=(0, 8), ha="right")
+        ends.append(
+            (len(blocks), blocks[-1] / 1000, NAMES[name][0].partition(",")[0].replace(" ", "\n"), NAMES[name][1])
+        )
     axes.set_ylim(bottom=0)
-    axes.margins(y=0.15)
+    drawing.name_ends(axes, ends)
 
 
 def blockwise(run: Trained) -> Sequence[int]:

@@ -11,17 +11,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from quartet.findings.convolution import figures
+from quartet.findings import drawing
 from quartet.findings.convolution.maps import first_images, kernels, maps, rectified, right, steps, stride
-from quartet.findings.convolution.seeds import Runs, one_a_seed
 from quartet.findings.convolution.shifts import moved, moves, relative_error, shared, spread_over_examples, uncut
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, one_a_seed
 
 NETS = {  # by the names of their runs: how the figure calls and draws them
-    "cnn": ("CNN", figures.CNN, "-"),
-    "cnn_shifted": ("CNN, trained on shifts", figures.CNN, ":"),
-    "mlp": ("MLP", figures.MLP, "-"),
-    "mlp_shifted": ("MLP, trained on shifts", figures.MLP, ":"),
+    "cnn": ("CNN", drawing.CNN, "-"),
+    "cnn_shifted": ("CNN,\ntrained on shifts", drawing.CNN, ":"),
+    "mlp": ("MLP", drawing.MLP, "-"),
+    "mlp_shifted": ("MLP,\ntrained on shifts", drawing.MLP, ":"),
 }
 
 
@@ -112,19 +112,18 @@ def _errors_by_layer(run: Trained, count: int) -> list[float]:
 
 def _figure(curves: Mapping[str, np.ndarray], depths_SP: np.ndarray, pixels: int) -> Figure:
     """Draw accuracy against the shift for each net, and the error of the maps layer by layer."""
-    figure = figures.sheet(3.6)
-    shifts, layers = figure.subplots(1, 2, width_ratios=(3, 1.5))
-    figures.plain(shifts, title="Accuracy on shifted images", x="shift in pixels", y="share of images recognised")
+    figure, (shifts, layers) = drawing.panels(2, width_ratios=(3, 1.7))
+    drawing.plain(shifts, title="Accuracy on shifted images", x="shift in pixels", y="share of images recognised")
     places = list(range(-pixels, pixels + 1))
-    for name, (_, colour, dash) in NETS.items():
-        figures.lines(shifts, places, curves[name], colour=colour, dash=dash)
-    ends = [(pixels, float(curves[name][:, -1].mean()), *NETS[name][:2]) for name in NETS]
-    figures.labels(shifts, ends, apart=0.07)
-    shifts.set_ylim(0, 1.12)
-    shifts.set_xlim(-pixels, pixels * 2.6)
+    ends = [
+        drawing.lines(shifts, places, curves[name], colour=colour, dash=dash, name=words)
+        for name, (words, colour, dash) in NETS.items()
+    ]
+    shifts.set_ylim(0, 1.02)
     shifts.set_xticks([place for place in places if place % 2 == 0])
     title = "Maps of a moved image\nagainst moved maps"
-    figures.plain(layers, title=title, x="layer", y="difference in deviations (0: moved along)")
-    figures.lines(layers, range(1, depths_SP.shape[1] + 1), depths_SP, colour=figures.CNN)
+    drawing.plain(layers, title=title, x="layer", y="difference in deviations (0: moved along)")
+    drawing.lines(layers, range(1, depths_SP.shape[1] + 1), depths_SP, colour=drawing.CNN)
     layers.set_ylim(bottom=0)
+    drawing.name_ends(shifts, ends)
     return figure

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from quartet.findings.convolution import figures
 from quartet.findings.convolution.fields import seen
 from quartet.findings.convolution.maps import first_images, kernels, steps, written
-from quartet.findings.convolution.seeds import Runs, one_a_seed
+from quartet.findings.drawing import BAD, INK, SIGNED, SMALL, SOFT, panels, picture
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, one_a_seed
 from quartet.types import QuartetError
 
 SHOWN = 6  # kernels in the figure
@@ -97,31 +98,31 @@ def _figure(run: Trained) -> Figure:
     x_NHWC, _ = first_images(run.data, "test", 3)
     kernels_Okk = kernels(run.model).numpy().mean(1)[:SHOWN]
     maps_NOHW = first_maps(run.model, x_NHWC)[:, :SHOWN]
-    figure = figures.sheet(4.6)
-    rows = figure.subplots(1 + len(x_NHWC), 1 + len(kernels_Okk), squeeze=False)
-    rows[0, 0].axis("off")
-    rows[0, 0].text(1, 0.5, "kernels\nred: above zero\nblue: below", ha="right", va="center", fontsize=8,
-                    color=figures.SOFT, transform=rows[0, 0].transAxes)  # fmt: skip
-    most = np.abs(kernels_Okk).max()
-    for axes, kernel in zip(rows[0, 1:], kernels_Okk, strict=True):
-        figures.picture(axes, kernel, cmap=figures.SIGNED, vmin=-most, vmax=most)
-    for line, x_HWC, maps_OHW in zip(rows[1:], x_NHWC.numpy(), maps_NOHW, strict=True):
-        figures.picture(line[0], x_HWC.mean(-1), cmap="gray", vmin=0, vmax=255)
-        for axes, map_HW in zip(line[1:], maps_OHW, strict=True):
-            most = np.abs(map_HW).max()
-            figures.picture(axes, map_HW, cmap=figures.SIGNED, vmin=-most, vmax=most)
-    _mark(rows, kernels(run.model).shape[-1], x_NHWC.shape[1] // 2)
     title = f"Each kernel steps over the picture and writes a map of it: the first {len(kernels_Okk)}, not chosen"
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left", color=figures.INK)
+    high, wide = 1 + len(x_NHWC), 1 + len(kernels_Okk)
+    figure, axes = panels(high * wide, rows=high, height=4.6, title=title)
+    rows = [axes[wide * row : wide * (row + 1)] for row in range(high)]
+    rows[0][0].axis("off")
+    rows[0][0].text(1, 0.5, "kernels\nred: above zero\nblue: below", ha="right", va="center", fontsize=SMALL,
+                    color=SOFT, transform=rows[0][0].transAxes)  # fmt: skip
+    most = np.abs(kernels_Okk).max()
+    for each, kernel in zip(rows[0][1:], kernels_Okk, strict=True):
+        picture(each, kernel, cmap=SIGNED, vmin=-most, vmax=most)
+    for line, x_HWC, maps_OHW in zip(rows[1:], x_NHWC.numpy(), maps_NOHW, strict=True):
+        picture(line[0], x_HWC.mean(-1), cmap="gray", vmin=0, vmax=255)
+        for each, map_HW in zip(line[1:], maps_OHW, strict=True):
+            most = np.abs(map_HW).max()
+            picture(each, map_HW, cmap=SIGNED, vmin=-most, vmax=most)
+    _mark(rows[1][0], rows[1][1], kernels(run.model).shape[-1], x_NHWC.shape[1] // 2)
     return figure
 
 
-def _mark(rows: Any, side: int, middle: int) -> None:
+def _mark(image: Axes, first_map: Axes, side: int, middle: int) -> None:
     """Mark the window of one place of the first image, and the value that it gives in the first map."""
     corner = middle - side // 2 - 0.5
-    window = Rectangle((corner, corner), side, side, fill=False, edgecolor=figures.BAD, linewidth=1.4)
-    value = Rectangle((middle - 0.5, middle - 0.5), 1, 1, fill=False, edgecolor=figures.INK, linewidth=1.4)
-    rows[1, 0].add_patch(window)
-    rows[1, 1].add_patch(value)
-    rows[1, 0].set_title("□ × kernel", fontsize=8, color=figures.BAD, pad=3)
-    rows[1, 1].set_title("= □ here", fontsize=8, color=figures.INK, pad=3)
+    window = Rectangle((corner, corner), side, side, fill=False, edgecolor=BAD, linewidth=1.4)
+    value = Rectangle((middle - 0.5, middle - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.4)
+    image.add_patch(window)
+    first_map.add_patch(value)
+    image.set_title("□ × kernel", fontsize=SMALL, color=BAD, pad=3)
+    first_map.set_title("= □ here", fontsize=SMALL, color=INK, pad=3)

@@ -10,10 +10,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from quartet.findings.convolution import figures
+from quartet.findings import drawing
 from quartet.findings.convolution.maps import first_images, kernels, maps, rectified, right
-from quartet.findings.convolution.seeds import Runs, accuracies, gain, of_each_seed, one_a_seed
 from quartet.findings.finding import Measured, Number, Trained
+from quartet.findings.seeds import Runs, gain, of_each_seed, one_a_seed, values_of
 
 
 def stacked_maps(runs: Runs, *, images: int = 1000) -> Measured:
@@ -103,20 +103,21 @@ def accuracy_by_rank(run: Trained, count: int) -> np.ndarray:
 
 def _figure(passed_SR: np.ndarray, widths: list[list[Trained]], alone: list[Trained]) -> Figure:
     """Draw accuracy against the components passed on, and accuracy against channels."""
-    figure = figures.sheet(3.4)
-    ranks, channels = figure.subplots(1, 2)
+    figure, (ranks, channels) = drawing.panels(2)
     title = "One trained net, its first stack\nreduced to its strongest patterns"
-    figures.plain(ranks, title=title, x="patterns (components) passed on", y="share of images recognised")
-    figures.lines(ranks, range(passed_SR.shape[1]), passed_SR, colour=figures.CNN)
-    ranks.set_ylim(0, 1)
-    figures.plain(
+    drawing.plain(ranks, title=title, x="patterns (components) passed on", y="share of images recognised")
+    drawing.lines(ranks, range(passed_SR.shape[1]), passed_SR, colour=drawing.CNN)
+    ranks.set_ylim(0, 1.02)
+    drawing.plain(
         channels, title="Nets trained with so many\nkernels in the first layer", x="kernels", y="test accuracy"
     )
     x = [len(kernels(run.model)) for run in widths[0]]
-    figures.lines(channels, x, np.stack([accuracies(runs) for runs in widths]), colour=figures.CNN)
-    channels.plot([1] * len(alone), accuracies(alone), "o", color=figures.BAD, markersize=5)
-    figures.label(channels, 1, float(accuracies(alone).mean()), "one kernel, but as many\nparameters as the widest",
-                  figures.BAD, xytext=(8, 0))  # fmt: skip
-    channels.set_xscale("log", base=2)
-    channels.set_xticks(x, [str(value) for value in x])
+    reached = np.stack([values_of(runs, "test/accuracy") for runs in widths])
+    ends = [drawing.lines(channels, x, reached, colour=drawing.CNN, name="the same net,\nbroader and\nnarrower")]
+    single = values_of(alone, "test/accuracy")
+    channels.plot([1] * len(alone), single, "o", color=drawing.BAD, markersize=5, alpha=0.6, markeredgewidth=0)
+    channels.plot([1, x[-1]], [single.mean()] * 2, ":", color=drawing.BAD, linewidth=1)
+    ends.append((x[-1], float(single.mean()), "one kernel, but\nas many\nparameters as\nthe widest", drawing.BAD))
+    drawing.log_places(channels, x)
+    drawing.name_ends(channels, ends)
     return figure

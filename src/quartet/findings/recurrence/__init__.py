@@ -1,8 +1,8 @@
 """Put the statements about recurrent nets to the test.
 
 The measurements are `any_length` (R1), `meaning` (R2), `one_step_at_a_time` (R3), `next_word` (R4), `forgetting` (R5)
-and `step_time` (R6). `text` reads held-out text, `seeds` joins runs, `kneser_ney` counts n-grams, and `sentences` makes
-sentences. `figures`, `path` and `nearness` draw.
+and `step_time` (R6). `text` reads held-out text, `kneser_ney` counts n-grams, `sentences` makes sentences, `nets` has
+the names and colours of the nets, `path` and `nearness` draw.
 """
 
 from quartet.findings.recurrence.any_length import any_length

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from quartet.findings.drawing import lines, log_places, name_ends, panels, plain, reference
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.recurrence import figures
-from quartet.findings.recurrence.seeds import of_each
+from quartet.findings.recurrence.nets import called, colour
 from quartet.findings.recurrence.text import ROWS, held_out, losses, windows, write_on
+from quartet.findings.seeds import Runs, of_each, one_a_seed
 from quartet.types import QuartetError
 
 TEMPERATURE = 0.8  # of the completions
@@ -25,7 +26,7 @@ SHOWN = 120  # characters of a prompt on the page, its last ones
 
 
 def any_length(
-    runs: Mapping[str, Sequence[Trained]],
+    runs: Runs,
     *,
     lengths: Sequence[int],
     trained: int,
@@ -51,7 +52,7 @@ def any_length(
     return Measured(
         numbers=numbers_of(loss, growth, lengths, trained),
         figures={"loss by length": draw(lengths, {name: loss[name].mean(2) for name in names}, trained)},
-        texts=completions(min(runs["lstm"], key=lambda run: run.seed), window_NL, lengths, tokens),
+        texts=completions(one_a_seed(runs, "lstm")[0], window_NL, lengths, tokens),
     )
 
 
@@ -61,7 +62,7 @@ def numbers_of(
     """Return the numbers from the loss (S, P, N) and the growth of the state (S,) of each net."""
     at, numbers = lengths.index(trained), {}
     for name, loss_SPN in loss.items():
-        words = figures.called(name)
+        words = called(name)
         numbers[f"{name}_loss_beyond_training"] = Number(
             loss_SPN[:, -1] - loss_SPN[:, at],
             f"loss after {lengths[-1]} tokens less that after {trained}, nats a token, {words}",
@@ -118,19 +119,14 @@ def completions(run: Trained, window_NL: Tensor, lengths: Sequence[int], tokens:
 
 def draw(lengths: Sequence[int], loss: Mapping[str, np.ndarray], trained: int) -> Figure:
     """Draw each net's loss (S, P) against the tokens that it read."""
-    figure = figures.sheet()
-    axes = figures.axes(
-        figure,
-        title="The same words predicted after shorter and longer prompts",
+    figure, (axes,) = panels()
+    plain(
+        axes,
+        title="The same words predicted after shorter and longer prompts (thin: each seed)",
         x="tokens read before (logarithmic)", y="loss of the words after them (nats a token)",
     )  # fmt: skip
-    for name, loss_SP in loss.items():
-        figures.lines_of_seeds(axes, lengths, loss_SP, name)
-    figures.powers_of_two(axes, lengths)
-    axes.axvline(trained, color=figures.OTHER, lw=1, ls=":")
-    axes.annotate(
-        "longest text in training", (trained, 0.97), xycoords=("data", "axes fraction"), xytext=(-4, 0),
-        textcoords="offset points", ha="right", va="top", fontsize=8, color=figures.OTHER,
-    )  # fmt: skip
-    axes.legend(frameon=False, title="thin: each seed", title_fontsize=8)
+    ends = [lines(axes, lengths, loss_SP, colour=colour(name), name=called(name)) for name, loss_SP in loss.items()]
+    log_places(axes, lengths)
+    reference(axes, x=trained, text="longest text in training", side="right")
+    name_ends(axes, ends)
     return figure

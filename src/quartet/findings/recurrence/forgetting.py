@@ -14,18 +14,17 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.recurrence import figures
-from quartet.findings.recurrence.seeds import by_seed
+from quartet.findings.drawing import lines, log_axis, log_places, name_ends, panels, plain, reference
+from quartet.findings.finding import Measured, Number
+from quartet.findings.recurrence.nets import called, colour
 from quartet.findings.recurrence.text import ROWS, held_out, log_probabilities, windows
+from quartet.findings.seeds import Runs, of_each
 
 LEAST = 1e-6  # below this an influence counts as this much: it comes near the rounding of single precision
 NETS = ("plain", "lstm", "gru", "transformer", "cnn")
 
 
-def forgetting(
-    runs: Mapping[str, Sequence[Trained]], *, windows: int, distances: Sequence[int], near: int, far: int
-) -> Measured:
+def forgetting(runs: Runs, *, windows: int, distances: Sequence[int], near: int, far: int) -> Measured:
     """Measure each net's influence by distance: means over windows of the test text, by gradient and by replacement.
 
     `runs`: language models, by any of the names plain, lstm, gru, transformer and cnn; "lstm" and "transformer" among
@@ -38,7 +37,7 @@ def forgetting(
         "replaced": lambda run: moved(run.model, tokens_NL[:, :-1], distances).mean(0).clip(LEAST),
         "gradient": lambda run: gradients(run.model, tokens_NL, distances).mean(0).clip(LEAST),
     }
-    found = {way: {name: by_seed(runs[name], measure) for name in names} for way, measure in ways.items()}  # (S, P)
+    found = {way: of_each(runs, measure, names) for way, measure in ways.items()}  # (S, P)
     return Measured(
         numbers=numbers_of(found, distances, near=near, far=far),
         figures={
@@ -60,7 +59,7 @@ def numbers_of(
         for name, influence_SP in found[way].items():
             numbers[f"{name}_{prefix}far_over_near"] = Number(
                 far_over_near(influence_SP, distances, near=near, far=far),
-                f"log10 of {words} from {far} tokens on over that up to {near}, {figures.called(name)}",
+                f"log10 of {words} from {far} tokens on over that up to {near}, {called(name)}",
             )
     lstm, transformer = (np.asarray(numbers[f"{name}_far_over_near"].values) for name in ("lstm", "transformer"))
     numbers["lstm_minus_transformer"] = Number(
@@ -134,17 +133,15 @@ def far_over_near(influence_SP: np.ndarray, distances: Sequence[int], *, near: i
 
 def draw(distances: Sequence[int], influence: Mapping[str, np.ndarray], title: str, unit: str) -> Figure:
     """Draw each net's influence (S, P) against distance, both logarithmic."""
-    figure = figures.sheet()
-    axes = figures.axes(figure, title=title, x="tokens back from the predicted one (logarithmic)", y=unit)
-    for name, influence_SP in influence.items():
-        figures.lines_of_seeds(axes, distances, influence_SP, name)
-    figures.powers_of_two(axes, distances)
-    axes.set_yscale("log")
+    figure, (axes,) = panels()
+    plain(axes, title=f"{title} (thin: each seed)", x="tokens back from the predicted one (logarithmic)", y=unit)
+    ends = [
+        lines(axes, distances, influence_SP, colour=colour(name), name=called(name))
+        for name, influence_SP in influence.items()
+    ]
     if min(influence_SP.min() for influence_SP in influence.values()) <= LEAST:
-        axes.axhline(LEAST, color=figures.OTHER, lw=1, ls=":")
-        axes.annotate(
-            "nothing, to rounding", (0.01, LEAST), xycoords=("axes fraction", "data"), xytext=(0, 3),
-            textcoords="offset points", fontsize=8, color=figures.OTHER,
-        )  # fmt: skip
-    axes.legend(frameon=False, title="thin: each seed", title_fontsize=8)
+        reference(axes, y=LEAST, text="nothing, to rounding")
+    log_places(axes, distances)
+    log_axis(axes, "y")
+    name_ends(axes, ends)
     return figure

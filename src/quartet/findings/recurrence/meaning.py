@@ -5,7 +5,7 @@ Shapes: S seeds, N triples, B sentences, L tokens, D width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.recurrence import figures
 from quartet.findings.recurrence.nearness import draw_article, draw_shares
-from quartet.findings.recurrence.seeds import by_seed
+from quartet.findings.recurrence.nets import called
 from quartet.findings.recurrence.sentences import ARTICLE, Triple, triples
+from quartet.findings.seeds import Runs, by_seed, of_each
 from quartet.types import EOS, PAD
 
 ROWS = 128  # sentences that are encoded at once
 SHOWN = 8  # triples on the page, the first ones
 
 
-def meaning(runs: Mapping[str, Sequence[Trained]], *, triples: int, seed: int) -> Measured:
+def meaning(runs: Runs, *, triples: int, seed: int) -> Measured:
     """Measure how often a sentence's vector is nearer to its paraphrase's than to its scramble's.
 
     `runs`: "rnn", "transformer" and "untrained", translators, whose encoders read the sentences. A vector is the mean
@@ -31,24 +31,24 @@ def meaning(runs: Mapping[str, Sequence[Trained]], *, triples: int, seed: int) -
     counts the tokens: both know no order. Nearness is the cosine after the mean of all vectors is taken off.
     """
     made = some(triples, seed)
-    cosines = {name: by_seed(of, lambda run: nearness(states(run, made))) for name, of in runs.items()}  # (S, N, 2)
+    cosines = of_each(runs, lambda run: nearness(states(run, made)), list(runs))  # (S, N, 2)
     cosines["bag"] = by_seed(runs["rnn"], lambda run: nearness(embeddings(run, made)))
     cosines["counts"] = by_seed(runs["rnn"], lambda run: nearness(counts(run, made)))
     nearer = {name: (pair_SN2[:, 1:, 0] > pair_SN2[:, 1:, 1]).astype(float) for name, pair_SN2 in cosines.items()}
     margin = {name: pair_SN2[:, 0, 0] - pair_SN2[:, 0, 1] for name, pair_SN2 in cosines.items()}
     numbers = {
         f"paraphrase_nearer_{name}": Number(
-            nearer_SN, f"share of triples whose paraphrase is nearer than the scramble, {figures.called(name)}"
+            nearer_SN, f"share of triples whose paraphrase is nearer than the scramble, {called(name)}"
         )
         for name, nearer_SN in nearer.items()
     }
     for other in ("untrained", "bag", "transformer"):
-        words = f"that share, RNN less {figures.called(other)}"
+        words = f"that share, RNN less {called(other)}"
         numbers[f"rnn_minus_{other}"] = Number(nearer["rnn"] - nearer[other], words)
     for name, margin_S in margin.items():
         numbers[f"article_margin_{name}"] = Number(
             margin_S,
-            f"the article's sentences: cosine to paraphrase less that to scramble, {figures.called(name)}",
+            f"the article's sentences: cosine to paraphrase less that to scramble, {called(name)}",
         )
     pattern_N = [triple.pattern for triple in made[1:]]
     article = {name: pair_SN2[:, 0] for name, pair_SN2 in cosines.items()}

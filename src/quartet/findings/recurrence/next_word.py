@@ -14,11 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from quartet.findings.drawing import RNN, curves, name_ends, panels, plain, reference
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.recurrence import figures
 from quartet.findings.recurrence.kneser_ney import KneserNey
-from quartet.findings.recurrence.seeds import by_seed
+from quartet.findings.recurrence.nets import colour
 from quartet.findings.recurrence.text import held_out, step_losses, training_windows, windows, write_on
+from quartet.findings.seeds import Runs, by_seed, curve, one_a_seed
 
 PROMPT = "The cat eats"  # the article's
 TEMPERATURE = 0.8
@@ -40,7 +41,7 @@ class Counted:
 
 
 def next_word(
-    runs: Mapping[str, Sequence[Trained]],
+    runs: Runs,
     *,
     orders: Sequence[int],
     windows: int,
@@ -65,12 +66,12 @@ def next_word(
     words = set(found_words(data.tokenizer, seen_NL))
     openings_NL = some(data, "test", completions, opening)
     written = by_seed(runs["lstm"], lambda run: share_known(texts_of(run, openings_NL, tokens), words))  # (S,)
-    first = min(runs["lstm"], key=lambda run: run.seed)
+    first = one_a_seed(runs, "lstm")[0]
     return Measured(
         numbers={**numbers_of(net, counted, orders), "words_known": Number(written, KNOWN)},
         figures={
             "bits": draw(orders, counted, {name: bits_SN.mean(1) for name, bits_SN in net.items()}),
-            "training": draw_training(runs, counted),
+            "training": draw_training(runs["lstm"], counted),
         },
         texts=shown_completions(first, openings_NL, tokens),
     )
@@ -160,42 +161,36 @@ def shown_completions(run: Trained, openings_NL: Tensor, tokens: int) -> dict[st
 
 def draw(orders: list[int], counted: Counted, net: Mapping[str, np.ndarray]) -> Figure:
     """Draw bits per character of n-gram models against their order, and those of nets as level lines, one a seed."""
-    figure = figures.sheet()
-    axes = figures.axes(
-        figure, title="How many bits a character of new text costs", x="order of the n-gram model (tokens)",
+    figure, (axes,) = panels()
+    plain(
+        axes, title="How many bits a character of new text costs", x="order of the n-gram model (tokens)",
         y="bits per character of test text",
     )  # fmt: skip
     bits_O = counted.bits_ON.mean(1)
-    axes.plot(orders, bits_O, color=figures.colour("ngram"), marker="o", lw=2, label="n-gram models (Kneser-Ney)")
-    best = orders.index(counted.chosen)
-    axes.annotate(
-        "chosen on validation text", (counted.chosen, bits_O[best]), xytext=(0, 16), textcoords="offset points",
-        ha="center", fontsize=8, color=figures.colour("ngram"), arrowprops={"arrowstyle": "-", "color": figures.OTHER},
-    )  # fmt: skip
+    axes.plot(orders, bits_O, color=colour("ngram"), marker="o", lw=2)
+    chosen = bits_O[orders.index(counted.chosen)]
+    axes.plot(counted.chosen, chosen, "o", ms=13, mfc="none", color=colour("ngram"))
+    words = "n-gram models\n(Kneser-Ney); ring:\nchosen by validation"
+    ends = [(orders[-1], float(bits_O[-1]), words, colour("ngram"))]
     for name, bits_S in net.items():
-        for i, bits in enumerate(bits_S):
-            style = "-" if name == "lstm" else "--"
-            said = None if i else f"{LABELS.get(name, name)}, each seed"
-            axes.axhline(bits, color=figures.colour("lstm"), lw=1.2, ls=style, label=said)
+        for bits in bits_S:
+            axes.plot([orders[0], orders[-1]], [bits, bits], color=RNN, lw=1.2, ls="-" if name == "lstm" else "--")
+        words = f"{LABELS.get(name, name)}, each seed".replace(", ", ",\n")
+        ends.append((orders[-1], float(bits_S.mean()), words, RNN))
     axes.set_xticks(list(orders))
-    axes.legend(frameon=False)
+    name_ends(axes, ends)
     return figure
 
 
-def draw_training(runs: Mapping[str, Sequence[Trained]], counted: Counted) -> Figure:
+def draw_training(nets: Sequence[Trained], counted: Counted) -> Figure:
     """Draw the nets' bits per character on validation text through training, and the n-gram model's as a line."""
-    figure = figures.sheet()
-    axes = figures.axes(
-        figure, title="When the net overtakes the n-gram model, if it does", x="windows of text read in training",
-        y="bits per character of validation text",
+    figure, (axes,) = panels()
+    plain(
+        axes, title="When the net overtakes the n-gram model, if it does (thin: each seed)",
+        x="thousand windows of text read in training", y="bits per character of validation text",
     )  # fmt: skip
-    for i, run in enumerate(runs["lstm"]):
-        rows = [row for row in run.curve if "val/bits_per_character" in row]
-        axes.plot(
-            [row["samples"] for row in rows], [row["val/bits_per_character"] for row in rows],
-            color=figures.colour("lstm"), marker="o", ms=3.5, lw=1.2, label=None if i else "LSTM, each seed",
-        )  # fmt: skip
+    end = curves(axes, [curve(run, "val/bits_per_character") for run in nets], colour=RNN, name="LSTM")
     best = counted.validation_O.min()
-    axes.axhline(best, color=figures.colour("ngram"), lw=1.5, label=f"n-gram model, order {counted.chosen}")
-    axes.legend(frameon=False)
+    reference(axes, y=best, text=f"n-gram model, order {counted.chosen}", colour=colour("ngram"))
+    name_ends(axes, [end])
     return figure

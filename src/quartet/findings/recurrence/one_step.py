@@ -6,7 +6,7 @@ Shapes: S seeds, N windows, L tokens, D width, V vocabulary.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.recurrence import figures
+from quartet.findings.recurrence.nets import called
 from quartet.findings.recurrence.path import draw_path, draw_units
-from quartet.findings.recurrence.seeds import of_each
 from quartet.findings.recurrence.text import held_out, losses, windows
+from quartet.findings.seeds import Runs, of_each, one_a_seed
 
 CELLS = ("lstm", "gru", "plain")
 
 
-def one_step_at_a_time(runs: Mapping[str, Sequence[Trained]], *, windows: int, length: int, shown: int) -> Measured:
+def one_step_at_a_time(runs: Runs, *, windows: int, length: int, shown: int) -> Measured:
     """Compare three ways to run each net on the test text, and take its state away.
 
     `runs`: "lstm", "gru" and "plain", recurrent language models. All is computed in double precision. The figures show
@@ -31,7 +31,7 @@ def one_step_at_a_time(runs: Mapping[str, Sequence[Trained]], *, windows: int, l
     tokens_NL = some(runs["lstm"][0], windows, length)
     found = of_each(runs, lambda run: differences(double(run.model), tokens_NL), CELLS)  # (S, 2)
     lost = of_each(runs, lambda run: loss_without_state(double(run.model), tokens_NL), CELLS)  # (S,)
-    first = min(runs["lstm"], key=lambda run: run.seed)
+    first = one_a_seed(runs, "lstm")[0]
     text_L = tokens_NL[1, :shown]
     words = [first.data.tokenizer.decode([token]) for token in text_L.tolist()]
     states_LD = path_of_states(double(first.model), text_L)
@@ -56,7 +56,7 @@ def numbers_of(error_S2: np.ndarray, lost: Mapping[str, np.ndarray]) -> dict[str
         ),
     }
     for name, lost_S in lost.items():
-        numbers[f"loss_without_state_{name}"] = Number(lost_S, f"the same, nats a token, {figures.called(name)}")
+        numbers[f"loss_without_state_{name}"] = Number(lost_S, f"the same, nats a token, {called(name)}")
     return numbers
 
 

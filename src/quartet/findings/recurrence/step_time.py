@@ -16,8 +16,10 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from quartet.findings.drawing import lines, log_axis, log_places, name_ends, panels, plain
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.recurrence import figures
+from quartet.findings.recurrence.nets import called, colour
+from quartet.findings.seeds import Runs, side_by_side
 from quartet.types import UNK, QuartetError
 
 NETS = ("lstm", "transformer")
@@ -25,7 +27,7 @@ WAYS = ("same", "one", "token")  # a step of the same number of tokens, a step o
 
 
 def step_time(
-    runs: Mapping[str, Sequence[Trained]],
+    runs: Runs,
     *,
     lengths: Sequence[int],
     tokens: int,
@@ -46,7 +48,7 @@ def step_time(
         raise QuartetError(f"measure.compared: {compared} is not among measure.lengths; add it there")
     lengths = sorted(lengths)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    pairs = zip(*(sorted(runs[name], key=lambda run: run.seed) for name in NETS), strict=True)
+    pairs = zip(*side_by_side(runs, *NETS).values(), strict=True)
     drawn = {"tokens": tokens, "repeats": repeats, "generated": generated}
     taken = np.stack([times(pair, lengths, **drawn, clock=clock, device=device) for pair in pairs])
     seconds = {(way, name): taken[:, i, k] for i, way in enumerate(WAYS) for k, name in enumerate(NETS)}  # (S, P) each
@@ -149,7 +151,7 @@ def numbers_of(
         "token": "a written token",
     }
     for (way, name), slope_S in slope.items():
-        said = f"exponent of the time of {about[way]} by length, {figures.called(name)}"
+        said = f"exponent of the time of {about[way]} by length, {called(name)}"
         numbers[f"exponent_{way}_{name}"] = Number(slope_S, said)
     return numbers
 
@@ -163,38 +165,30 @@ def exponent(lengths: Sequence[int], seconds_SP: np.ndarray) -> np.ndarray:
 
 def draw_training(lengths: Sequence[int], seconds: Mapping[tuple[str, str], np.ndarray], tokens: int) -> Figure:
     """Draw the time of a training step against length: of the same number of tokens, and of one sequence."""
-    figure = figures.sheet(7.0, 3.8)
-    grid = figure.add_gridspec(1, 2)
-    titles = {"same": f"A step of {tokens} tokens", "one": "A step of one sequence"}
-    for place, (way, title) in enumerate(titles.items()):
-        axes = figures.axes(
-            figure, title=title, x="tokens of a sequence", y="" if place else "milliseconds a training step",
-            place=grid[place],
-        )  # fmt: skip
-        draw_lines(axes, lengths, {name: seconds[way, name] for name in NETS})
+    figure, panels_of = panels(2, height=3.8)
+    titles = {"same": f"A step of {tokens} tokens (thin: each seed)", "one": "A step of one sequence"}
+    for axes, (way, title) in zip(panels_of, titles.items(), strict=True):
+        plain(axes, title=title, x="tokens of a sequence", y="milliseconds a training step" if way == "same" else "")
         axes.tick_params(axis="x", labelrotation=45)
+        draw_lines(axes, lengths, {name: seconds[way, name] for name in NETS})
     return figure
 
 
 def draw_writing(lengths: Sequence[int], seconds: Mapping[tuple[str, str], np.ndarray]) -> Figure:
     """Draw the time of a written token against the length of the text before it."""
-    figure = figures.sheet(7.0, 3.6)
-    axes = figures.axes(
-        figure, title="Writing a token after a text", x="tokens of the text before it", y="milliseconds a token"
-    )
+    figure, (axes,) = panels()
+    title = "Writing a token after a text (thin: each seed)"
+    plain(axes, title=title, x="tokens of the text before it", y="milliseconds a token")
     draw_lines(axes, lengths, {name: seconds["token", name] for name in NETS})
     return figure
 
 
 def draw_lines(axes: Any, lengths: Sequence[int], seconds: Mapping[str, np.ndarray]) -> None:
     """Draw seconds (S, P) of each net as milliseconds, on logarithmic axes with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    for name, seconds_SP in seconds.items():
-        figures.lines_of_seeds(axes, lengths, 1000 * seconds_SP, name)
-    figures.powers_of_two(axes, lengths)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.legend(frameon=False, title="thin: each seed", title_fontsize=8)
+    ends = [
+        lines(axes, lengths, 1000 * seconds_SP, colour=colour(name), name=called(name))
+        for name, seconds_SP in seconds.items()
+    ]
+    log_places(axes, lengths)
+    log_axis(axes, "y")
+    name_ends(axes, ends)
