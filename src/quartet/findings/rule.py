@@ -2,6 +2,9 @@
 
 Each condition compares one number with a threshold. It is met or failed where the number's whole interval lies on one
 side, else open. The verdict is what all ways in which the open conditions may turn out agree on.
+
+A condition that is `needed` gives no part of a verdict: what it names is not the statement, but without it the
+statement is false, as of a translator that sees the words it should foretell.
 """
 
 from __future__ import annotations
@@ -27,11 +30,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """A number that must lie `above` or `below` a threshold; exactly one of the two is given."""
+    """A number that must lie `above` or `below` a threshold; exactly one of the two is given.
+
+    Where one that is `needed` is failed, the statement does not hold; where it is met, the others decide.
+    """
 
     number: str
     above: float | None = None
     below: float | None = None
+    needed: bool = False
 
     def __post_init__(self) -> None:
         if (self.above is None) == (self.below is None):
@@ -54,23 +61,26 @@ class Condition:
 
     def __str__(self) -> str:
         side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
-        return f"{self.number} {side}"
+        return f"{self.number} {side}{', needed' if self.needed else ''}"
 
 
 def verdict(rule: Sequence[Condition], intervals: Mapping[str, Interval]) -> Verdict:
     """Return the verdict of a rule on the intervals of its numbers; QuartetError for a number that was not measured."""
-    if not rule:
-        raise QuartetError("rule: has no condition")
+    if all(condition.needed for condition in rule):
+        raise QuartetError("rule: has no condition" + (" beside those that are needed" if rule else ""))
     if lacking := [condition.number for condition in rule if condition.number not in intervals]:
         raise QuartetError(f"rule: {lacking[0]}: no such number; measured are {', '.join(intervals)}")
     found = [condition.met(intervals[condition.number]) for condition in rule]
     ways = itertools.product(*([met] if met is not None else [True, False] for met in found))
-    verdicts = {_of(way) for way in ways}
+    verdicts = {_of(rule, way) for way in ways}
     return verdicts.pop() if len(verdicts) == 1 else Verdict.UNDECIDED
 
 
-def _of(met: Sequence[bool]) -> Verdict:
+def _of(rule: Sequence[Condition], met: Sequence[bool]) -> Verdict:
     """Return the verdict where each condition is decided."""
     if all(met):
         return Verdict.HOLDS
-    return Verdict.IN_PART if any(met) else Verdict.DOES_NOT
+    of_kind = {True: [], False: []}  # type: dict[bool, list[bool]]
+    for condition, is_met in zip(rule, met, strict=True):
+        of_kind[condition.needed].append(is_met)
+    return Verdict.IN_PART if all(of_kind[True]) and any(of_kind[False]) else Verdict.DOES_NOT

@@ -87,16 +87,16 @@ def curve(run: Trained, metric: str, *, unit: float = 1000.0) -> tuple[np.ndarra
     return np.array([row["samples"] for row in rows]) / unit, np.array([row[metric] for row in rows])
 
 
-def gain(ours: Sequence[Trained], theirs: Sequence[Trained]) -> np.ndarray:
-    """Return the test accuracy of `ours` less that of `theirs`, run by run: (S, N) of each example, else (S,)."""
+def gain(ours: Sequence[Trained], theirs: Sequence[Trained], score: str = "accuracy") -> np.ndarray:
+    """Return a test score of `ours` less that of `theirs`, run by run: (S, N) of each example, else (S,)."""
     if _seeds(ours) != _seeds(theirs):
         raise QuartetError(
             f"runs: seeds {_seeds(ours)} and {_seeds(theirs)} cannot be compared; train both with the same"
         )
-    if all("accuracy" in run.scores for run in (*ours, *theirs)):
+    if all(score in run.scores for run in (*ours, *theirs)):
         pairs = zip(ours, theirs, strict=True)
-        return np.stack([a.scores["accuracy"] - np.asarray(b.scores["accuracy"], np.float64) for a, b in pairs])
-    return values_of(ours, "test/accuracy") - values_of(theirs, "test/accuracy")
+        return np.stack([a.scores[score] - np.asarray(b.scores[score], np.float64) for a, b in pairs])
+    return values_of(ours, f"test/{score}") - values_of(theirs, f"test/{score}")
 
 
 def _seeds(runs: Sequence[Trained]) -> list[int]:

@@ -92,5 +92,11 @@ def test_copies_lie_nearer_than_held_out_ones() -> None:
     held_out, _ = nearest(new, train)
     found, which = nearest(train[:50], train)
     assert which.tolist() == list(range(50))
-    assert copies(found, held_out) == 1
-    assert copies(nearest(other, train)[0], held_out) == pytest.approx(0.01, abs=0.01)
+    assert copies(found, nearest(train[:50], new)[0], held_out) == 1
+    honest, near = nearest(other, train)[0], nearest(other, new)[0]
+    assert copies(honest, near, held_out) == pytest.approx(0, abs=0.005)
+    tight = 0.1 * normal(500, 8, seed=3)  # one cluster of many, whose members are all alike
+    mixture = torch.cat([0.1 * normal(100, 8, seed=4), train])
+    held_out, _ = nearest(torch.cat([0.1 * normal(100, 8, seed=5), new]), mixture)
+    of_test = nearest(tight, torch.cat([0.1 * normal(100, 8, seed=5), new]))[0]
+    assert copies(nearest(tight, mixture)[0], of_test, held_out) < 0.1

@@ -179,7 +179,7 @@ def test_a_discriminator_fooled_by_good_samples_and_one_that_is_blind() -> None:
     assert min(done.numbers["fooled_goes_with_quality"].values) > 0.8
     blind = [Moment(honest(share=share), Blind()) for share in (0.0, 0.1, 0.2, 0.6, 0.9)]
     planted = measured_end(ends(blind, stop=3))
-    assert ruled("G4", planted) is Verdict.IN_PART
+    assert ruled("G4", planted) is Verdict.DOES_NOT
     assert min(planted.numbers["fresh_accuracy_at_stop"].values) > 0.8
     assert min(planted.numbers["fid_at_stop_over_best"].values) > 1.5
 
@@ -196,10 +196,10 @@ def test_new_images_look_real_and_copies_and_noise_do_not() -> None:
     new = look(lambda seed: honest(seed=seed))
     assert ruled("G5", new) is Verdict.HOLDS
     copied = look(lambda seed: copier())
-    assert ruled("G5", copied) is Verdict.IN_PART
+    assert ruled("G5", copied) is Verdict.DOES_NOT
     assert min(copied.numbers["copies"].values) == 1
     torch.manual_seed(0)
-    assert ruled("G5", look(lambda seed: net_of("cnn").generator(16, data().inputs))) is not Verdict.HOLDS
+    assert ruled("G5", look(lambda seed: net_of("cnn").generator(16, data().inputs))) is Verdict.DOES_NOT
 
 
 # What all share

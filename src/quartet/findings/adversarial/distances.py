@@ -97,12 +97,14 @@ def nearest(x_MD: Tensor, train_TD: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
-def copies(fake_M: Tensor, held_out_N: Tensor, *, quantile: float = 0.01) -> float:
-    """Return the share of samples that lie nearer to a training image than the nearest `quantile` of held-out images.
+def copies(fake_M: Tensor, fake_to_test_M: Tensor, held_out_N: Tensor, *, quantile: float = 0.01) -> float:
+    """Return the share of samples that lie very near to a training image, and much nearer than to any test image.
 
-    Honest samples are expected to have about `quantile`; copies of training images have 1.
+    Very near is nearer than the nearest `quantile` of held-out images. Samples of a class whose images are all alike
+    are that, too, but not half as far from training images as from test images. Copies have 1, honest samples about 0.
 
     Args:
         fake_M, held_out_N: distances to the nearest training image.
+        fake_to_test_M: the samples' distances to the nearest test image.
     """
-    return share(fake_M < held_out_N.quantile(quantile))
+    return share((fake_M < held_out_N.quantile(quantile)) & (fake_M < 0.5 * fake_to_test_M))

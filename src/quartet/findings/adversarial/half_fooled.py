@@ -1,6 +1,6 @@
 """Ask when adversarial training is done: is it once the discriminator is fooled about half of the time?
 
-Shapes: S seeds, V validations, N images.
+Shapes: S seeds, V validations, W windows of some validations in a row, N images.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ def half_fooled(runs: Runs, *, tolerance: float, patience: int, examples: int, e
             "the same for images of 16 grey levels, without what no eye sees",
         ),
         "fresh_accuracy_at_best": Number(fresh["whole"], "held-out accuracy of a fresh discriminator, best quality"),
+        "fid_at_stop_over_best": Number(
+            [at_stop(run, tolerance, patience) for run in whole],
+            f"FID over {patience} validations, where the discriminator is fooled, over the lowest",
+        ),
         **stopping(whole, stopped),
         "rule_met": Number(
             [float(stops_at(column(run, ACCURACY), tolerance, patience) is not None) for run in whole],
@@ -57,16 +61,13 @@ def half_fooled(runs: Runs, *, tolerance: float, patience: int, examples: int, e
 def stopping(whole: Sequence[Trained], stopped: Sequence[Trained]) -> dict[str, Number]:
     """Return what the validations say of the stop, and of accuracy and quality through training."""
     ends = [run.curve[-1] for run in stopped]
-    pairs = list(zip(ends, whole, strict=True))
     return {
-        "fid_at_stop_over_best": Number(
-            [end[FID] / column(run, FID).min() for end, run in pairs], "FID where the rule stops over the lowest"
-        ),
         "distance_from_half_at_stop": Number(
             [abs(end[ACCURACY] - 0.5) for end in ends], "distance of the trained discriminator's accuracy from 1/2"
         ),
         "share_of_budget": Number(
-            [end["samples"] / run.curve[-1]["samples"] for end, run in pairs], "share of the budget when the rule stops"
+            [end["samples"] / run.curve[-1]["samples"] for end, run in zip(ends, whole, strict=True)],
+            "share of the budget when the rule stops",
         ),
         "fooled_goes_with_quality": Number(
             [together(run) for run in whole], "rank correlation of |accuracy - 1/2| with FID through training"
@@ -78,6 +79,20 @@ def stops_at(accuracy_V: np.ndarray, tolerance: float, patience: int) -> int | N
     """Return the validation at which the rule stops, None where it never does."""
     near = np.abs(accuracy_V - 0.5) <= tolerance
     return next((i for i in range(patience - 1, len(near)) if near[i - patience + 1 : i + 1].all()), None)
+
+
+def at_stop(run: Trained, tolerance: float, patience: int) -> float:
+    """Return the FID where the rule stops over the lowest of the whole run.
+
+    Both are geometric means over `patience` validations in a row: the lowest of many noisy ones by itself would make
+    any other look worse. Where the rule never stops, the validations count whose accuracy comes nearest to one half.
+    """
+    accuracy_V, log_fid_V = column(run, ACCURACY), np.log(column(run, FID))
+    window = np.full(min(patience, len(log_fid_V)), 1 / min(patience, len(log_fid_V)))
+    from_half_W, log_fid_W = (np.convolve(values, window, "valid") for values in (np.abs(accuracy_V - 0.5), log_fid_V))
+    end = stops_at(accuracy_V, tolerance, patience)
+    where = int(from_half_W.argmin()) if end is None else end - patience + 1
+    return float(np.exp(log_fid_W[where] - log_fid_W.min()))
 
 
 def together(run: Trained) -> float:

@@ -31,12 +31,14 @@ def head_start(runs: Runs, *, steps: Mapping[str, int], little: Sequence[str], m
     trained = side_by_side(runs, *steps)
     alone = {name: [alone_curve(run, steps[name]) for run in trained[name]] for name in steps}
     by_run = {
-        "fid": {name: np.log([run.metrics["test/fid"] for run in trained[name]]) for name in steps},
+        "fid": {name: np.array([second_half(y).mean() for _, y in alone[name]]) for name in steps},
+        "test_fid": {name: np.log([run.metrics["test/fid"] for run in trained[name]]) for name in steps},
         "early_fid": {name: np.array([at(each, EARLY) for each in alone[name]]) for name in steps},
         "unsteadiness": {name: np.log([unsteadiness(y) for _, y in alone[name]]) for name in steps},
     }
     about = {
-        "fid": "test FID",
+        "fid": "FID in validation (mean over the second half of the generator's training)",
+        "test_fid": "test FID of the best validation",
         "early_fid": f"FID after {EARLY:.0%} of the generator's training",
         "unsteadiness": "unsteadiness (typical change of ln FID from validation to validation, second half)",
     }
@@ -52,14 +54,19 @@ def head_start(runs: Runs, *, steps: Mapping[str, int], little: Sequence[str], m
         numbers[f"{what}_much_over_little"] = Number(
             np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}"
         )
-    final = [np.exp(by_run["fid"][name]) for name in steps]
+    final = [np.exp(by_run["test_fid"][name]) for name in steps]
     return Measured(numbers, {"head_start": draw(alone, steps, final)})
 
 
 def alone_curve(run: Trained, steps: int) -> Curve:
-    """Return ln FID at each validation, (V,), against the thousands of images since the end of the head start."""
+    """Return ln FID at each validation, (V,), against the thousands of images since the end of the head start.
+
+    A last validation that comes sooner after the one before than others do is left out: its step would be a small one.
+    """
     x, y = curve(run, "val/fid")
     x = x - steps * run.data.batch_size / 1000
+    if len(x) > 2 and x[-1] - x[-2] < 0.99 * (x[-2] - x[-3]):
+        x, y = x[:-1], y[:-1]
     if not (x > 0).any():
         raise QuartetError(
             f"runs: seed {run.seed} has no validation after its head start of {steps} steps; train longer"
@@ -73,10 +80,15 @@ def at(alone: Curve, part: float) -> float:
     return float(np.interp(part * x[-1], x, y))
 
 
+def second_half(log_fid_V: np.ndarray) -> np.ndarray:
+    """Return the values of the later half of the validations; all, where that is a single one."""
+    late = log_fid_V[len(log_fid_V) // 2 :]
+    return late if len(late) > 1 else log_fid_V
+
+
 def unsteadiness(log_fid_V: np.ndarray) -> float:
     """Return the root mean square change from one validation to the next, in the second half; at least 1e-3."""
-    late = log_fid_V[len(log_fid_V) // 2 :]
-    late = late if len(late) > 1 else log_fid_V
+    late = second_half(log_fid_V)
     return max(1e-3, float(np.sqrt(np.mean(np.diff(late) ** 2)))) if len(late) > 1 else 1e-3
 
 

@@ -40,6 +40,10 @@ def crossed_players(runs: Runs, *, kinds: Sequence[str]) -> Measured:
         "worst_over_best_discriminator": Number(
             np.exp(spread(by_discriminator_DS)), f"FID of the worst over the best kind of discriminator, {others}"
         ),
+        "another_seed": Number(
+            np.exp(np.abs(pairs_PS - pairs_PS.mean(1, keepdims=True)).mean(0)),
+            "FID of a pair's other seed over the pair's mean, or the other way round, mean over pairs",
+        ),
         "worst_pair_left": Number(
             left_GDS.max((0, 1)), "FID of the worst pair over that of its generator before the first step"
         ),

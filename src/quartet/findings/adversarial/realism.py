@@ -28,7 +28,7 @@ ABOUT = {
     "density": "density among test images, 1 for real ones",
     "coverage": "share of test images that have an image within reach (coverage)",
     "accuracy": "accuracy on test images of a classifier trained on images with the judge's labels",
-    "copies": "share of images nearer to a training image than the nearest 1 % of test images",
+    "copies": "share of images nearer to a training image than 1 % of test images, and twice as near as to a test one",
 }
 
 
@@ -76,12 +76,9 @@ def realism(runs: Runs, *, examples: int, neighbours: int, trained_on: int, epoc
     for name, about in ABOUT.items():
         numbers[name] = Number([each[name] for each in of_samples], f"{about}: samples")
         numbers[f"{name}_real"] = Number([each[name] for each in of_real], f"{about}: real validation images")
-    numbers |= compared(of_samples, of_real)
-    distances = {
-        "real": of_real,
-        "samples": of_samples,
-        "noise": [{"fid": frechet(to.f_ND, noise), "kid": kernel_distance(to.f_ND, noise)}],
-    }
+    of_noise = {"fid": frechet(to.f_ND, noise), "kid": kernel_distance(to.f_ND, noise)}
+    numbers |= compared(of_samples, of_real, of_noise)
+    distances = {"real": of_real, "samples": of_samples, "noise": [of_noise]}
     figures = {
         "neighbours": draw_neighbours(*shown(pair[0], drawn[0], to, trained_on)),
         "distances": draw_distances(distances),
@@ -114,7 +111,7 @@ def qualities(run: Trained, x_NHWC: Tensor, to: Reference) -> dict[str, float]:
         "fid": frechet(to.f_ND, f_ND),
         "kid": kernel_distance(to.f_ND, f_ND),
         **asdict(overlap(to.f_ND[: to.neighbours], f_ND[: to.neighbours])),
-        "copies": copies(nearest(f_ND, to.train_ND)[0], to.apart_N),
+        "copies": copies(nearest(f_ND, to.train_ND)[0], nearest(f_ND, to.f_ND)[0], to.apart_N),
     }
 
 
@@ -124,14 +121,23 @@ def learned(run: Trained, x_NHWC: Tensor, to: Reference, seed: int) -> dict[str,
     return {"accuracy": fresh.accuracy(net, to.x_NHWC, to.y_N)}
 
 
-def compared(of_samples: Sequence[Mapping[str, float]], of_real: Sequence[Mapping[str, float]]) -> dict[str, Number]:
-    """Return the measures of samples beside those of real images, by seed."""
+def compared(
+    of_samples: Sequence[Mapping[str, float]], of_real: Sequence[Mapping[str, float]], of_noise: Mapping[str, float]
+) -> dict[str, Number]:
+    """Return the measures of samples beside those of real images and of noise, by seed."""
     pairs = list(zip(of_samples, of_real, strict=True))
     ratios = {name: [a[name] / max(b[name], 1e-9) for a, b in pairs] for name in ("precision", "coverage", "fid")}
     return {
         "precision_over_real": Number(ratios["precision"], f"{ABOUT['precision']}: samples over real"),
         "coverage_over_real": Number(ratios["coverage"], f"{ABOUT['coverage']}: samples over real"),
         "fid_over_real": Number(ratios["fid"], f"{ABOUT['fid']}: samples over real"),
+        **{
+            f"{name}_of_noise": Number(
+                [(a[name] - b[name]) / (of_noise[name] - b[name]) for a, b in pairs],
+                f"{ABOUT[name]}: samples, from 0 for real images to 1 for noise",
+            )
+            for name in of_noise
+        },
         "accuracy_lost": Number(
             [b["accuracy"] - a["accuracy"] for a, b in pairs], f"{ABOUT['accuracy']}: lost by samples"
         ),

@@ -16,7 +16,7 @@ import torch
 from quartet.findings.attention.figures import dots_in_panels, training
 from quartet.findings.attention.sentences import Pairs, in_double, losses, padded, pairs
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.seeds import Runs, by_seed, side_by_side, values_of
+from quartet.findings.seeds import Runs, by_seed, gain, side_by_side, values_of
 from quartet.types import UNK
 
 METRICS = {"test/bleu": "test BLEU", "test/loss": "test loss, nats per token"}
@@ -55,7 +55,7 @@ def reading_and_writing(runs: Runs, *, sentences: int) -> Measured:
 
 def in_metrics(group: Mapping[str, Sequence[Trained]]) -> dict[str, Number]:
     """Return the differences of the metrics, seed by seed, and the relations of the sizes."""
-    bleu, loss = (values_of(group["both"], metric) - values_of(group["alone"], metric) for metric in METRICS)
+    bleu, loss = (gain(group["both"], group["alone"], metric.removeprefix("test/")) for metric in METRICS)
     size, work = (
         np.array([getattr(run, of) for run in group["alone"]]) / [getattr(run, of) for run in group["both"]]
         for of in ("parameters", "flops")

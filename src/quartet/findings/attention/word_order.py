@@ -19,7 +19,7 @@ from torch import Tensor
 from quartet.findings.attention.figures import dots_in_panels
 from quartet.findings.attention.sentences import AT_ONCE, Ids, Pairs, encoded, in_double, losses, pairs, written
 from quartet.findings.finding import Measured, Number, Trained
-from quartet.findings.seeds import Runs, of_each, side_by_side, values_of
+from quartet.findings.seeds import Runs, gain, of_each, side_by_side, values_of
 from quartet.types import EOS
 
 ENCODINGS = ("none", "sinusoidal", "learned", "rotary")
@@ -49,7 +49,7 @@ def word_order(runs: Runs, *, sentences: int, shown: Sequence[str]) -> Measured:
         "shuffled": dots_in_panels(shuffling, title="What shuffled words change"),
     }
     texts = {"Translations of the first seed": translations(group, shown)}
-    return Measured(of_shuffling(change, cost) | of_metrics(bleu, loss), figures, texts)
+    return Measured(of_shuffling(change, cost) | of_metrics(group), figures, texts)
 
 
 def of_shuffling(change: Mapping[str, np.ndarray], cost: Mapping[str, np.ndarray]) -> dict[str, Number]:
@@ -61,16 +61,18 @@ def of_shuffling(change: Mapping[str, np.ndarray], cost: Mapping[str, np.ndarray
     return numbers | {f"shuffling_costs_{name}": Number(cost[name], f"{about}: {name}") for name in ENCODINGS}
 
 
-def of_metrics(bleu: Mapping[str, np.ndarray], loss: Mapping[str, np.ndarray]) -> dict[str, Number]:
+def of_metrics(group: Runs) -> dict[str, Number]:
     """Return what each encoding is worth beside none, seed by seed."""
     numbers = {}
     for name in ENCODINGS[1:]:
-        numbers[f"bleu_{name}_minus_none"] = Number(bleu[name] - bleu["none"], f"test BLEU, {name} less none")
+        numbers[f"bleu_{name}_minus_none"] = Number(
+            gain(group[name], group["none"], "bleu"), f"test BLEU, {name} less none"
+        )
         about = f"test loss in nats per token, {name} less none"
-        numbers[f"loss_{name}_minus_none"] = Number(loss[name] - loss["none"], about)
-    added = max(("sinusoidal", "learned"), key=lambda name: float(bleu[name].mean()))
+        numbers[f"loss_{name}_minus_none"] = Number(gain(group[name], group["none"], "loss"), about)
+    added = max(("sinusoidal", "learned"), key=lambda name: float(values_of(group[name], "test/bleu").mean()))
     about = f"test BLEU, rotary less {added}, the better of the two that are added to the embeddings"
-    return numbers | {"bleu_rotary_minus_added": Number(bleu["rotary"] - bleu[added], about)}
+    return numbers | {"bleu_rotary_minus_added": Number(gain(group["rotary"], group[added], "bleu"), about)}
 
 
 def shuffled(sources: Sequence[Ids]) -> tuple[list[Ids], list[list[int]]]:

@@ -152,12 +152,17 @@ def _runs(entry: Any, where: str) -> Runs:
 
 def _condition(entry: Any, where: str) -> Condition:
     """Return a condition of a rule; QuartetError where the entry is none."""
-    able = {"number", "above", "below"}
-    if not isinstance(entry, dict) or "number" not in entry or set(entry) - able:
-        raise QuartetError(f"{where}: rule: given {entry!r}, needs {{number: NAME, above: X}} or below")
+    able = {"number", "above", "below", "needed"}
+    if (
+        not isinstance(entry, dict)
+        or "number" not in entry
+        or set(entry) - able
+        or not isinstance(entry.get("needed", False), bool)
+    ):
+        raise QuartetError(f"{where}: rule: given {entry!r}, needs {{number: NAME, above: X}} or below; needed: true")
     try:
         sides = {key: float(entry[key]) for key in ("above", "below") if key in entry}
-        return Condition(str(entry["number"]), **sides)
+        return Condition(str(entry["number"]), **sides, needed=entry.get("needed", False))
     except (QuartetError, TypeError, ValueError) as error:
         raise QuartetError(f"{where}: {error}") from error
 
