@@ -131,8 +131,9 @@ def dots(
     margin = offset_copy(axes.get_yaxis_transform(), fig=axes.figure, x=8, units="points")  # type: ignore[arg-type]
     for place, values_S, colour in zip(places, rows.values(), colours, strict=True):
         mean = np.mean(values_S)
-        axes.plot(values_S, [place] * len(values_S), "o", markersize=5, alpha=0.6, color=colour, markeredgewidth=0)
-        axes.plot(mean, place, "|", markersize=13, markeredgewidth=1.8, color=colour)
+        look: dict[str, Any] = {"color": colour, "clip_on": False}  # whole at the ends of the axis, too
+        axes.plot(values_S, [place] * len(values_S), "o", markersize=5, alpha=0.6, markeredgewidth=0, **look)
+        axes.plot(mean, place, "|", markersize=13, markeredgewidth=1.8, **look)
         axes.text(1, place, f"{mean:{number}}", transform=margin, fontsize=SMALL, color=colour, va="center")
     axes.set_yticks(-np.arange(len(rows)), [str(name) for name in rows], fontsize=TEXT)
     axes.set_ylim(0.5 - len(rows), 0.5)
