@@ -131,8 +131,9 @@ def dots(
     margin = offset_copy(axes.get_yaxis_transform(), fig=axes.figure, x=8, units="points")  # type: ignore[arg-type]
     for place, values_S, colour in zip(places, rows.values(), colours, strict=True):
         mean = np.mean(values_S)
-        axes.plot(values_S, [place] * len(values_S), "o", markersize=5, alpha=0.6, color=colour, markeredgewidth=0)
-        axes.plot(mean, place, "|", markersize=13, markeredgewidth=1.8, color=colour)
+        look: dict[str, Any] = {"color": colour, "clip_on": False}  # whole at the ends of the axis, too
+        axes.plot(values_S, [place] * len(values_S), "o", markersize=5, alpha=0.6, markeredgewidth=0, **look)
+        axes.plot(mean, place, "|", markersize=13, markeredgewidth=1.8, **look)
         axes.text(1, place, f"{mean:{number}}", transform=margin, fontsize=SMALL, color=colour, va="center")
     axes.set_yticks(-np.arange(len(rows)), [str(name) for name in rows], fontsize=TEXT)
     axes.set_ylim(0.5 - len(rows), 0.5)
@@ -162,7 +163,8 @@ def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
     """Make an axis logarithmic, with ticks written as 0.01, 5, 20. Call this when all is drawn."""
     axes.set(**{f"{which}scale": "log"})
     axis, (low, high) = (axes.xaxis, axes.get_xlim()) if which == "x" else (axes.yaxis, axes.get_ylim())
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    few, some, many = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,)  # of one decade, of two, of more
+    axis.set_major_locator(LogLocator(subs=few if high < 10 * low else some if high < 300 * low else many))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_locator(NullLocator())
 
@@ -171,7 +173,7 @@ def log_places(axes: Axes, x_P: Any) -> None:
     """Make the axis of x logarithmic, with a tick at each measured place; of close ones the last has its number."""
     places, labels, last = sorted(x_P, reverse=True), [], np.inf
     for x in places:
-        far = np.log(last / x) >= 0.055 * np.log(places[0] / places[-1])
+        far = np.log(last / x) > 0.055 * np.log(places[0] / places[-1])
         labels.append("" if not far else f"{x:,.0f}" if x >= 100 else f"{x:.3g}")
         last = x if far else last
     axes.set_xscale("log")

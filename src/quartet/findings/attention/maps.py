@@ -17,11 +17,12 @@ from quartet.types import EOS
 def head_costs(cost_SKH: np.ndarray) -> Figure:
     """Draw the cost of each head's removal: a dot a seed. Heads have no names, so that each seed's are in order."""
     _, layers, heads = cost_SKH.shape
-    figure, axes = panels(layers, title="What a head of the encoder is worth: loss when it is removed")
+    title = "What a head of the encoder is worth: loss when it is removed (the most needed first; a line a seed)"
+    figure, axes = panels(layers, title=title)
     ordered = np.sort(cost_SKH, axis=-1)[..., ::-1]
     for layer, panel in enumerate(axes):
         about = "" if layer else "loss added, nats per token"
-        plain(panel, title=f"layer {layer + 1}", x="head, the most needed first; a line a seed", y=about)
+        plain(panel, title=f"layer {layer + 1}", x="head", y=about)
         for seed, value_H in enumerate(ordered[:, layer]):
             panel.plot(np.arange(1, heads + 1), value_H, "o-", ms=4, lw=0.8, color=COLOURS[seed % 5], alpha=0.7)
         reference(panel, y=0.0)
