@@ -15,7 +15,7 @@ LEVEL = 0.90
 # By how much a forecast's spread is widened for each doubling beyond the largest cost. No law is quite true, and the
 # further away, the less so. Found by tests/report/extrapolating/test_extrapolating.py, over made-up curves whose forms
 # are mostly not among those that are fitted.
-WIDENING = 0.08
+WIDENING = 0.18
 STEPS = 80  # costs at which a crossing is looked for
 
 
