@@ -26,8 +26,10 @@ MEASURE = """\
       - pipelines/measure.py
 {deps}
       - src/quartet/data/loading
+      - src/quartet/findings/drawing.py
       - src/quartet/findings/finding.py
       - src/quartet/findings/{family}
+      - src/quartet/findings/seeds.py
       - src/quartet/nets
       - src/quartet/tasks
       - src/quartet_app/findings/measure.py

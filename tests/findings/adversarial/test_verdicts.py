@@ -81,7 +81,7 @@ def test_pairs_that_draw_alike_make_no_difference_and_a_kind_that_never_learns_d
 
 
 def test_a_pair_that_is_missing_is_named() -> None:
-    with pytest.raises(QuartetError, match="cnn_rnn"):
+    with pytest.raises(QuartetError, match=r"runs\.cnn_rnn: not given"):
         crossed_players({"cnn_cnn": one_pair()}, kinds=("cnn", "rnn"))
 
 
