@@ -66,10 +66,13 @@ class Number:
     Attributes:
         values: one a seed, (S,); or one a seed and example, (S, N), where the same N examples were put to all seeds.
         about: what it is, in words, with its unit: "test accuracy lost at a shift of 4 pixels, CNN".
+        ratio: whether it is a ratio of positive amounts, (S,). Then its mean is the geometric one and its interval that
+            of logarithms: twice as much and half as much are equally far from the same.
     """
 
     values: np.ndarray | Sequence[float] | Sequence[Sequence[float]]
     about: str
+    ratio: bool = False
 
 
 @dataclass(frozen=True)

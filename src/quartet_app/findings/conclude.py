@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def conclude(finding: Finding, folder: Path) -> Concluded:
     if not path.exists():
         return Concluded(verdict=NOT_MEASURED, **facts)
     measured = read_record(path, remedy=f"dvc repro --force --single-item measure-{finding.id} measures again")
-    numbers = {name: with_interval(entry["values"], entry["about"]) for name, entry in measured["numbers"].items()}
+    numbers = {
+        name: (ratio_with_interval if entry.get("ratio") else with_interval)(entry["values"], entry["about"])
+        for name, entry in measured["numbers"].items()
+    }
     intervals = {name: (number.low, number.high) for name, number in numbers.items()}
     return Concluded(
         verdict=str(verdict(finding.rule, intervals)),
@@ -92,6 +96,12 @@ def with_interval(values: Sequence[float] | Sequence[Sequence[float]], about: st
     return Found(mean, low, high, chance.covers, about)
 
 
+def ratio_with_interval(values: Sequence[float], about: str) -> Found:
+    """Return the geometric mean of ratios with its interval, that of their logarithms."""
+    found = with_interval(np.log(values).tolist(), about)
+    return replace(found, mean=math.exp(found.mean), low=math.exp(found.low), high=math.exp(found.high))
+
+
 def bound(condition: Condition, intervals: Mapping[str, tuple[float, float]]) -> Bound:
     """Return how one condition came out."""
     interval = intervals[condition.number]
@@ -124,7 +134,7 @@ def write_reports(findings: Sequence[Concluded], folder: Path) -> None:
 def record(finding: Concluded) -> dict[str, Any]:
     """Return a finding for findings.json; an interval that has no ends is null."""
     numbers = {
-        name: {"mean": number.mean, "interval": None if math.isinf(number.low) else [number.low, number.high]}
+        name: {"mean": number.mean, "interval": None if math.isinf(number.high) else [number.low, number.high]}
         for name, number in finding.numbers.items()
     }
     rule = [{"condition": bound.words, "met": bound.met} for bound in finding.rule]

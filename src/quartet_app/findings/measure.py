@@ -62,7 +62,11 @@ def write_measured(found: Measured, runs: Mapping[str, Sequence[Trained]], folde
         figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
     content: dict[str, Any] = {
         "numbers": {
-            name: {"values": np.asarray(number.values, dtype=float).tolist(), "about": number.about}
+            name: {
+                "values": np.asarray(number.values, dtype=float).tolist(),
+                "about": number.about,
+                **({"ratio": True} if number.ratio else {}),
+            }
             for name, number in found.numbers.items()
         },
         "figures": list(found.figures),

@@ -14,7 +14,15 @@ from scipy.stats import t
 from quartet.findings import Condition
 from quartet.report.findings import markdown, page
 from quartet_app.config.table.findings import Finding, finding_ids
-from quartet_app.findings.conclude import conclude, publish, rule_commit, summary, with_interval, write_reports
+from quartet_app.findings.conclude import (
+    conclude,
+    publish,
+    ratio_with_interval,
+    rule_commit,
+    summary,
+    with_interval,
+    write_reports,
+)
 from quartet_app.findings.measure import NUMBERS
 
 PIXEL = b"a picture"
@@ -54,6 +62,15 @@ def test_a_share_of_all_keeps_some_width_and_equal_numbers_have_none() -> None:
     assert with_interval([[1.0] * 100] * 3, "x").low == pytest.approx(0.962, abs=0.003)  # Wilson's of 100 out of 100
     exact = with_interval([0.0, 0.0, 0.0], "x")
     assert (exact.low, exact.high) == (0.0, 0.0)
+
+
+def test_twice_and_half_are_equally_far_from_the_same() -> None:
+    found, turned = ratio_with_interval([0.5, 1.0, 2.0], "x"), ratio_with_interval([2.0, 1.0, 0.5], "x")
+    assert found.mean == pytest.approx(1.0)
+    assert found.low == pytest.approx(1 / found.high)
+    assert (found.low, found.high) == pytest.approx((turned.low, turned.high))
+    assert 0 < found.low < 0.5
+    assert "no interval" in str(ratio_with_interval([2.0], "x"))
 
 
 def test_one_seed_has_no_interval_and_decides_nothing(finding: Finding, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def half_fooled(runs: Runs, *, tolerance: float, patience: int, examples: int, e
         "fid_at_stop_over_best": Number(
             [at_stop(run, tolerance, patience) for run in whole],
             f"FID over {patience} validations, where the discriminator is fooled, over the lowest",
+            ratio=True,
         ),
         **stopping(whole, stopped),
         "rule_met": Number(

@@ -47,12 +47,15 @@ def head_start(runs: Runs, *, steps: Mapping[str, int], little: Sequence[str], m
         few_S = np.mean([log_S[name] for name in little], 0)
         few = " and ".join(str(steps[name]) for name in little)
         for name in steps:
-            numbers[f"{what}_{name}"] = Number(np.exp(log_S[name]), f"{about[what]}, {steps[name]} steps of head start")
+            words = f"{about[what]}, {steps[name]} steps of head start"
+            numbers[f"{what}_{name}"] = Number(np.exp(log_S[name]), words, ratio=True)
         numbers[f"{what}_little_over_none"] = Number(
-            np.exp(few_S - log_S["none"]), f"{about[what]}, {few} steps of head start (geometric mean) over none"
+            np.exp(few_S - log_S["none"]),
+            f"{about[what]}, {few} steps of head start (geometric mean) over none",
+            ratio=True,
         )
         numbers[f"{what}_much_over_little"] = Number(
-            np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}"
+            np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}", ratio=True
         )
     final = [np.exp(by_run["test_fid"][name]) for name in steps]
     return Measured(numbers, {"head_start": draw(alone, steps, final)})

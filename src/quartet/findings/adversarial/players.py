@@ -33,16 +33,21 @@ def crossed_players(runs: Runs, *, kinds: Sequence[str]) -> Measured:
     pairs_PS = np.log(fid_GDS).reshape(-1, fid_GDS.shape[-1])
     others = "the worst and the best by the other seeds"
     numbers = {
-        "worst_over_best_pair": Number(np.exp(spread(pairs_PS)), f"FID of the worst over the best pair, {others}"),
+        "worst_over_best_pair": Number(
+            np.exp(spread(pairs_PS)), f"FID of the worst over the best pair, {others}", ratio=True
+        ),
         "worst_over_best_generator": Number(
-            np.exp(spread(by_generator_GS)), f"FID of the worst over the best kind of generator, {others}"
+            np.exp(spread(by_generator_GS)), f"FID of the worst over the best kind of generator, {others}", ratio=True
         ),
         "worst_over_best_discriminator": Number(
-            np.exp(spread(by_discriminator_DS)), f"FID of the worst over the best kind of discriminator, {others}"
+            np.exp(spread(by_discriminator_DS)),
+            f"FID of the worst over the best kind of discriminator, {others}",
+            ratio=True,
         ),
         "another_seed": Number(
             np.exp(np.abs(pairs_PS - pairs_PS.mean(1, keepdims=True)).mean(0)),
             "FID of a pair's other seed over the pair's mean, or the other way round, mean over pairs",
+            ratio=True,
         ),
         "worst_pair_left": Number(
             left_GDS.max((0, 1)), "FID of the worst pair over that of its generator before the first step"

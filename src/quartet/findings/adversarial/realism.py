@@ -130,7 +130,7 @@ def compared(
     return {
         "precision_over_real": Number(ratios["precision"], f"{ABOUT['precision']}: samples over real"),
         "coverage_over_real": Number(ratios["coverage"], f"{ABOUT['coverage']}: samples over real"),
-        "fid_over_real": Number(ratios["fid"], f"{ABOUT['fid']}: samples over real"),
+        "fid_over_real": Number(ratios["fid"], f"{ABOUT['fid']}: samples over real", ratio=True),
         **{
             f"{name}_of_noise": Number(
                 [(a[name] - b[name]) / (of_noise[name] - b[name]) for a, b in pairs],

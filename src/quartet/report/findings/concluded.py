@@ -28,7 +28,7 @@ class Found:
     about: str
 
     def __str__(self) -> str:
-        if math.isinf(self.low):
+        if math.isinf(self.high):
             return f"{number(self.mean)} (no interval)"
         return f"{number(self.mean)} ({number(self.low)} to {number(self.high)})"
 
