@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from findings.recurrence.toys import interval, language_model, learn, ruled, runs, same
+from findings.recurrence.toys import interval, language_model, learn, ruled, run, runs, same
+from torch import Tensor, nn
 
 from quartet.data import DataModule
 from quartet.findings import Measured, Trained, Verdict
 from quartet.findings.recurrence import any_length
-from quartet.findings.recurrence.any_length import loss_after, state_size
+from quartet.findings.recurrence.any_length import loss_after, loss_alone, state_size
 from quartet.findings.recurrence.text import held_out, losses, training_windows, windows
 from quartet.types import QuartetError
 
-SETTINGS: dict[str, Any] = {"lengths": [1, 8, 32, 200], "trained": 32, "prompts": 24, "targets": 4, "tokens": 8}
+SETTINGS: dict[str, Any] = {
+    "lengths": [1, 8, 32, 200], "trained": 32, "prompts": 24, "targets": 4, "alone": 24, "tokens": 8,
+}  # fmt: skip
 
 
 def measured(data: DataModule, recurrent: list[Trained], **changes: Any) -> Measured:
@@ -47,6 +50,57 @@ def test_a_net_with_learned_positions_refuses_long_texts_and_does_not_hold(data:
     assert interval(found, "lstm_state_growth")[0] == 16
     assert ruled("R1", found) in (Verdict.DOES_NOT, Verdict.IN_PART)
     assert any("refused: net.position=learned knows 32 positions" in text for text in found.texts.values())
+
+
+class Late(nn.Module):
+    """A model that knows nothing until it has read two tokens."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model, self.vocabulary = model, model.vocabulary
+
+    def forward(self, tokens_NL: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        logits_NLV, after = self.model(tokens_NL, state)
+        if state is None:
+            logits_NLV = torch.cat((torch.zeros_like(logits_NLV[:, :1]), logits_NLV[:, 1:]), 1)
+        return logits_NLV, after
+
+
+def test_a_net_that_is_useless_after_one_word_does_not_hold(data: DataModule, learned: list[Trained]) -> None:
+    """The less it knows after one word, the more it gains from the others."""
+    found = measured(data, [run(Late(one.model), data, seed=one.seed) for one in learned])
+    assert interval(found, "lstm_gain_from_reading")[0] > 0.2
+    assert interval(found, "lstm_one_word_minus_unigram")[0] > 0
+    assert ruled("R1", found) is Verdict.IN_PART
+
+
+class Deaf(nn.Module):
+    """A model that foretells each token as often as it occurs in training, whatever it reads, of any length."""
+
+    def __init__(self, data: DataModule) -> None:
+        super().__init__()
+        count_V = training_windows(data)[:, 1:].flatten().bincount(minlength=data.inputs.vocabulary)
+        self.logits_V = nn.Parameter((count_V + 1.0).log())
+
+    def forward(self, tokens_NL: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return self.logits_V.expand(*tokens_NL.shape, -1), torch.zeros(len(tokens_NL), 4)
+
+
+def test_a_net_that_takes_any_length_by_reading_nothing_does_not_hold(data: DataModule) -> None:
+    found = measured(data, runs(lambda seed: Deaf(data), data))
+    np.testing.assert_allclose(found.numbers["lstm_gain_from_reading"].values, 0, atol=1e-6)
+    np.testing.assert_allclose(found.numbers["lstm_one_word_minus_unigram"].values, 0, atol=1e-6)
+    assert ruled("R1", found) is Verdict.DOES_NOT
+
+
+def test_a_token_alone_is_read_from_an_empty_state(data: DataModule, learned: list[Trained]) -> None:
+    tokens_NL = windows(held_out(data, "test"), count=20, length=5)
+    expected = np.mean([loss_after(learned[0].model, tokens_NL[:, i : i + 2], 1, 1) for i in range(4)], axis=0)
+    np.testing.assert_allclose(loss_alone(learned[0].model, tokens_NL), expected, rtol=1e-5)
+
+
+def test_targets_alone_are_no_more_than_a_window_of_training(data: DataModule, learned: list[Trained]) -> None:
+    same(measured(data, learned, alone=500), measured(data, learned, alone=32))
 
 
 def test_a_growing_state_is_seen(data: DataModule, learned: list[Trained]) -> None:

@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from findings.recurrence.toys import language_model, ruled, runs, same
+from findings.recurrence.toys import interval, language_model, ruled, runs, same
 from torch import nn
 
 from quartet.data import DataModule
 from quartet.findings import Measured, Verdict
 from quartet.findings.recurrence import forgetting
-from quartet.findings.recurrence.forgetting import far_over_near, gradients, moved
+from quartet.findings.recurrence.forgetting import far_over_near, gradients, moved, parts
 from quartet.findings.recurrence.text import held_out, windows
 
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "plain": ("rnn", {"cell": "plain"}),
     "lstm": ("rnn", {"cell": "lstm"}),
+    "lstm_longer": ("rnn", {"cell": "lstm"}),
     "gru": ("rnn", {"cell": "gru"}),
     "transformer": ("transformer", {"heads": 2, "layers": 2}),
     "cnn": ("cnn", {"layers": 2, "cycle": 2}),
@@ -60,10 +61,18 @@ def keeper(data: DataModule, name: str, seed: int) -> Any:
 
 
 def test_nets_that_never_forget_do_not_hold(data: DataModule) -> None:
-    found = measured(data, **{name: lambda seed, n=name: keeper(data, n, seed) for name in ("plain", "lstm", "gru")})
-    for name in ("plain", "lstm", "gru"):
+    recurrent = ("plain", "lstm", "lstm_longer", "gru")
+    found = measured(data, **{name: lambda seed, n=name: keeper(data, n, seed) for name in recurrent})
+    for name in recurrent:
         assert np.mean(found.numbers[f"{name}_far_over_near"].values) > -0.5, name
     assert ruled("R5", found) is Verdict.DOES_NOT
+
+
+def test_forgetting_that_learning_ends_does_not_hold(data: DataModule) -> None:
+    """All nets are fresh and forget, but for the one that was trained longer."""
+    found = measured(data, lstm_longer=lambda seed: keeper(data, "lstm_longer", seed))
+    assert interval(found, "lstm_longer_far_over_near")[0] > -0.5
+    assert ruled("R5", found) is Verdict.IN_PART
 
 
 def test_a_convolution_knows_nothing_beyond_its_reach(data: DataModule) -> None:
@@ -110,3 +119,20 @@ def test_gradients_are_those_of_small_changes(data: DataModule) -> None:
 def test_far_over_near_is_a_ratio_of_means() -> None:
     influence = np.array([[1.0, 3.0, 0.5, 0.03, 0.01]])
     assert far_over_near(influence, [1, 2, 4, 8, 16], near=2, far=8).item() == pytest.approx(-2.0)
+    assert far_over_near(np.array([1.0, 0.0]), [1, 2], near=1, far=2) == pytest.approx(-6.0)  # nothing, to rounding
+
+
+def test_the_windows_parts_are_as_uncertain_as_the_logarithm() -> None:
+    """Of a thousand draws of 40 windows, the logarithms' spread is that which the parts of one draw foretell."""
+    influence_DNP = np.random.default_rng(0).gamma(2.0, size=(1000, 40, 2)) * [1.0, 0.01]
+    parts_DN = np.stack([parts(one_NP, [1, 2], near=1, far=2) for one_NP in influence_DNP])
+    whole_D = far_over_near(influence_DNP.mean(1), [1, 2], near=1, far=2)
+    np.testing.assert_allclose(parts_DN.mean(1), whole_D, atol=0.01)
+    foretold = np.sqrt((parts_DN.var(1, ddof=1) / 40).mean())
+    assert foretold == pytest.approx(whole_D.std(), rel=0.08)
+
+
+def test_intervals_cover_the_windows(data: DataModule) -> None:
+    found = measured(data)
+    for name in ("lstm_far_over_near", "lstm_gradient_far_over_near", "lstm_minus_transformer"):
+        assert np.shape(found.numbers[name].values) == (3, SETTINGS["windows"]), name

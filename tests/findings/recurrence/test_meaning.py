@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from torch import Tensor, nn
 from quartet.data import DataModule
 from quartet.findings import Measured, Verdict
 from quartet.findings.recurrence import meaning
-from quartet.findings.recurrence.meaning import counts, embeddings, nearness, states, tokens_of
+from quartet.findings.recurrence.meaning import counts, embeddings, last_states, nearness, states, tokens_of
 from quartet.findings.recurrence.sentences import ARTICLE, Triple, triples
-from quartet.types import PAD
+from quartet.types import EOS, PAD
 
 LEARNED = [ARTICLE, *triples(400, seed=1)]
 SETTINGS: dict[str, Any] = {"triples": 120, "seed": 0}
@@ -35,8 +36,12 @@ def translator(data: DataModule, family: str = "rnn", seed: int = 0, **changes: 
     return recipe(family, **small).translator(data.inputs)
 
 
-def taught(data: DataModule, seed: int) -> Any:
-    """An RNN that has been shown what is alike: of other triples, those that mean the same."""
+def taught(data: DataModule, seed: int, *, wrong: Sequence[str] = ()) -> Any:
+    """An RNN that has been shown what is alike: of other triples, those that mean the same.
+
+    In the patterns that are `wrong` it was shown that the scramble is alike.
+    """
+    alike_N = torch.tensor([int(triple.pattern in wrong) for triple in LEARNED])
     model = translator(data, seed=seed)
     tokens_BL = tokens_of(run(model, data), LEARNED)
     optimizer, draw = torch.optim.Adam(model.parameters(), lr=0.01), torch.Generator().manual_seed(seed)
@@ -47,7 +52,7 @@ def taught(data: DataModule, seed: int) -> Any:
         states_BLD = model.encoder(model.vocabulary(read_BL), mask_BL) * mask_BL[..., None]
         vectors_N3D = F.normalize(states_BLD.sum(1), dim=1).unflatten(0, (-1, 3))
         cosine_N2 = (vectors_N3D[:, :1] * vectors_N3D[:, 1:]).sum(2)
-        loss = F.cross_entropy(cosine_N2 / 0.1, torch.zeros(32, dtype=torch.long))
+        loss = F.cross_entropy(cosine_N2 / 0.1, alike_N[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -90,6 +95,31 @@ def test_a_bag_of_words_does_not_hold(pairs: DataModule) -> None:
     assert np.mean(found.numbers["paraphrase_nearer_rnn"].values) < 0.05
     assert ruled("R2", found) is Verdict.DOES_NOT
     same(found, measured(pairs, bag))
+
+
+def test_a_net_far_below_a_coin_does_not_hold(pairs: DataModule) -> None:
+    """It is right in one pattern of four, which is far more than a bag of words or an untrained net."""
+    wrong = ("the article's", "who came on a day", "who is where", "who does what to whom")
+    found = measured(pairs, lambda data, seed: taught(data, seed, wrong=wrong))
+    share = {name: np.mean(found.numbers[f"paraphrase_nearer_{name}"].values) for name in ("rnn", "bag", "untrained")}
+    assert max(share["bag"], share["untrained"]) + 0.1 < share["rnn"] < 0.4
+    for other in ("bag", "untrained"):
+        assert np.mean(found.numbers[f"rnn_minus_{other}"].values) == pytest.approx(share["rnn"] - 0.5)
+        assert "coin's 0.5" in found.numbers[f"rnn_minus_{other}"].about
+    assert ruled("R2", found) is Verdict.DOES_NOT
+
+
+def test_last_states_have_read_the_whole_sentence(pairs: DataModule) -> None:
+    """Each direction's has, and padding adds nothing."""
+    model = translator(pairs)
+    one = run(model, pairs)
+    alone, together = last_states(one, LEARNED[:1]), last_states(one, LEARNED[:9])
+    np.testing.assert_allclose(alone[0], together[0], atol=1e-6)
+    tokens_1L = torch.tensor([[*pairs.tokenizer.encode(ARTICLE.sentence), EOS]])
+    with torch.no_grad():
+        x_1LD = model.vocabulary(tokens_1L)
+        ahead, back = model.encoder.ahead[0](x_1LD)[0][0, -1], model.encoder.back[0](x_1LD.flip(1))[0][0, -1]
+    np.testing.assert_allclose(alone[0, 0], torch.cat((ahead, back)), atol=1e-6)
 
 
 def test_an_encoder_is_read_without_its_padding(pairs: DataModule) -> None:

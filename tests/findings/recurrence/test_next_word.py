@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from quartet.data import DataModule
 from quartet.findings import Measured, Trained, Verdict
 from quartet.findings.recurrence import next_word
-from quartet.findings.recurrence.next_word import mean_characters, share_known, whole_words
+from quartet.findings.recurrence.next_word import mean_characters, share_known, short_bits, whole_words
 from quartet.findings.recurrence.text import losses, step_losses
+from quartet.types import QuartetError
 
 # Two characters before the next one never tell where in the sentence it is: n-gram models up to order 3 are lost.
 AGAIN = "no one sees the fish and the fish sees no one in the sea and so the sea sees no fish. " * 150
@@ -67,6 +69,58 @@ def test_a_decoder_that_peeks_gains_nothing(again: DataModule) -> None:
 
 def test_a_net_that_has_not_learned_does_not_hold(again: DataModule) -> None:
     assert ruled("R4", measured(runs(lambda seed: language_model(again, "rnn", seed=seed), again))) is Verdict.DOES_NOT
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def classes(letters: int = 1500) -> str:
+    """Words of one letter: five classes of letters take turns, and each letter of a class is as likely."""
+    draw = random.Random(0)
+    return " ".join(draw.choice(LETTERS[i % 5 * 5 : i % 5 * 5 + 5]) for i in range(letters)) + " "
+
+
+class Smooth(nn.Module):
+    """A model that looks at two tokens, as the n-gram model of order 3 does, and knows which letters are alike."""
+
+    def __init__(self, data: DataModule) -> None:
+        super().__init__()
+        ids = [data.tokenizer.encode(letter)[0] for letter in LETTERS[:25]]
+        self.space = data.tokenizer.encode(" ")[0]
+        self.space_V = torch.full((data.inputs.vocabulary,), -12.0)
+        self.space_V[self.space] = 0.0
+        self.after_VV = torch.full((data.inputs.vocabulary,) * 2, -12.0)
+        self.after_VV[:, ids] = 0.0
+        for i, one in enumerate(ids):
+            self.after_VV[one] = -12.0
+            self.after_VV[one, [ids[(i // 5 + 1) % 5 * 5 + k] for k in range(5)]] = 0.0
+
+    def forward(self, tokens_NL: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        before_N1 = torch.full_like(tokens_NL[:, :1], self.space) if state is None else state
+        before_NL = torch.cat((before_N1, tokens_NL[:, :-1]), 1)
+        logits_NLV = torch.where((tokens_NL == self.space)[..., None], self.after_VV[before_NL], self.space_V)
+        return logits_NLV, tokens_NL[:, -1:]
+
+
+def test_a_net_of_short_memory_does_not_hold(tmp_path: Path) -> None:
+    """It beats the n-gram models by smoothing alone."""
+    data = text_data(tmp_path, classes())
+    found = measured(runs(lambda seed: Smooth(data), data))
+    assert "order 3" in found.numbers["lstm_minus_ngram"].about
+    assert interval(found, "lstm_minus_ngram")[1] < -0.05
+    assert interval(found, "lstm_minus_unigram")[1] < -0.5
+    assert interval(found, "words_known")[0] > 0.9
+    np.testing.assert_allclose(found.numbers["lstm_minus_short_context"].values, 0, atol=1e-6)
+    assert ruled("R4", found) is Verdict.IN_PART
+
+
+def test_a_short_context_is_read_from_an_empty_state(again: DataModule) -> None:
+    model: Any = language_model(again, "rnn").eval()
+    tokens_NL = next(iter(again.batches("test")))["tokens"][:3, :9]
+    expected = sum(step_losses(model, tokens_NL[:, i - 2 : i + 1])[:, -1] for i in range(5, 9)) / np.log(2)
+    np.testing.assert_allclose(short_bits(model, tokens_NL, 4, 2), expected, rtol=1e-5)
+    with pytest.raises(QuartetError, match=r"measure\.warm: 5 tokens before the scored ones, make it at least 6"):
+        short_bits(model, tokens_NL, 4, 6)
 
 
 def test_steps_lose_what_the_whole_text_loses(again: DataModule) -> None:

@@ -1,6 +1,7 @@
 """R1: let a net read prompts of very different lengths, and see what it predicts after them.
 
-Shapes: S seeds, N prompts, P lengths, L tokens of a prompt, K targets after it.
+Shapes: S seeds, N prompts, P lengths, L tokens of a prompt, K targets after it, M tokens read alone, V
+vocabulary.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from quartet.findings.drawing import lines, log_places, name_ends, panels, plain, reference
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.findings.recurrence.nets import called, colour
-from quartet.findings.recurrence.text import ROWS, held_out, losses, windows, write_on
+from quartet.findings.recurrence.text import ROWS, held_out, losses, training_windows, windows, write_on
 from quartet.findings.seeds import Runs, of_each, one_a_seed
 from quartet.types import QuartetError
 
@@ -32,12 +33,14 @@ def any_length(
     trained: int,
     prompts: int,
     targets: int,
+    alone: int,
     tokens: int,
 ) -> Measured:
     """Measure the loss of the same targets after prompts of each of `lengths` tokens, and the size of the state.
 
     `runs`: "lstm" and "transformer", language models. `trained`, one of the lengths, is that of training windows. The
-    losses are means over the `targets` tokens that follow a prompt, nats.
+    losses are means over the `targets` tokens that follow a prompt, nats. What reading gains is measured on the last
+    `alone` targets of a window of `trained` tokens, at most `trained`: read as a whole, and each token alone.
     """
     if trained not in lengths:
         raise QuartetError(f"measure.trained: {trained} is not among measure.lengths; add it there")
@@ -47,10 +50,14 @@ def any_length(
     loss = of_each(
         runs, lambda run: [loss_after(run.model, window_NL, length, targets) for length in lengths], names
     )  # (S, P, N)
+    alone = min(alone, trained)
+    single = of_each(runs, lambda run: loss_alone(run.model, window_NL[:, -(alone + 1) :]), names)  # (S, N)
+    whole = of_each(runs, lambda run: loss_after(run.model, window_NL, trained + 1 - alone, alone), names)  # (S, N)
+    unigram_N = unigram_loss(runs["lstm"][0].data, window_NL[:, -alone:])
     read_1L = window_NL[:1, :trained]
     growth = of_each(runs, lambda run: state_size(run.model, read_1L) / state_size(run.model, read_1L[:, :1]), names)
     return Measured(
-        numbers=numbers_of(loss, growth, lengths, trained),
+        numbers=numbers_of(loss, growth, lengths, trained) | reading(single, whole, unigram_N),
         figures={"loss by length": draw(lengths, {name: loss[name].mean(2) for name in names}, trained)},
         texts=completions(one_a_seed(runs, "lstm")[0], window_NL, lengths, tokens),
     )
@@ -67,12 +74,25 @@ def numbers_of(
             loss_SPN[:, -1] - loss_SPN[:, at],
             f"loss after {lengths[-1]} tokens less that after {trained}, nats a token, {words}",
         )
-        numbers[f"{name}_gain_from_reading"] = Number(
-            loss_SPN[:, 0] - loss_SPN[:, at],
-            f"loss after {lengths[0]} tokens less that after {trained}, nats a token, {words}",
-        )
         numbers[f"{name}_state_growth"] = Number(
             growth[name], f"size of the state after {trained} tokens over that after one, {words}"
+        )
+    return numbers
+
+
+def reading(
+    single: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray], unigram_N: np.ndarray
+) -> dict[str, Number]:
+    """Return what a whole window adds to a single token, and a single token to none, from the losses (S, N)."""
+    numbers = {}
+    for name in single:
+        numbers[f"{name}_gain_from_reading"] = Number(
+            single[name] - whole[name],
+            f"loss after one token alone less that after all of a window, same targets, nats a token, {called(name)}",
+        )
+        numbers[f"{name}_one_word_minus_unigram"] = Number(
+            single[name] - unigram_N,
+            f"loss after one token alone less that of tokens' frequencies in training, nats a token, {called(name)}",
         )
     return numbers
 
@@ -93,6 +113,26 @@ def loss_after(model: Any, window_NL: Tensor, length: int, targets: int) -> np.n
             return np.full(len(window_NL), blind)
         found.append(losses(logits_NLV[:, -targets:], part_NL[:, -targets:]).mean(1))
     return torch.cat(found).numpy()
+
+
+@torch.no_grad()
+def loss_alone(model: Any, tokens_NL: Tensor) -> np.ndarray:
+    """Return the mean loss of each window's tokens but the first, each after the one before it alone, nats, (N,)."""
+    found = []
+    for part_NL in tokens_NL.split(ROWS):
+        target_NL = part_NL[:, 1:]
+        logits_M1V, _ = model(part_NL[:, :-1].reshape(-1, 1))
+        found.append(losses(logits_M1V, target_NL.reshape(-1, 1)).view(target_NL.shape).mean(1))
+    return torch.cat(found).numpy()
+
+
+def unigram_loss(data: Any, target_NL: Tensor) -> np.ndarray:
+    """Return the mean −log p of each window's targets, nats, (N,), by how often each token occurs in training.
+
+    Each token counts once more than it occurs, so that none is impossible.
+    """
+    count_V = training_windows(data)[:, 1:].flatten().bincount(minlength=data.inputs.vocabulary) + 1.0
+    return -(count_V / count_V.sum()).double().log()[target_NL].mean(1).numpy()
 
 
 @torch.no_grad()

@@ -21,29 +21,31 @@ from quartet.findings.recurrence.text import ROWS, held_out, log_probabilities, 
 from quartet.findings.seeds import Runs, of_each
 
 LEAST = 1e-6  # below this an influence counts as this much: it comes near the rounding of single precision
-NETS = ("plain", "lstm", "gru", "transformer", "cnn")
+NETS = ("plain", "lstm", "lstm_longer", "gru", "transformer", "cnn")
 
 
 def forgetting(runs: Runs, *, windows: int, distances: Sequence[int], near: int, far: int) -> Measured:
     """Measure each net's influence by distance: means over windows of the test text, by gradient and by replacement.
 
-    `runs`: language models, by any of the names plain, lstm, gru, transformer and cnn; "lstm" and "transformer" among
-    them. Windows have as many tokens as the largest distance. A number `…_far_over_near` is the logarithm to base 10 of
-    the mean influence at distances from `far` on over that at distances up to `near`.
+    `runs`: language models, by any of the names plain, lstm, lstm_longer, gru, transformer and cnn; "lstm" and
+    "transformer" among them. Windows have as many tokens as the largest distance. A number `…_far_over_near` is the
+    logarithm to base 10 of the mean influence at distances from `far` on over that at distances up to `near`, in parts
+    that add up over the windows: its interval covers other text too.
     """
     names, distances = [name for name in NETS if name in runs], sorted(distances)
     tokens_NL = some(runs["lstm"][0].data, windows, max(distances) + 1)
     ways = {
-        "replaced": lambda run: moved(run.model, tokens_NL[:, :-1], distances).mean(0).clip(LEAST),
-        "gradient": lambda run: gradients(run.model, tokens_NL, distances).mean(0).clip(LEAST),
+        "replaced": lambda run: moved(run.model, tokens_NL[:, :-1], distances),
+        "gradient": lambda run: gradients(run.model, tokens_NL, distances),
     }
-    found = {way: of_each(runs, measure, names) for way, measure in ways.items()}  # (S, P)
+    found = {way: of_each(runs, measure, names) for way, measure in ways.items()}  # (S, N, P)
+    shown = {way: {name: one.mean(1).clip(LEAST) for name, one in of.items()} for way, of in found.items()}  # (S, P)
     return Measured(
         numbers=numbers_of(found, distances, near=near, far=far),
         figures={
-            "replaced": draw(distances, found["replaced"], "How much of the next prediction moves when one word "
+            "replaced": draw(distances, shown["replaced"], "How much of the next prediction moves when one word "
                              "is replaced", "share of the probability that moves"),
-            "gradient": draw(distances, found["gradient"], "How far the next word's log p moves with an embedding",
+            "gradient": draw(distances, shown["gradient"], "How far the next word's log p moves with an embedding",
                              "norm of the gradient (nats a unit)"),
         },
     )  # fmt: skip
@@ -52,13 +54,13 @@ def forgetting(runs: Runs, *, windows: int, distances: Sequence[int], near: int,
 def numbers_of(
     found: Mapping[str, Mapping[str, np.ndarray]], distances: Sequence[int], *, near: int, far: int
 ) -> dict[str, Number]:
-    """Return the numbers from the influence (S, P) of each way and net."""
+    """Return the numbers from the influence (S, N, P) of each way and net."""
     ways = {"replaced": ("", "the influence of a replaced token"), "gradient": ("gradient_", "the gradient")}
     numbers: dict[str, Number] = {}
     for way, (prefix, words) in ways.items():
-        for name, influence_SP in found[way].items():
+        for name, influence_SNP in found[way].items():
             numbers[f"{name}_{prefix}far_over_near"] = Number(
-                far_over_near(influence_SP, distances, near=near, far=far),
+                np.stack([parts(one_NP, distances, near=near, far=far) for one_NP in influence_SNP]),
                 f"log10 of {words} from {far} tokens on over that up to {near}, {called(name)}",
             )
     lstm, transformer = (np.asarray(numbers[f"{name}_far_over_near"].values) for name in ("lstm", "transformer"))
@@ -125,10 +127,24 @@ def gradients(model: Any, tokens_NL: Tensor, distances: Sequence[int]) -> np.nda
     return torch.cat(found).double().numpy()
 
 
-def far_over_near(influence_SP: np.ndarray, distances: Sequence[int], *, near: int, far: int) -> np.ndarray:
-    """Return log10 of the mean influence at distances from `far` on over that at distances up to `near`, (S,)."""
-    place_P = np.asarray(distances)
-    return np.log10(influence_SP[:, place_P >= far].mean(1) / influence_SP[:, place_P <= near].mean(1))
+def parts(influence_NP: np.ndarray, distances: Sequence[int], *, near: int, far: int) -> np.ndarray:
+    """Return each window's part in `far_over_near` of their mean, (N,): the jackknife's pseudo-values (Tukey 1958).
+
+    Their mean is the logarithm, and their spread its uncertainty, as if it were a mean over windows.
+    """
+    count, total_P = len(influence_NP), influence_NP.sum(0)
+    whole = far_over_near(total_P / count, distances, near=near, far=far)
+    without_N = far_over_near((total_P - influence_NP) / (count - 1), distances, near=near, far=far)
+    return count * whole - (count - 1) * without_N
+
+
+def far_over_near(influence: np.ndarray, distances: Sequence[int], *, near: int, far: int) -> np.ndarray:
+    """Return log10 of the mean influence at distances from `far` on over that at distances up to `near`.
+
+    `influence` has the distances in its last dimension.
+    """
+    place_P, influence = np.asarray(distances), influence.clip(LEAST)
+    return np.log10(influence[..., place_P >= far].mean(-1) / influence[..., place_P <= near].mean(-1))
 
 
 def draw(distances: Sequence[int], influence: Mapping[str, np.ndarray], title: str, unit: str) -> Figure:

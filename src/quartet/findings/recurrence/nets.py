@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from quartet.findings.drawing import MLP, NETS, OTHER, RNN
 
-COLOURS = {**NETS, "lstm": RNN, "gru": "#c2571a", "plain": "#b0327a", "bag": MLP, "ngram": MLP}
+COLOURS = {
+    **NETS,
+    "lstm": RNN,
+    "lstm_longer": "#7a1c14",
+    "gru": "#c2571a",
+    "plain": "#b0327a",
+    "bag": MLP,
+    "ngram": MLP,
+}
 NAMES = {
-    "lstm": "LSTM", "gru": "GRU", "plain": "plain RNN", "transformer": "Transformer", "cnn": "CNN",
-    "rnn": "RNN", "untrained": "untrained RNN", "bag": "bag of words", "counts": "counts of words", "ngram": "n-gram",
+    "lstm": "LSTM", "lstm_longer": "larger LSTM, trained longer", "gru": "GRU", "plain": "plain RNN",
+    "transformer": "Transformer", "cnn": "CNN", "rnn": "RNN", "untrained": "untrained RNN",
+    "bag": "bag of words", "counts": "counts of words", "ngram": "n-gram",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """R4: what a recurrent net predicts beside n-gram models of the same text, and what it writes by itself.
 
-Shapes: S seeds, N windows, L tokens of a window, O orders.
+Shapes: S seeds, N windows, L tokens of a window, K scored tokens, C tokens of a short context, M contexts,
+V vocabulary, O orders.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -18,8 +20,17 @@ from quartet.findings.drawing import RNN, curves, name_ends, panels, plain, refe
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.findings.recurrence.kneser_ney import KneserNey
 from quartet.findings.recurrence.nets import colour
-from quartet.findings.recurrence.text import held_out, step_losses, training_windows, windows, write_on
+from quartet.findings.recurrence.text import (
+    ROWS,
+    held_out,
+    losses,
+    step_losses,
+    training_windows,
+    windows,
+    write_on,
+)
 from quartet.findings.seeds import Runs, by_seed, curve, one_a_seed
+from quartet.types import QuartetError
 
 PROMPT = "The cat eats"  # the article's
 TEMPERATURE = 0.8
@@ -55,7 +66,8 @@ def next_word(
 
     `runs`: "lstm", a recurrent language model, and others that are shown beside it. Each of the windows gives `warm`
     tokens to read and `scored` to predict. The net reads one token at a time, so that it cannot see what it predicts.
-    n-gram models of the whole training text are those of `kneser_ney`; the order is chosen on the validation text.
+    n-gram models of the whole training text are those of `kneser_ney`; the order is chosen on the validation text. The
+    LSTM predicts each scored token once more from no more tokens than the chosen model looks at.
     """
     data, orders = runs["lstm"][0].data, list(orders)
     test_NL = some(data, "test", windows, warm + scored)
@@ -63,12 +75,20 @@ def next_word(
     counted = count_ngrams(seen_NL, data, test_NL, orders=orders, scored=scored)
     length = mean_characters(data.tokenizer, test_NL[:, -scored:])
     net = {name: by_seed(of, lambda run: net_bits(run.model, test_NL, scored) / length) for name, of in runs.items()}
+    context = max(1, counted.chosen - 1)
+    short = by_seed(runs["lstm"], lambda run: short_bits(run.model, test_NL, scored, context) / length)  # (S, N)
     words = set(found_words(data.tokenizer, seen_NL))
     openings_NL = some(data, "test", completions, opening)
     written = by_seed(runs["lstm"], lambda run: share_known(texts_of(run, openings_NL, tokens), words))  # (S,)
     first = one_a_seed(runs, "lstm")[0]
     return Measured(
-        numbers={**numbers_of(net, counted, orders), "words_known": Number(written, KNOWN)},
+        numbers={
+            **numbers_of(net, counted, orders),
+            "lstm_minus_short_context": Number(
+                net["lstm"] - short, f"the same, LSTM less itself where it has read the last tokens alone ({context})"
+            ),
+            "words_known": Number(written, KNOWN),
+        },
         figures={
             "bits": draw(orders, counted, {name: bits_SN.mean(1) for name, bits_SN in net.items()}),
             "training": draw_training(runs["lstm"], counted),
@@ -121,6 +141,23 @@ def mean_characters(tokenizer: Any, tokens_NL: Tensor) -> float:
 def net_bits(model: Any, tokens_NL: Tensor, scored: int) -> np.ndarray:
     """Return the bits of each window's last `scored` tokens together, (N,), read one token at a time."""
     return step_losses(model, tokens_NL)[:, -scored:].sum(1).numpy() / np.log(2)
+
+
+@torch.no_grad()
+def short_bits(model: Any, tokens_NL: Tensor, scored: int, context: int) -> np.ndarray:
+    """Return the same, (N,), where each scored token is predicted from an empty state and the `context` tokens before.
+
+    Raises QuartetError where fewer tokens come before the scored ones.
+    """
+    warm = tokens_NL.shape[1] - scored
+    if warm < context:
+        raise QuartetError(f"measure.warm: {warm} tokens before the scored ones, make it at least {context}")
+    found = []
+    for part_NL in tokens_NL.split(ROWS):
+        read_NKC = part_NL[:, warm - context : -1].unfold(1, context, 1)
+        logits_MCV, _ = model(read_NKC.flatten(0, 1))
+        found.append(losses(logits_MCV[:, -1:], part_NL[:, warm:].reshape(-1, 1)).view(-1, scored).sum(1))
+    return torch.cat(found).numpy() / np.log(2)
 
 
 def texts_of(run: Trained, openings_NL: Tensor, tokens: int) -> list[str]:
