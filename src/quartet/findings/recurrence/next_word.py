@@ -50,6 +50,11 @@ class Counted:
     bits_ON: np.ndarray
     chosen: int
 
+    @property
+    def context(self) -> int:
+        """How many tokens the chosen model looks at; one where it looks at none, as a net has to read something."""
+        return max(1, self.chosen - 1)
+
 
 def next_word(
     runs: Runs,
@@ -75,20 +80,13 @@ def next_word(
     counted = count_ngrams(seen_NL, data, test_NL, orders=orders, scored=scored)
     length = mean_characters(data.tokenizer, test_NL[:, -scored:])
     net = {name: by_seed(of, lambda run: net_bits(run.model, test_NL, scored) / length) for name, of in runs.items()}
-    context = max(1, counted.chosen - 1)
-    short = by_seed(runs["lstm"], lambda run: short_bits(run.model, test_NL, scored, context) / length)  # (S, N)
+    short_SN = by_seed(runs["lstm"], lambda run: short_bits(run.model, test_NL, scored, counted.context) / length)
     words = set(found_words(data.tokenizer, seen_NL))
     openings_NL = some(data, "test", completions, opening)
     written = by_seed(runs["lstm"], lambda run: share_known(texts_of(run, openings_NL, tokens), words))  # (S,)
     first = one_a_seed(runs, "lstm")[0]
     return Measured(
-        numbers={
-            **numbers_of(net, counted, orders),
-            "lstm_minus_short_context": Number(
-                net["lstm"] - short, f"the same, LSTM less itself where it has read the last tokens alone ({context})"
-            ),
-            "words_known": Number(written, KNOWN),
-        },
+        numbers={**numbers_of(net, short_SN, counted, orders), "words_known": Number(written, KNOWN)},
         figures={
             "bits": draw(orders, counted, {name: bits_SN.mean(1) for name, bits_SN in net.items()}),
             "training": draw_training(runs["lstm"], counted),
@@ -97,8 +95,10 @@ def next_word(
     )
 
 
-def numbers_of(net: Mapping[str, np.ndarray], counted: Counted, orders: list[int]) -> dict[str, Number]:
-    """Return the numbers from bits per character (S, N) of the nets and of the n-gram models."""
+def numbers_of(
+    net: Mapping[str, np.ndarray], short_SN: np.ndarray, counted: Counted, orders: list[int]
+) -> dict[str, Number]:
+    """Return the numbers from bits per character (S, N) of the nets, of the LSTM with a short context, of n-grams."""
     best, least = orders.index(counted.chosen), int(np.argmin(orders))
     numbers = {
         "lstm_minus_ngram": Number(
@@ -107,6 +107,10 @@ def numbers_of(net: Mapping[str, np.ndarray], counted: Counted, orders: list[int
         ),
         "lstm_minus_unigram": Number(
             net["lstm"] - counted.bits_ON[least], f"the same, LSTM less the n-gram model of order {orders[least]}"
+        ),
+        "lstm_minus_short_context": Number(
+            net["lstm"] - short_SN,
+            f"the same, LSTM less itself from an empty state and the last tokens alone ({counted.context})",
         ),
     }
     for name, bits_SN in net.items():
