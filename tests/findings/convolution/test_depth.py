@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-from findings.convolution.toys import Pictures, decided, net, runs_of
+from findings.convolution.toys import SEEDS, Pictures, decided, learn, net, runs_of, trained
 
-from quartet.findings import Verdict
+from quartet.findings import Trained, Verdict
 from quartet.findings.convolution import depth
 from quartet.findings.convolution.combining import contributions, participation
-from quartet.findings.convolution.depth import choices
+from quartet.findings.convolution.depth import choices, order
 from quartet.findings.convolution.depth_figures import around
 from quartet.findings.convolution.maps import first_images, maps, rectified, stride
 from quartet.findings.convolution.probe import probe, probed_accuracy
@@ -85,10 +88,46 @@ def test_patches_lie_around_their_place() -> None:
 
 def test_deep_nets_hold_and_a_net_of_single_pixels_does_not() -> None:
     data = Pictures(wander=3, arranged=True)
-    deep = depth({"cnn": runs_of(data, "cnn", steps=120, width=8, depth=0)}, images=200, seen=16)
+    deep = depth(
+        {"cnn": runs_of(data, "cnn", steps=120, width=8, depth=1)}, images=200, seen=16
+    )  # six layers: of three
+    # two that both recognise all would leave the order open
     assert decided("C4", deep)[0] is Verdict.HOLDS
     assert list(deep.figures) == ["patches", "layers"]
     pixels = depth({"cnn": runs_of(data, "cnn", steps=30, width=8, depth=0, kernel=1)}, images=200, seen=8)
     verdict, met = decided("C4", pixels)
     assert verdict is not Verdict.HOLDS
     assert met["selectivity_gain"] is False
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ((0.3, 0.4, 0.8), 1),
+        ((0.8, 0.4, 0.3), -1),
+        ((0.3, 0.5, 0.4), 0.5),
+        ((0.3, 0.3, 0.3, 0.8), 3 / 15**0.5),  # equal values share their ranks: 2, 2, 2, 4
+        ((0.3, 0.3, 0.3), 0),
+    ],
+)
+def test_the_order_of_what_layers_tell(told: tuple[float, ...], expected: float) -> None:
+    assert order(np.array(told)) == pytest.approx(expected)
+
+
+def last_learned(data: Pictures, *, seed: int) -> Trained:
+    """A net of which the last residual block and the head have learned, and no layer before them."""
+    torch.manual_seed(seed)
+    model: Any = net("cnn", width=8, stages=2, depth=2)
+    model.encoder.layers[:-1].requires_grad_(False)
+    return trained(learn(model, data, steps=80, seed=seed, rate=0.02), data, seed=seed)
+
+
+def test_a_net_of_which_only_the_last_layer_has_learned_does_not_hold() -> None:
+    """Its ends are as far apart as those of a net that has learned layer by layer."""
+    data = Pictures(wander=3, arranged=True)
+    found = depth({"cnn": [last_learned(data, seed=seed) for seed in SEEDS]}, images=200, seen=16)
+    verdict, met = decided("C4", found)
+    assert verdict is Verdict.IN_PART
+    assert [name for name, held in met.items() if not held] == ["selectivity_order"]
+    assert met["selectivity_order"] is False
+    assert min(found.numbers["patterns_combined_untrained"].values) > 2

@@ -49,14 +49,13 @@ def records(**others: list[Trained]) -> dict[str, list[Trained]]:
         "whole_smaller": nets(*slow, 310),
         "mlp_smaller": nets(*slow, 300),
     }
-    return {**runs, **smaller, "middle": runs_of(Pictures(), "cnn", steps=0, width=8, stages=2), **others}
+    return {**runs, **smaller, "middle": nets(*fast), **others}
 
 
 def test_small_kernels_that_learn_faster_hold() -> None:
-    runs = records()
-    runs["middle"] = given(runs["middle"], (0.9, 0.9, 0.9), curve=curve(0.5, 0.7, 0.8, 0.88))
-    found = kernel_size(runs)
+    found = kernel_size(records(middle=nets((0.5, 0.7, 0.8, 0.88), (0.89, 0.89, 0.89))))
     assert found.numbers["samples_whole_over_small"].values == pytest.approx([2, 2, 2])
+    assert found.numbers["accuracy_small_minus_3"].values == pytest.approx([0.01, 0.02, 0.03])  # kernels of 3 here too
     assert decided("C3", found)[0] is Verdict.HOLDS
     assert list(found.figures) == ["training"]
 
@@ -67,15 +66,33 @@ def test_whole_kernels_that_learn_as_fast_do_not() -> None:
     found = kernel_size(records(whole=fast, whole_smaller=smaller, middle=[]))
     assert decided("C3", found) == (
         Verdict.IN_PART,
-        {"samples_whole_over_small": False, "accuracy_small_minus_whole": False, "accuracy_small_minus_mlp": True},
+        {
+            "samples_whole_over_small": False,
+            "accuracy_small_minus_whole_largest": False,
+            "accuracy_small_minus_mlp_largest": True,
+        },
     )
     found = kernel_size(records(whole=fast, mlp=fast, whole_smaller=smaller, mlp_smaller=smaller, middle=[]))
     assert decided("C3", found)[0] is Verdict.DOES_NOT
 
 
+def test_a_gain_of_the_smaller_nets_alone_does_not_count() -> None:
+    """The largest nets are those whose samples are counted; the mean over sizes would be 0.07."""
+    learning = (0.3, 0.5, 0.6, 0.8)
+    large = {name: nets(learning, (0.90, 0.91, 0.92)) for name in ("whole", "mlp")}
+    small = {f"{name}_smaller": nets(learning, (0.76, 0.77, 0.78), 300) for name in large}
+    found = kernel_size(records(**large, **small))
+    assert found.numbers["accuracy_small_minus_whole"].values == pytest.approx([0.07, 0.07, 0.07])
+    verdict, met = decided("C3", found)
+    assert verdict is Verdict.IN_PART
+    assert [name for name, held in met.items() if held] == ["samples_whole_over_small"]
+
+
 def test_nets_of_unequal_size_or_seeds_are_refused() -> None:
     with pytest.raises(QuartetError, match=r"give them equal match\.parameters"):
         kernel_size(records(whole=nets((0.5,), (0.5, 0.5, 0.5), 1200)))
+    with pytest.raises(QuartetError, match=r"give them equal match\.parameters"):
+        kernel_size(records(middle=nets((0.5,), (0.5, 0.5, 0.5), 1200)))
     with pytest.raises(QuartetError, match="not been trained with the same seeds"):
         kernel_size(records(cnn=nets((0.5,), (0.5, 0.5, 0.5))[:2]))
 

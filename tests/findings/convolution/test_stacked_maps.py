@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from findings.convolution.toys import Pictures, decided, given, runs_of, trained
+from findings.convolution.toys import Pictures, decided, given, net, runs_of, trained
 
 from quartet.findings import Trained, Verdict
 from quartet.findings.convolution import stacked_maps
+from quartet.findings.convolution.maps import before_rectifier, first_images, maps, rectified
 from quartet.findings.convolution.stacked_maps import components, effective_rank, flattened, unfolded
+from quartet.types import QuartetError
 
 
 def test_the_effective_rank_of_known_matrices() -> None:
@@ -42,6 +44,35 @@ def copies_of_one_kernel(run: Trained) -> Trained:
         if value.ndim:
             value[:] = value[:1].clone()
     return trained(model, Pictures(), seed=run.seed)
+
+
+def one_kernel_at_several_heights(run: Trained) -> Trained:
+    """The same net, all first kernels copies of the first, the norms after them with unequal gains and biases."""
+    model: Any = copy.deepcopy(copies_of_one_kernel(run).model)
+    norm = model.encoder.layers[2]
+    norm.weight[:] = torch.tensor([1.0, -1.0, 2.0, -0.5]).repeat(2)
+    norm.bias[:] = torch.linspace(-2, 2, 8)
+    return trained(model, Pictures(), seed=run.seed)
+
+
+def test_one_kernel_at_several_heights_is_one_pattern() -> None:
+    """A rectifier would make several patterns of them."""
+    runs = [one_kernel_at_several_heights(run) for run in runs_of(Pictures(), "cnn", steps=60, width=8, stages=2)]
+    (rectified_NChw,) = maps(runs[0].model, first_images(Pictures(), "test", 200)[0], rectified(runs[0].model)[:1])
+    assert effective_rank(unfolded(rectified_NChw)[0]) > 2
+    copied = given(runs, (0.7, 0.7, 0.7))
+    found = stacked_maps({"cnn": copied, "narrower": copied, "one_then_wide": copied}, images=200)
+    assert found.numbers["effective_rank"].values == pytest.approx([1, 1, 1], abs=1e-3)
+    assert found.numbers["accuracy_lost_by_one_pattern"].values == pytest.approx([0, 0, 0], abs=0.011)  # by rounding
+    assert decided("C5", found)[0] is Verdict.DOES_NOT
+
+
+def test_a_net_without_a_rectifier_after_its_first_layer_is_refused() -> None:
+    model: Any = net("cnn", width=8, stages=2)
+    assert before_rectifier(model) is model.encoder.layers[2]
+    del model.encoder.layers[1:4]
+    with pytest.raises(QuartetError, match="not a convolution and a rectifier after it"):
+        before_rectifier(model)
 
 
 def test_several_patterns_hold_and_copies_of_one_do_not() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from quartet.findings.convolution.combining import patterns_combined
@@ -29,16 +30,19 @@ def depth(runs: Runs, *, images: int = 2000, seen: int = 48) -> Measured:
     mean over channels and layers; `field_growth`, the diameter in pixels that the values in the middle of the last maps
     see, by the gradient over `seen` test images, over that of the first; `selectivity_gain`, how much more a linear
     probe of the last layer's channels recognises than one of the first layer's; `selectivity_gain_over_untrained`, that
-    less the same of a net with fresh weights. A probe gets the means of equally many channels of each layer, drawn; it
-    is fitted to validation `images` and tried on test images.
+    less the same of a net with fresh weights; `selectivity_order`, the rank correlation of a layer's place and what its
+    probe recognises; `patterns_combined_untrained`, as the first, of the net with fresh weights. A probe gets the means
+    of equally many channels of each layer, drawn; it is fitted to validation `images` and tried on test images.
     """
     trained = one_a_seed(runs, "cnn")
     fields = np.array([_fields(run, seen) for run in trained])
+    twins = [_twin(run, images) for run in trained]
     told = np.array([told_by_layer(run.model, run, images) for run in trained])
-    fresh = np.array([_told_untrained(run, images) for run in trained])
-    combined = [
-        float(np.mean(patterns_combined(run.model, first_images(run.data, "test", seen)[0]))) for run in trained
-    ]
+    fresh = np.array([told_by_layer(twin, run, images) for twin, run in zip(twins, trained, strict=True)])
+    combined, fresh_combined = (
+        [_combined(model, run, seen) for model, run in zip(models, trained, strict=True)]
+        for models in ([run.model for run in trained], twins)
+    )
     gains, fresh_gains = told[:, -1] - told[:, 0], fresh[:, -1] - fresh[:, 0]
     return Measured(
         numbers={
@@ -50,6 +54,12 @@ def depth(runs: Runs, *, images: int = 2000, seen: int = 48) -> Measured:
             ),
             "selectivity_gain": Number(gains, "accuracy of a probe of the last layer less one of the first"),
             "selectivity_gain_over_untrained": Number(gains - fresh_gains, "the same, less that of an untrained net"),
+            "selectivity_order": Number(
+                [order(told_P) for told_P in told], "rank correlation of a layer's place and its probe's accuracy"
+            ),
+            "patterns_combined_untrained": Number(
+                fresh_combined, "maps that a channel's strongest answer rests on in an untrained net"
+            ),
         },
         figures={
             "patches": patches(trained[0].model, first_images(trained[0].data, "test", images)[0], fields[0]),
@@ -86,10 +96,26 @@ def told_by_layer(model: nn.Module, run: Trained, count: int) -> list[float]:
     return found
 
 
-def _told_untrained(run: Trained, count: int) -> list[float]:
-    """Return what probes tell of the untrained twin."""
+def order(told_P: np.ndarray) -> float:
+    """Return Spearman's rank correlation of values with their places: 1 where each is above the one before.
+
+    It is 0 for values that are all equal, as they are in no order.
+    """
+    place_P = np.arange(len(told_P)) - (len(told_P) - 1) / 2
+    rank_P = rankdata(told_P) - (len(told_P) + 1) / 2
+    size = float(np.sqrt((place_P @ place_P) * (rank_P @ rank_P)))
+    return float(place_P @ rank_P) / size if size else 0.0
+
+
+def _combined(model: nn.Module, run: Trained, count: int) -> float:
+    """Return on how many maps before it a channel of a model rests, the mean over its layers."""
+    return float(np.mean(patterns_combined(model, first_images(run.data, "test", count)[0])))
+
+
+def _twin(run: Trained, count: int) -> nn.Module:
+    """Return the untrained twin of a run's model, the same each time."""
     x_NHWC, _ = first_images(run.data, "val", count)
-    return told_by_layer(untrained(run.model, x_NHWC[:500], seed=SEED + run.seed), run, count)
+    return untrained(run.model, x_NHWC[:500], seed=SEED + run.seed)
 
 
 def channel_means(model: nn.Module, x_NHWC: Tensor) -> list[Tensor]:

@@ -29,24 +29,39 @@ def kernel_size(runs: Runs, *, tolerance: float = 0.06) -> Measured:
     one size may differ in their parameters by the share `tolerance`.
 
     Numbers: `accuracy_small_minus_whole` and `accuracy_small_minus_mlp`, differences of test accuracy, means over the
-    sizes of nets; `samples_whole_over_small`, how many times as many samples the largest net with whole kernels sees
-    until it has the best validation accuracy that both reach; `samples_mlp_over_small`, the same of the MLP.
+    sizes of nets, and with `_largest` of the largest nets; `accuracy_small_minus_5`, of the largest nets, and the same
+    for each other size of kernel in `middle`; `samples_whole_over_small`, how many times as many samples the largest
+    net with whole kernels sees until it has the best validation accuracy that both reach; `samples_mlp_over_small`, the
+    same of the MLP.
     """
     small = of_each_seed(runs, "cnn", "cnn_smaller")
     whole = of_each_seed(runs, "whole", "whole_smaller")
     perceptrons = of_each_seed(runs, "mlp", "mlp_smaller")
-    words = "test accuracy of small kernels less that of"
+    middle = _middle(runs)
+    words, largest = "test accuracy of small kernels less that of", "largest nets"
+    by_whole, by_mlp = _gains(small, whole, tolerance), _gains(small, perceptrons, tolerance)
+    ours = {seed: of_seed[-1:] for seed, of_seed in small.items()}
     more = "times as many samples until the best accuracy that both reach:"
     return Measured(
         numbers={
+            "accuracy_small_minus_whole_largest": Number(
+                by_whole[-1], f"{words} kernels as large as the image, {largest}"
+            ),
+            "accuracy_small_minus_mlp_largest": Number(by_mlp[-1], f"{words} an MLP, {largest}"),
             "accuracy_small_minus_whole": Number(
-                _gain(small, whole, tolerance), f"{words} kernels as large as the image"
+                np.mean(by_whole, 0), f"{words} kernels as large as the image, mean of all sizes"
             ),
             "samples_whole_over_small": Number(_ratios(small, whole), f"{more} kernels as large as the image"),
-            "accuracy_small_minus_mlp": Number(_gain(small, perceptrons, tolerance), f"{words} an MLP"),
+            "accuracy_small_minus_mlp": Number(np.mean(by_mlp, 0), f"{words} an MLP, mean of all sizes"),
             "samples_mlp_over_small": Number(_ratios(small, perceptrons), f"{more} an MLP"),
+            **{
+                f"accuracy_small_minus_{side}": Number(
+                    _gains(ours, of_side, tolerance)[0], f"{words} kernels of {side} × {side}, {largest}"
+                )
+                for side, of_side in middle.items()
+            },
         },
-        figures={"training": _figure(small, whole, perceptrons, runs.get("middle", ()))},
+        figures={"training": _figure(small, whole, perceptrons, middle)},
     )
 
 
@@ -80,18 +95,28 @@ def _ratios(small: Sizes, other: Sizes) -> list[float]:
     return found
 
 
-def _gain(small: Sizes, other: Sizes, tolerance: float) -> np.ndarray:
-    """Return the difference of test accuracy, the mean over sizes, (S, N) or (S,). Raises QuartetError for unequal
-    sizes."""
+def _gains(small: Sizes, other: Sizes, tolerance: float) -> list[np.ndarray]:
+    """Return the difference of test accuracy for each size of nets, (S, N) or (S,) each, the largest nets last.
+
+    Raises QuartetError for unequal sizes.
+    """
     for seed, runs in small.items():
         ours, theirs = ([run.parameters for run in nets] for nets in (runs, other.get(seed, [])))
         if len(ours) != len(theirs) or not np.allclose(ours, theirs, rtol=tolerance, atol=0):
             raise QuartetError(f"runs: nets of {ours} and {theirs} parameters; give them equal match.parameters")
     sizes = range(len(next(iter(small.values()))))
-    return np.mean([gain([runs[i] for runs in small.values()], [other[s][i] for s in small]) for i in sizes], 0)
+    return [gain([runs[i] for runs in small.values()], [other[seed][i] for seed in small]) for i in sizes]
 
 
-def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Sequence[Trained]) -> Figure:
+def _middle(runs: Runs) -> dict[int, Sizes]:
+    """Return the runs `middle` by the size of their kernels, each with one net a seed; none where none are given."""
+    found: dict[int, dict[int, list[Trained]]] = {}
+    for run in sorted(runs.get("middle", ()), key=lambda run: run.seed):
+        found.setdefault(kernels(run.model).shape[-1], {}).setdefault(run.seed, []).append(run)
+    return dict(sorted(found.items()))
+
+
+def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Mapping[int, Sizes]) -> Figure:
     """Draw validation accuracy against samples for the largest nets, and test accuracy against parameters."""
     figure, (learning, sizes) = drawing.panels(2, height=3.8)
     drawn = {
@@ -100,9 +125,8 @@ def _figure(small: Sizes, whole: Sizes, perceptrons: Sizes, middle: Sequence[Tra
         "MLP": (perceptrons, drawing.MLP),
     }
     largest = {name: ([runs[-1] for runs in nets.values()], colour, "-") for name, (nets, colour) in drawn.items()}
-    for side in sorted({kernels(run.model).shape[-1] for run in middle}):
-        of_side = [run for run in middle if kernels(run.model).shape[-1] == side]
-        largest[f"{side} × {side}"] = (of_side, drawing.RNN, ":")
+    for side, nets in middle.items():
+        largest[f"{side} × {side}"] = ([runs[-1] for runs in nets.values()], drawing.RNN, ":")
     for nets, colour in drawn.values():
         x = np.mean([[run.parameters / 1000 for run in runs] for runs in nets.values()], 0)
         drawing.lines(sizes, x, np.stack([values_of(runs, "test/accuracy") for runs in nets.values()]), colour=colour)

@@ -46,6 +46,18 @@ def rectified(model: nn.Module) -> list[nn.Module]:
     return [layer for layer in steps(model) if any(isinstance(part, nn.ReLU) for part in layer.modules())]
 
 
+def before_rectifier(model: nn.Module) -> nn.Module:
+    """Return the layer before the first rectifier: its maps are linear in the pixels, but for a layer norm's scale.
+
+    Raises QuartetError where the first rectifier is not a layer of its own that follows another.
+    """
+    layers, first = steps(model), rectified(model)[:1]
+    place = layers.index(first[0]) if first else 0
+    if not place or not isinstance(layers[place], nn.ReLU):
+        raise QuartetError("runs: the first layers are not a convolution and a rectifier after it; give another net")
+    return layers[place - 1]
+
+
 def written(model: nn.Module, x_NHWC: Tensor, layers: Sequence[nn.Module]) -> list[Tensor]:
     """Return the maps z_NChw that each of `layers` writes, with their gradients' history where x has one."""
     found: dict[int, Tensor] = {}

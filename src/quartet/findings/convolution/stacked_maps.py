@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from quartet.findings import drawing
-from quartet.findings.convolution.maps import first_images, kernels, maps, rectified, right
+from quartet.findings.convolution.maps import before_rectifier, first_images, kernels, maps, right
 from quartet.findings.finding import Measured, Number, Trained
 from quartet.findings.seeds import Runs, gain, of_each_seed, one_a_seed, values_of
 
 
 def stacked_maps(runs: Runs, *, images: int = 1000) -> Measured:
-    """Measure the first stack of rectified maps of the runs `cnn`, and what fewer kernels cost.
+    """Measure the first stack of maps of the runs `cnn`, before the rectifier, and what fewer kernels cost.
+
+    A rectifier that meets one map at several heights makes several patterns of it; before it they are one.
 
     Runs: `cnn`; `narrower` with fewer channels, one a seed and width; `one_then_wide` with a single kernel in the first
     layer and as many parameters as `cnn`.
@@ -75,16 +77,17 @@ def flattened(z_NChw: Tensor, directions_CC: Tensor, mean_C: Tensor, rank: int) 
 
 
 def _rank(run: Trained, count: int) -> float:
-    """Return the effective rank of a run's first stack of rectified maps, each map less its mean."""
+    """Return the effective rank of a run's first stack of maps before the rectifier, each map less its mean."""
     x_NHWC, _ = first_images(run.data, "test", count)
-    (z_NChw,) = maps(run.model, x_NHWC, rectified(run.model)[:1])
+    (z_NChw,) = maps(run.model, x_NHWC, [before_rectifier(run.model)])
     return effective_rank(unfolded(z_NChw)[0])
 
 
 def accuracy_by_rank(run: Trained, count: int) -> np.ndarray:
-    """Return the accuracy where only the first 0, 1, … C principal components of the first stack are passed on."""
+    """Return the accuracy where only the first 0, 1, … C principal components of the first stack are rectified
+    and passed on."""
     x_NHWC, y_N = first_images(run.data, "test", count)
-    layer = rectified(run.model)[0]
+    layer = before_rectifier(run.model)
     (z_NChw,) = maps(run.model, x_NHWC, [layer])
     directions_CC, mean_C = components(z_NChw), unfolded(z_NChw)[1].squeeze(1)
     found = []
