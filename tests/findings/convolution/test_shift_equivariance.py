@@ -105,7 +105,7 @@ def test_a_net_that_loses_far_shifts_only_does_not_hold() -> None:
     near = [trained(Nearsighted(run.model, reach=3), middle, seed=run.seed) for run in cnn]
     others = {name: [trained(run.model, middle, seed=run.seed) for run in mlp] for name in ("mlp", "mlp_shifted")}
     found = shift_equivariance({"cnn": near, "cnn_shifted": near, **others}, images=256, pixels=5)
-    assert with_interval(found.numbers["accuracy_lost_cnn"].values.tolist(), "").high < 0.1
+    assert with_interval(np.asarray(found.numbers["accuracy_lost_cnn"].values).tolist(), "").high < 0.1
     verdict, met = decided("C2", found)
     assert verdict is Verdict.IN_PART
     assert [name for name, held in met.items() if held is False] == ["accuracy_lost_far_cnn"]
