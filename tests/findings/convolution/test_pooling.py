@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
 from findings.convolution.toys import Pictures, decided, given, runs_of
+from torch import Tensor, nn
 
 from quartet.findings import Trained, Verdict
 from quartet.findings.convolution import pooling
-from quartet.findings.convolution.pooling import blockwise, values
+from quartet.findings.convolution.pooling import REPEATS, blockwise, values
 from quartet.types import QuartetError
 
 
@@ -43,6 +48,51 @@ def test_pooling_that_saves_holds_and_pooling_that_pools_nothing_does_not() -> N
     verdict, met = decided("C6", pooling(runs, images=10))
     assert verdict is Verdict.IN_PART  # it costs nothing either
     assert [name for name, held in met.items() if held] == ["accuracy_gain_equal_parameters"]
+
+
+class Clock:
+    """Shows seconds that pass only where a net takes them, and which nets took them."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.turns: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Slow(nn.Module):
+    """A net that takes these seconds a pass; the first pass, and the one that is disturbed, take ten more."""
+
+    def __init__(self, model: Any, clock: Clock, name: str, seconds: float, disturbed: int) -> None:
+        super().__init__()
+        self.model, self.encoder, self.kernels = model, model.encoder, model.kernels
+        self.clock, self.name, self.seconds, self.late, self.passes = clock, name, seconds, {0, disturbed}, 0
+
+    def forward(self, x_NHWC: Tensor) -> Tensor:
+        if len(x_NHWC) > 1:  # one image alone is read for the values of its maps
+            self.clock.now += self.seconds + 10 * (self.passes in self.late)
+            self.clock.turns.append(self.name)
+            self.passes += 1
+        return self.model(x_NHWC)
+
+
+def slowed(run: Trained, clock: Clock, name: str, *, seconds: float) -> Trained:
+    """The same run with a net that takes so long, for each seed disturbed in another pass."""
+    slow = Slow(run.model, clock, f"{name} {run.seed}", seconds, 1 + run.seed)
+    return replace(run, load=lambda: slow)
+
+
+def test_the_time_is_the_shortest_of_each_seed_and_the_nets_take_turns() -> None:
+    clock, taken = Clock(), {"pooled": 1.0, "max_pooled": 2.0, "unpooled": 4.0, "unpooled_equal_flops": 3.0}
+    runs = {
+        name: [slowed(run, clock, name, seconds=taken[name]) for run in of_name]
+        for name, of_name in records("average").items()
+    }
+    found = pooling(runs, images=10, clock=clock)
+    assert np.asarray(found.numbers["time_log2_pooled_over_unpooled"].values).tolist() == [-2, -2, -2]
+    assert clock.turns == [f"{name} {seed}" for seed in (0, 1, 2) for _ in range(1 + REPEATS) for name in taken]
+    assert found.texts["Time on this machine"].splitlines()[2] == ("no pooling, same parameters: 4000 ms for 10 images")
 
 
 def test_what_should_be_equal_and_is_not_is_refused() -> None:

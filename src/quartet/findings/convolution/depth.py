@@ -39,16 +39,12 @@ def depth(runs: Runs, *, images: int = 2000, seen: int = 48) -> Measured:
     twins = [_twin(run, images) for run in trained]
     told = np.array([told_by_layer(run.model, run, images) for run in trained])
     fresh = np.array([told_by_layer(twin, run, images) for twin, run in zip(twins, trained, strict=True)])
-    combined, fresh_combined = (
-        [_combined(model, run, seen) for model, run in zip(models, trained, strict=True)]
-        for models in ([run.model for run in trained], twins)
-    )
+    combined = [_combined(run.model, run, seen) for run in trained]
+    fresh_combined = [_combined(twin, run, seen) for twin, run in zip(twins, trained, strict=True)]
     gains, fresh_gains = told[:, -1] - told[:, 0], fresh[:, -1] - fresh[:, 0]
     return Measured(
         numbers={
-            "patterns_combined": Number(
-                combined, "maps of the layer before that a channel's strongest answer rests on"
-            ),
+            "patterns_combined": Number(combined, "maps before it that a channel's strongest answer rests on"),
             "field_growth": Number(
                 fields[:, -1] / fields[:, 0], "pixels across that the last layer sees, over the first"
             ),
@@ -57,9 +53,7 @@ def depth(runs: Runs, *, images: int = 2000, seen: int = 48) -> Measured:
             "selectivity_order": Number(
                 [order(told_P) for told_P in told], "rank correlation of a layer's place and its probe's accuracy"
             ),
-            "patterns_combined_untrained": Number(
-                fresh_combined, "maps that a channel's strongest answer rests on in an untrained net"
-            ),
+            "patterns_combined_untrained": Number(fresh_combined, "maps before it, of an untrained net's channel"),
         },
         figures={
             "patches": patches(trained[0].model, first_images(trained[0].data, "test", images)[0], fields[0]),

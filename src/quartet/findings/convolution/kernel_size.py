@@ -38,25 +38,21 @@ def kernel_size(runs: Runs, *, tolerance: float = 0.06) -> Measured:
     whole = of_each_seed(runs, "whole", "whole_smaller")
     perceptrons = of_each_seed(runs, "mlp", "mlp_smaller")
     middle = _middle(runs)
-    words, largest = "test accuracy of small kernels less that of", "largest nets"
+    words, whole_words = "test accuracy of small kernels less that of", "kernels as large as the image"
     by_whole, by_mlp = _gains(small, whole, tolerance), _gains(small, perceptrons, tolerance)
     ours = {seed: of_seed[-1:] for seed, of_seed in small.items()}
     more = "times as many samples until the best accuracy that both reach:"
     return Measured(
         numbers={
-            "accuracy_small_minus_whole_largest": Number(
-                by_whole[-1], f"{words} kernels as large as the image, {largest}"
-            ),
-            "accuracy_small_minus_mlp_largest": Number(by_mlp[-1], f"{words} an MLP, {largest}"),
-            "accuracy_small_minus_whole": Number(
-                np.mean(by_whole, 0), f"{words} kernels as large as the image, mean of all sizes"
-            ),
-            "samples_whole_over_small": Number(_ratios(small, whole), f"{more} kernels as large as the image"),
+            "accuracy_small_minus_whole_largest": Number(by_whole[-1], f"{words} {whole_words}, largest nets"),
+            "accuracy_small_minus_mlp_largest": Number(by_mlp[-1], f"{words} an MLP, largest nets"),
+            "accuracy_small_minus_whole": Number(np.mean(by_whole, 0), f"{words} {whole_words}, mean of all sizes"),
+            "samples_whole_over_small": Number(_ratios(small, whole), f"{more} {whole_words}"),
             "accuracy_small_minus_mlp": Number(np.mean(by_mlp, 0), f"{words} an MLP, mean of all sizes"),
             "samples_mlp_over_small": Number(_ratios(small, perceptrons), f"{more} an MLP"),
             **{
                 f"accuracy_small_minus_{side}": Number(
-                    _gains(ours, of_side, tolerance)[0], f"{words} kernels of {side} × {side}, {largest}"
+                    _gains(ours, of_side, tolerance)[0], f"{words} kernels of {side} × {side}, largest nets"
                 )
                 for side, of_side in middle.items()
             },

@@ -6,7 +6,7 @@ Shapes: S seeds, N images, P layers.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from quartet.findings.finding import Measured, Number, Trained
 from quartet.findings.seeds import Runs, gain, one_a_seed, values_of
 from quartet.types import QuartetError
 
-REPEATS = 5  # timed passes, of which the median counts
+REPEATS = 5  # timed passes, of which the shortest counts: other work on the machine can only lengthen one
 NAMES = {
     "pooled": ("average pooling", drawing.CNN),
     "max_pooled": ("max pooling", drawing.RNN),
@@ -29,7 +29,9 @@ NAMES = {
 }
 
 
-def pooling(runs: Runs, *, images: int = 100, tolerance: float = 0.05) -> Measured:
+def pooling(
+    runs: Runs, *, images: int = 100, tolerance: float = 0.05, clock: Callable[[], float] = time.perf_counter
+) -> Measured:
     """Compare nets with and without pooling, of as many parameters and of as many operations.
 
     Runs: `pooled` and `max_pooled`; `unpooled` with as many parameters, and `unpooled_equal_flops` with as many
@@ -38,8 +40,9 @@ def pooling(runs: Runs, *, images: int = 100, tolerance: float = 0.05) -> Measur
     Numbers: `flops_share`, operations of a training image with pooling over those without, at equal parameters;
     `values_share`, the same of the values that the layers write of an image; `accuracy_gain_equal_parameters` and
     `accuracy_gain_equal_flops`, test accuracy with pooling less that without; `accuracy_gain_max_pooling`, of max
-    pooling over none at equal parameters. The text gives the time of a forward pass of `images` test images, which
-    differs from run to run and is no part of the rule.
+    pooling over none at equal parameters; `time_log2_pooled_over_unpooled`, the logarithm of the time of a forward pass
+    of `images` test images with pooling over that without, at equal parameters. Times differ from run to run and are no
+    part of the rule. `clock` returns seconds.
     """
     nets = {name: one_a_seed(runs, name) for name in NAMES}
     for pooled, narrow in zip(nets["pooled"], nets["unpooled_equal_flops"], strict=True):
@@ -48,24 +51,34 @@ def pooling(runs: Runs, *, images: int = 100, tolerance: float = 0.05) -> Measur
         _equal(pooled.parameters, unpooled.parameters, "parameters", tolerance)
     pairs = list(zip(nets["pooled"], nets["unpooled"], strict=True))
     sizes = [(sum(values(pooled)), sum(values(unpooled))) for pooled, unpooled in pairs]
-    words = "accuracy with pooling less that without"
+    gains = _gains(nets)
+    taken = _times(nets, images, clock)
     return Measured(
         numbers={
             "flops_share": Number([a.flops / b.flops for a, b in pairs], "operations with pooling, of those without"),
             "values_share": Number([a / b for a, b in sizes], "values in the maps with pooling, of those without"),
-            "accuracy_gain_equal_parameters": Number(
-                gain(nets["pooled"], nets["unpooled"]), f"{words}, same parameters"
-            ),
-            "accuracy_gain_equal_flops": Number(
-                gain(nets["pooled"], nets["unpooled_equal_flops"]), f"{words}, same operations"
-            ),
-            "accuracy_gain_max_pooling": Number(
-                gain(nets["max_pooled"], nets["unpooled"]), f"{words}, same parameters, max pooling"
+            **gains,
+            "time_log2_pooled_over_unpooled": Number(
+                np.log2(taken["pooled"] / taken["unpooled"]), "log2 of the time of a forward pass, pooled over unpooled"
             ),
         },
         figures={"pooling": _figure(nets)},
-        texts={"Time on this machine": _times(nets, images)},
+        texts={"Time on this machine": _text(taken, images)},
     )
+
+
+def _gains(nets: Mapping[str, Sequence[Trained]]) -> dict[str, Number]:
+    """Return the numbers that compare accuracies."""
+    words = "accuracy with pooling less that without"
+    pairs = {
+        "equal_parameters": ("pooled", "unpooled", "same parameters"),
+        "equal_flops": ("pooled", "unpooled_equal_flops", "same operations"),
+        "max_pooling": ("max_pooled", "unpooled", "same parameters, max pooling"),
+    }
+    return {
+        f"accuracy_gain_{name}": Number(gain(nets[ours], nets[theirs]), f"{words}, {about}")
+        for name, (ours, theirs, about) in pairs.items()
+    }
 
 
 def _equal(ours: float, theirs: float, what: str, tolerance: float) -> None:
@@ -81,25 +94,34 @@ def values(run: Trained) -> list[int]:
 
 
 @torch.no_grad()
-def seconds(model: nn.Module, x_NHWC: Tensor) -> float:
-    """Return the median time of a forward pass, after one that warms up."""
-    model(x_NHWC)
+def seconds(models: Sequence[nn.Module], x_NHWC: Tensor, clock: Callable[[], float] = time.perf_counter) -> np.ndarray:
+    """Return the shortest time of a forward pass of each model, after one that warms up.
+
+    The models take turns, so that other work on the machine disturbs them alike.
+    """
+    found = np.full(len(models), np.inf)
+    for turn in range(REPEATS + 1):
+        for place, model in enumerate(models):
+            begun = clock()
+            model(x_NHWC)
+            if turn:
+                found[place] = min(found[place], clock() - begun)
+    return found
+
+
+def _times(nets: Mapping[str, Sequence[Trained]], count: int, clock: Callable[[], float]) -> dict[str, np.ndarray]:
+    """Return the time of a forward pass of `count` test images by the name of the nets, (S,) each."""
     taken = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        model(x_NHWC)
-        taken.append(time.perf_counter() - begun)
-    return float(np.median(taken))
+    for of_seed in zip(*nets.values(), strict=True):
+        x_NHWC, _ = first_images(of_seed[0].data, "test", count)
+        taken.append(seconds([run.model for run in of_seed], x_NHWC, clock))
+    return dict(zip(nets, np.transpose(taken), strict=True))
 
 
-def _times(nets: dict[str, list[Trained]], count: int) -> str:
-    """Return a sentence for each kind of net with the time of a forward pass."""
-    lines = []
-    for name, of_name in nets.items():
-        x_NHWC, _ = first_images(of_name[0].data, "test", count)
-        taken = 1000 * seconds(of_name[0].model, x_NHWC)
-        lines.append(f"{NAMES[name][0]}: {taken:.0f} ms for {len(x_NHWC)} images".replace("\n", " "))
-    return "\n".join(lines)
+def _text(taken: Mapping[str, np.ndarray], count: int) -> str:
+    """Return a line for each kind of net with the mean of its seeds' times."""
+    lines = [f"{NAMES[name][0]}: {1000 * taken_S.mean():.0f} ms for {count} images" for name, taken_S in taken.items()]
+    return "\n".join(line.replace("\n", " ") for line in lines)
 
 
 def _figure(nets: dict[str, list[Trained]]) -> Figure:
