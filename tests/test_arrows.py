@@ -61,7 +61,7 @@ LEVELS = [
     {"run"},
     {"data"},
     {"config"},
-    {"files", "fork_server", "near", "processes", "progress", "streams"},
+    {"files", "forking", "near", "processes", "progress", "streams"},
 ]
 
 

@@ -24,7 +24,7 @@ HARMLESS = {
     "quartet_app.near": "words of a refusal",
     "quartet_app.progress": "progress bars",
     "quartet_app.files": "reads and writes small files whole",
-    "quartet_app.fork_server": "runs a stage's script in another process, or not at all where code was edited since",
+    "quartet_app.forking": "runs a stage's script in another process, or not at all where code was edited since",
     "quartet_app.processes": "ends a stage with the command that started it",
     "quartet_app.streams": "prints any text in any encoding",
     "quartet.sqlite": "names MLflow's database",

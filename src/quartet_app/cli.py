@@ -20,7 +20,7 @@ from quartet.types import QuartetError
 from quartet_app.config.overrides import literal_paths
 from quartet_app.config.project import REPOSITORY, make_importable, project, store_folder, table_above
 from quartet_app.files import expand_home, is_utf8, refused_by_disk
-from quartet_app.fork_server import run_as_fork
+from quartet_app.forking import run_as_fork
 from quartet_app.processes import end_with_ancestor
 from quartet_app.run.crash import Crash
 from quartet_app.streams import use_utf8
@@ -34,8 +34,11 @@ _typed_in: Path | None = None  # the folder where the command was typed, if the 
 
 def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoReturn:
     """Run `function` on the command line's `arguments`, and exit with its code; see the module."""
-    if (code := run_as_fork()) is not None:
-        sys.exit(code)
+    try:
+        if (code := run_as_fork()) is not None:
+            sys.exit(code)
+    except KeyboardInterrupt:
+        _exit("interrupted", INTERRUPTED)
     use_utf8()
     try:
         refuse_another_clone()

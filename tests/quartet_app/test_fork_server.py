@@ -15,7 +15,7 @@ import psutil
 import pytest
 from running import ROOT
 
-from quartet_app.fork_server import ADDRESS, fork_server
+from quartet_app.forking import ADDRESS, fork_server
 
 IMPORTED = "sndhdr_of_nobody"  # a module that the server has imported, and a stage never would
 STAGE = f"""
@@ -24,6 +24,8 @@ from quartet.types import QuartetError
 from quartet_app import cli
 
 def main(arguments):
+    if "say" in arguments:
+        print(sys.orig_argv[1:], sys.path[0], file=sys.stderr)
     print("forked" if "{IMPORTED}" in sys.modules else "alone", os.getcwd(), os.environ["SAID"], *arguments, flush=True)
     if "refuse" in arguments:
         raise QuartetError("refused")
@@ -78,7 +80,7 @@ def started(folder: Path) -> psutil.Process:
 def server() -> psutil.Process:
     """The server that this test started."""
     children = psutil.Process().children()
-    return next(child for child in children if "quartet_app.fork_server" in child.cmdline())
+    return next(child for child in children if "quartet_app.forking.server" in child.cmdline())
 
 
 Stage = Callable[..., subprocess.Popen[str]]
@@ -96,11 +98,24 @@ class TestForks:
         assert result(stage("refuse"))[1:] == ("refused\n", 2)
         assert result(stage("die"))[2] == 128 + signal.SIGKILL
 
-    def test_an_interrupt_of_the_group_reaches_the_fork_once(self, stage: Stage, tmp_path: Path) -> None:
+    def test_a_fork_knows_the_command_line_and_the_path_of_its_stage(self, stage: Stage, tmp_path: Path) -> None:
+        told = result(stage("say"))[1]
+        assert told == f"{['pipelines/stage.py', 'say']} {tmp_path / 'pipelines'}\n"
+
+    @pytest.mark.parametrize("to_group", [True, False])
+    def test_an_interrupt_of_the_stage_reaches_the_fork(self, stage: Stage, tmp_path: Path, to_group: bool) -> None:
         waiting = stage("wait")
         started(tmp_path)
-        os.killpg(waiting.pid, signal.SIGINT)
+        (os.killpg if to_group else os.kill)(waiting.pid, signal.SIGINT)
         assert result(waiting)[1:] == ("interrupted\n", 130)
+
+    def test_a_hangup_of_all_processes_is_for_the_stage(self, stage: Stage, tmp_path: Path) -> None:
+        waiting = stage("wait")
+        started(tmp_path)
+        for process in (server().pid, waiting.pid):
+            os.kill(process, signal.SIGHUP)
+        assert result(waiting)[2] == 129
+        assert result(stage("after"))[0].startswith("forked")
 
     def test_a_fork_ends_with_the_stage_that_waits_for_it(self, stage: Stage, tmp_path: Path) -> None:
         waiting = stage("wait")
@@ -120,9 +135,15 @@ class TestForks:
         fork.wait(10)
         assert result(stage("after"))[0].startswith("alone"), "without a server, a stage runs by itself"
 
-    def test_other_threads_or_edited_code_run_alone(self, stage: Stage, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "variables",
+        [{"OMP_NUM_THREADS": "2"}, {"PYTHONHASHSEED": "1"}, {"PYTHONWARNINGS": "error"}, {"PYTHONOPTIMIZE": "1"}],
+    )
+    def test_what_a_fork_cannot_change_runs_alone(self, stage: Stage, variables: dict[str, str]) -> None:
+        assert result(stage(**variables))[0].startswith("alone")
+
+    def test_edited_code_runs_alone(self, stage: Stage, tmp_path: Path) -> None:
         assert result(stage())[0].startswith("forked")
-        assert result(stage(OMP_NUM_THREADS="2"))[0].startswith("alone")
         with open(tmp_path / "src/quartet_app/files.py", "a") as file:
             file.write("# edited\n")
         assert result(stage())[0].startswith("alone")
@@ -131,3 +152,23 @@ class TestForks:
 def test_nothing_is_started_for_no_modules(tmp_path: Path) -> None:
     with fork_server((), threads=1, folder=tmp_path) as variables:
         assert ADDRESS not in variables
+
+
+@pytest.mark.parametrize("modules", [("no_such_module_at_all",), (IMPORTED, "quartet_app.cli")])
+def test_a_stage_runs_without_a_server_that_cannot_be(
+    modules: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("long" * 30)))  # too long for a socket's name
+    if "no_such" in modules[0]:
+        monkeypatch.delenv("TMPDIR")
+    else:
+        (tmp_path / ("long" * 30)).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "stage.py").write_text(STAGE)
+    with fork_server(modules, threads=1, folder=tmp_path) as variables:
+        done = subprocess.run(
+            [sys.executable, "pipelines/stage.py"], cwd=tmp_path, env={**os.environ, "SAID": "this", **variables},
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout.split()[0]) == (0, "alone")

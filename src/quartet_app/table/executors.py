@@ -12,8 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from quartet.tracking.client import ENVIRONMENT
 from quartet.types import QuartetError
-from quartet_app.fork_server import fork_server
+from quartet_app.forking import fork_server
 from quartet_app.run.environment import cores
 from quartet_app.run.train import terminable
 from quartet_app.table.table_runs import TableRun, execute
@@ -44,16 +45,20 @@ def on_this_machine(table: Path, jobs: int | None, runs: list[TableRun]) -> Iter
     visible = gpus()
     jobs = jobs or concurrent_runs(runs, len(visible))
     pool, children, devices = ThreadPoolExecutor(jobs), Children(), GPUPool(visible)
+
+    def threads(run: TableRun) -> int:
+        on_gpus = run.accelerator != "cpu" and run.devices <= len(visible)
+        return max(1, cores() // (min(jobs * run.devices, len(visible)) if on_gpus else jobs * run.devices))
+
     # Few runs would be done before a server has imported anything.
     modules = IMPORTED if len(runs) > jobs else ()
 
     def work(run: TableRun) -> float:
         with devices.reserved(run) as shown:
-            processes = min(jobs * run.devices, len(visible)) if shown else jobs * run.devices
-            variables = {**shown, **forks}
-            return execute(table, run, max(1, cores() // processes), variables=variables, run_command=children.run)
+            return execute(table, run, threads(run), variables={**shown, **forks}, run_command=children.run)
 
-    with terminable(), fork_server(modules, threads=max(1, cores() // jobs), folder=table) as forks:
+    server = fork_server(modules, threads=threads(runs[0]) if runs else 1, folder=table, variables=ENVIRONMENT)
+    with terminable(), server as forks:
         try:
             yield lambda run: pool.submit(work, run)
         except KeyboardInterrupt:
