@@ -16,6 +16,12 @@ from quartet.findings.seeds import Runs, curve, side_by_side
 from quartet.types import QuartetError
 
 EARLY = 0.25  # of the generator's training
+ABOUT = {
+    "fid": "FID in validation (mean over the second half of the generator's training)",
+    "test_fid": "test FID of the best validation",
+    "early_fid": f"FID after {EARLY:.0%} of the generator's training",
+    "unsteadiness": "unsteadiness (typical change of ln FID from validation to validation, second half)",
+}
 
 
 def head_start(runs: Runs, *, steps: Mapping[str, int], little: Sequence[str], much: str) -> Measured:
@@ -36,26 +42,20 @@ def head_start(runs: Runs, *, steps: Mapping[str, int], little: Sequence[str], m
         "early_fid": {name: np.array([at(each, EARLY) for each in alone[name]]) for name in steps},
         "unsteadiness": {name: np.log([unsteadiness(y) for _, y in alone[name]]) for name in steps},
     }
-    about = {
-        "fid": "FID in validation (mean over the second half of the generator's training)",
-        "test_fid": "test FID of the best validation",
-        "early_fid": f"FID after {EARLY:.0%} of the generator's training",
-        "unsteadiness": "unsteadiness (typical change of ln FID from validation to validation, second half)",
-    }
     numbers = {}
     for what, log_S in by_run.items():
         few_S = np.mean([log_S[name] for name in little], 0)
         few = " and ".join(str(steps[name]) for name in little)
         for name in steps:
-            words = f"{about[what]}, {steps[name]} steps of head start"
+            words = f"{ABOUT[what]}, {steps[name]} steps of head start"
             numbers[f"{what}_{name}"] = Number(np.exp(log_S[name]), words, ratio=True)
         numbers[f"{what}_little_over_none"] = Number(
             np.exp(few_S - log_S["none"]),
-            f"{about[what]}, {few} steps of head start (geometric mean) over none",
+            f"{ABOUT[what]}, {few} steps of head start (geometric mean) over none",
             ratio=True,
         )
         numbers[f"{what}_much_over_little"] = Number(
-            np.exp(log_S[much] - few_S), f"{about[what]}, {steps[much]} steps of head start over {few}", ratio=True
+            np.exp(log_S[much] - few_S), f"{ABOUT[what]}, {steps[much]} steps of head start over {few}", ratio=True
         )
     final = [np.exp(by_run["test_fid"][name]) for name in steps]
     return Measured(numbers, {"head_start": draw(alone, steps, final)})
