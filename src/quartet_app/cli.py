@@ -37,10 +37,7 @@ def run(function: Callable[[list[str]], Any], arguments: Sequence[str]) -> NoRet
     try:
         if (code := run_as_fork()) is not None:
             sys.exit(code)
-    except KeyboardInterrupt:
-        _exit("interrupted", INTERRUPTED)
-    use_utf8()
-    try:
+        use_utf8()
         refuse_another_clone()
         refuse_unwritable_names()
         end_with_ancestor()

@@ -78,9 +78,8 @@ def verdict(rule: Sequence[Condition], intervals: Mapping[str, Interval]) -> Ver
 
 def _of(rule: Sequence[Condition], met: Sequence[bool]) -> Verdict:
     """Return the verdict where each condition is decided."""
-    if all(met):
-        return Verdict.HOLDS
-    of_kind = {True: [], False: []}  # type: dict[bool, list[bool]]
-    for condition, is_met in zip(rule, met, strict=True):
-        of_kind[condition.needed].append(is_met)
-    return Verdict.IN_PART if all(of_kind[True]) and any(of_kind[False]) else Verdict.DOES_NOT
+    needed = [is_met for condition, is_met in zip(rule, met, strict=True) if condition.needed]
+    others = [is_met for condition, is_met in zip(rule, met, strict=True) if not condition.needed]
+    if not all(needed) or not any(others):
+        return Verdict.DOES_NOT
+    return Verdict.HOLDS if all(others) else Verdict.IN_PART

@@ -89,7 +89,8 @@ def at_stop(run: Trained, tolerance: float, patience: int) -> float:
     any other look worse. Where the rule never stops, the validations count whose accuracy comes nearest to one half.
     """
     accuracy_V, log_fid_V = column(run, ACCURACY), np.log(column(run, FID))
-    window = np.full(min(patience, len(log_fid_V)), 1 / min(patience, len(log_fid_V)))
+    count = min(patience, len(log_fid_V))
+    window = np.full(count, 1 / count)
     from_half_W, log_fid_W = (np.convolve(values, window, "valid") for values in (np.abs(accuracy_V - 0.5), log_fid_V))
     end = stops_at(accuracy_V, tolerance, patience)
     where = int(from_half_W.argmin()) if end is None else end - patience + 1
