@@ -13,6 +13,7 @@ from typing import Any
 from quartet.types import QuartetError
 
 GENERATED_FOLDERS = ("build", "data", "results", "reports", "runs")  # of a table
+STAGES = "stages"  # in a table of findings: the stages of each point, <point>/dvc.yaml
 COMPOSED = "Written by the stage `compose`"  # the first words of each file in a table's build/
 # What a person can mend when the system refuses to write, by the number of its error.
 SPACE = "free some space or allow writing there, then give the same command again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from quartet_app.config.resolved import Config, config_hash
-from quartet_app.files import read_json
+from quartet_app.config.table.params import address
+from quartet_app.files import STAGES, read_json
 from quartet_app.run.run_folder import Run
 
 RESULTS = Path("results")
@@ -56,7 +58,7 @@ def run_status(config: Config, data: Path | None, *, solved: bool = True) -> Run
         return RunStatus(seed, "resumes", f"goes on from {used:.0%}: {run.folder}", max(0.0, 1.0 - used))
     if facts:
         return RunStatus(seed, "changed", f"to train again: {difference(facts, run, config)} than in {result}", 1.0)
-    if f"train@{name}:" in (LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""):
+    if stage_of(config) in locked():
         return RunStatus(seed, "new", f"not here, but {LOCK} knows {name}: dvc pull may bring it", 1.0)
     return RunStatus(seed, "new", "to train", 1.0)
 
@@ -68,8 +70,13 @@ def same(facts: dict[str, Any], run: Run | None, config: Config) -> bool:
     """
     if run is None or facts.get("config_hash") != config_hash(config) or facts.get("data_digest") != run.data_digest:
         return run is None and facts.get("config_hash") == config_hash(config)
-    stage = f"train@{config['experiment']}-{config['seed']}"
-    return facts.get("fingerprint") == run.fingerprint or stage in unchanged()
+    return facts.get("fingerprint") == run.fingerprint or stage_of(config) in unchanged()
+
+
+def stage_of(config: Config) -> str:
+    """Return DVC's name for the stage that trains `config` in the table of this folder."""
+    apart = (Path(STAGES) / config["experiment"]).is_dir()
+    return address("train", config["experiment"], config["seed"], apart=apart)
 
 
 def difference(facts: dict[str, Any], run: Run | None, config: Config) -> str:
@@ -79,26 +86,29 @@ def difference(facts: dict[str, Any], run: Run | None, config: Config) -> str:
     return "other data" if run is not None and facts.get("data_digest") != run.data_digest else "other code"
 
 
+def locked() -> set[str]:
+    """Return the train stages that DVC has a result of, by the lock files of the table in this folder."""
+    return {
+        f"{lock.with_suffix('.yaml').as_posix()}:{stage}" if lock.parent.name else stage
+        for lock in (LOCK, *Path(STAGES).glob(f"*/{LOCK}"))
+        if lock.exists()
+        for stage in re.findall(r"^  (train@.*):$", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+
 @cache
 def unchanged() -> set[str]:
-    """Return the train stages of dvc.lock that `dvc repro` would not run again.
+    """Return the train stages with a result that `dvc repro` would not run again.
 
     DVC compares with the configuration in build/, which may be older than conf/ and params.yaml.
     """
-    if not LOCK.exists():
+    if not locked():
         return set()
     try:
         status = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True)
     except OSError:  # DVC is not installed here
         return set()
-    if status.returncode != 0:
-        return set()
-    locked = {
-        line.strip().rstrip(":")
-        for line in LOCK.read_text(encoding="utf-8").splitlines()
-        if line.startswith("  train@")
-    }
-    return locked - set(json.loads(status.stdout))
+    return locked() - set(json.loads(status.stdout)) if status.returncode == 0 else set()
 
 
 def progress(run: Run) -> float:

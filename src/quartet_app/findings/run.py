@@ -19,15 +19,6 @@ from quartet_app.table.grid import prepare, train
 from quartet_app.table.table_runs import TableRun, dvc, run_and_print, table_runs
 
 
-class Measurement(TableRun):
-    """A measurement, which an executor takes as it takes a run."""
-
-    @property
-    def stages(self) -> list[str]:
-        """The name of its stage in dvc.yaml."""
-        return [f"measure-{self.name}"]
-
-
 def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[Concluded]:
     """Train, measure and conclude the findings of a table, or `only` some of these; returns all, measured or not.
 
@@ -48,7 +39,7 @@ def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[
     alone = [name for name in chosen if read_finding(name).alone]
     for group, at_once in (([name for name in chosen if name not in alone], jobs), (alone, 1)):
         if group:
-            train(table, [Measurement(name, devices=1, accelerator="cpu") for name in group], jobs=at_once)
+            train(table, [TableRun(name, 1, "cpu", (f"measure-{name}",)) for name in group], jobs=at_once)
     if chosen == names:  # with some of them alone, DVC would miss the others
         dvc(table, "repro", "conclude", run_command=run_and_print)
     with chdir(table):

@@ -1,6 +1,8 @@
 """Write a table's dvc.yaml: the project's graph, with the points of its axes or of its findings.
 
-A table of findings has a stage for each measurement, `measure-<id>`, and `conclude` in the place of `compare`.
+A table of findings has a stage for each measurement, `measure-<id>`, and `conclude` in the place of `compare`. It has
+hundreds of runs, so that the stages of each point are in a file of their own, stages/<point>/dvc.yaml: DVC reads and
+writes the whole dvc.lock beside a file for each of its stages, which took more time than training did.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 
 from quartet_app.config.project import REPOSITORY
 from quartet_app.config.table.params import Params, points, points_of_findings
+from quartet_app.files import STAGES
 
 # In the project's dvc.yaml → in a table with axes: the matrix lists the points, and the stages see the axes.
 MATRIX = "experiment: ${experiments}"
@@ -17,6 +20,11 @@ WITH_AXES = {
     "params: [experiments, seeds]": "params: [experiments, seeds, axes, unless]",
 }
 WITH_FINDINGS = {"params: [experiments, profile, overrides]": "params: [findings, profile, overrides, seeds]"}
+OF_A_POINT = """\
+# `quartet table` writes this file: the stages of one point of the table, in the table's folder.
+vars: [../../params.yaml]
+stages:
+{stages}"""
 MEASURE = """\
   measure-{name}:
     cmd: python pipelines/measure.py {name}
@@ -58,16 +66,34 @@ CONCLUDE = """\
 """
 
 
-def graph(table: Params) -> str:
-    """Return a table's dvc.yaml: the project's; with axes or findings, the stages of each point."""
+def graph_files(table: Params) -> dict[str, str]:
+    """Return the files of a table's graph, by their paths in its folder.
+
+    dvc.yaml is the project's; axes and findings change it to the stages of each point.
+    """
     text = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
     if not (table.axes or table.findings):
-        return text
+        return {"dvc.yaml": text}
     names = [point.name for point in points(table, "params.yaml")]
-    changes = WITH_FINDINGS if table.findings else WITH_AXES
-    for old, new in {**changes, MATRIX: f"experiment: {json.dumps(names)}"}.items():
+    for old, new in (WITH_FINDINGS if table.findings else WITH_AXES).items():
         text = text.replace(old, new)
-    return text if not table.findings else text[: text.index("  compare:\n")] + _findings(table)
+    if not table.findings:
+        return {"dvc.yaml": text.replace(MATRIX, f"experiment: {json.dumps(names)}")}
+    first, last = text.index("  train:\n"), text.index("  compare:\n")
+    stages = text[first:last].rstrip() + "\n"
+    return {
+        "dvc.yaml": text[:first] + _findings(table),
+        **{f"{STAGES}/{name}/dvc.yaml": OF_A_POINT.format(stages=_of_point(stages, name)) for name in names},
+    }
+
+
+def _of_point(stages: str, name: str) -> str:
+    """Return the project's stages of a run as those of one point, for its seeds."""
+    return (
+        stages.replace(f"      {MATRIX}\n", "")
+        .replace("${item.experiment}", name)
+        .replace("    desc: ", "    wdir: ../..\n    desc: ")
+    )
 
 
 def _findings(table: Params) -> str:

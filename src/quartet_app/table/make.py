@@ -11,6 +11,7 @@ import configparser
 import io
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from quartet_app.config.project import REPOSITORY
 from quartet_app.config.table.axes import typed_axes
 from quartet_app.config.table.params import read_params
 from quartet_app.data.origin import origin
-from quartet_app.files import GENERATED_FOLDERS, expand_home, write_text
+from quartet_app.files import GENERATED_FOLDERS, STAGES, expand_home, write_text
 from quartet_app.near import did_you_mean
-from quartet_app.table.graph import graph
+from quartet_app.table.graph import graph_files
 
 LINKS = ("conf", "pipelines", "src")  # what the stages depend on
 PARAMS = """\
@@ -58,7 +59,7 @@ def write_repository(folder: Path) -> None:
         write_text(folder / ".dvc" / "config.local", "[core]\n    no_scm = true\n")
     add_lines(folder / ".dvcignore", (REPOSITORY / ".dvcignore").read_text(encoding="utf-8"))
     add_lines(folder / ".gitignore", "".join(f"/{name}/\n" for name in GENERATED_FOLDERS))
-    write_text(folder / "dvc.yaml", graph(read_params(folder / "params.yaml")))
+    write_graph(folder)
 
 
 def add_lines(path: Path, text: str) -> None:
@@ -70,11 +71,24 @@ def add_lines(path: Path, text: str) -> None:
         write_text(path, start + "\n".join(lacking) + "\n" if before else text)
 
 
+def write_graph(folder: Path) -> None:
+    """Write the files of a table's graph that are not as they should be, and delete the stages of points that left."""
+    files = graph_files(read_params(folder / "params.yaml"))
+    for name, text in files.items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+    for old in (folder / STAGES).glob("*/dvc.yaml"):
+        if old.relative_to(folder).as_posix() not in files:
+            shutil.rmtree(old.parent)
+
+
 def update_graph(folder: Path) -> None:
-    """Write a table's dvc.yaml anew where its axes or findings are no longer those of params.yaml."""
+    """Write a table's graph anew where its axes or findings are no longer those of params.yaml."""
     table = read_params(folder / "params.yaml")
-    if (table.axes or table.findings) and (folder / "dvc.yaml").read_text() != (text := graph(table)):
-        write_text(folder / "dvc.yaml", text)
+    if table.axes or table.findings:
+        write_graph(folder)
 
 
 def dvc_config(up: Path, *, own: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from quartet.types import QuartetError
 from quartet_app.config.resolved import load_config
-from quartet_app.config.table.params import points, read_params
+from quartet_app.config.table.params import address, points, read_params
 from quartet_app.processes import ancestor
 
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -29,16 +29,15 @@ LOGS = Path("runs", "grid")  # in a table's folder: the output of each stage of 
 
 @dataclass(frozen=True)
 class TableRun:
-    """A run of a table: <experiment>-<seed>, and the devices that it needs."""
+    """A run of a table: <experiment>-<seed>, the devices that it needs, and its stages by DVC's names for them.
+
+    A measurement of a finding is one too, <finding>, with one stage.
+    """
 
     name: str
     devices: int
     accelerator: str
-
-    @property
-    def stages(self) -> list[str]:
-        """The names of its stages in dvc.yaml."""
-        return [f"train@{self.name}", f"evaluate@{self.name}"]
+    stages: tuple[str, ...]
 
 
 def table_runs(table: Path) -> list[TableRun]:
@@ -47,7 +46,12 @@ def table_runs(table: Path) -> list[TableRun]:
     names = [point.name for point in points(params, "params.yaml")]
     trainers = {name: load_config(table / "build" / f"{name}.yaml")["trainer"] for name in names}
     return [
-        TableRun(f"{name}-{seed}", trainers[name]["devices"], trainers[name]["accelerator"])
+        TableRun(
+            f"{name}-{seed}",
+            trainers[name]["devices"],
+            trainers[name]["accelerator"],
+            tuple(address(stage, name, seed, apart=bool(params.findings)) for stage in ("train", "evaluate")),
+        )
         for seed in params.seeds
         for name in names
     ]
@@ -75,7 +79,8 @@ def execute(
     begun = time.monotonic()
     variables = {"OMP_NUM_THREADS": str(threads), **(variables or {})}
     for stage in run.stages:
-        log = table / LOGS / f"{stage.replace('@', '-')}.log"
+        kind = re.split("[@-]", stage.rpartition(":")[2])[0]
+        log = table / LOGS / f"{kind}-{run.name}.log"
         dvc(table, "repro", "--single-item", stage, log=log, variables=variables, run_command=run_command)
     return time.monotonic() - begun
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ from quartet.types import QuartetError
 from quartet_app.config.table.findings import finding_ids, read_finding
 from quartet_app.config.table.params import points, read_params
 from quartet_app.config.table.resolve import write_table
-from quartet_app.table.graph import graph
+from quartet_app.table.graph import graph_files
 
 PLAIN: dict[str, Any] = {
     "statement": "Small kernels do.",
@@ -78,8 +79,9 @@ def test_a_changed_rule_changes_no_file_that_training_or_measuring_depends_on(pr
 
 
 def test_each_finding_has_a_stage_that_depends_on_its_own_runs(project: Path) -> None:
-    stages = yaml.safe_load(graph(read_params(project / "params.yaml")))["stages"]
-    assert stages["train"]["matrix"]["experiment"] == names(project)
+    files = graph_files(read_params(project / "params.yaml"))
+    assert list(files) == ["dvc.yaml", *(f"stages/{name}/dvc.yaml" for name in names(project))]
+    stages = yaml.safe_load(files["dvc.yaml"])["stages"]
     one = stages["measure-X2"]
     assert {"results/mnist1d_cnn/0", "results/mnist1d_cnn/1", "src/quartet/findings/convolution"} < set(one["deps"])
     assert "results/mnist1d_cnn+lr-0.5/0" not in one["deps"]
@@ -91,7 +93,24 @@ def test_each_finding_has_a_stage_that_depends_on_its_own_runs(project: Path) ->
 def test_the_shipped_table_has_the_graph_of_all_findings() -> None:
     params = ROOT / "findings/params.yaml"
     assert read_params(params).findings == finding_ids()
-    assert (ROOT / "findings/dvc.yaml").read_text() == graph(read_params(params)), "run quartet table findings"
+    written = {path.relative_to(params.parent).as_posix() for path in params.parent.glob("stages/*/dvc.yaml")}
+    files = graph_files(read_params(params))
+    assert written == files.keys() - {"dvc.yaml"}
+    for name, text in files.items():
+        assert (params.parent / name).read_text() == text, "run quartet table findings"
+
+
+def test_the_stages_of_a_point_are_the_project_s(project: Path) -> None:
+    """They work in the table's folder, for the seeds of its params.yaml."""
+    usual = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for name in names(project):
+        file = yaml.safe_load(graph_files(read_params(project / "params.yaml"))[f"stages/{name}/dvc.yaml"])
+        assert file["vars"] == ["../../params.yaml"]
+        for stage in ("train", "evaluate"):
+            own = file["stages"][stage]
+            assert (own.pop("wdir"), own.pop("matrix")) == ("../..", {"seed": "${seeds}"})
+            shared = yaml.safe_load(json.dumps(usual[stage]).replace("${item.experiment}", name))
+            assert own == {key: value for key, value in shared.items() if key != "matrix"}
 
 
 @pytest.mark.slow

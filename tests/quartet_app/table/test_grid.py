@@ -47,6 +47,10 @@ def table(folder: Path, *experiments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def one(name: str, devices: int, accelerator: str) -> TableRun:
+    return TableRun(name, devices, accelerator, (f"train@{name}", f"evaluate@{name}"))
+
+
 def quartet(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "quartet_app", *arguments],
@@ -121,15 +125,15 @@ def test_a_lost_run_counts_as_failed(tmp_path: Path) -> None:
         future.set_exception(OSError("lost")) if run.name == "a-0" else future.set_result(1.0)
         return future
 
-    assert run_all(tmp_path, submit, [TableRun("a-0", 1, "auto"), TableRun("b-0", 1, "auto")]) == {"a-0": "lost"}
+    assert run_all(tmp_path, submit, [one("a-0", 1, "auto"), one("b-0", 1, "auto")]) == {"a-0": "lost"}
 
 
 @pytest.mark.slow
 def test_a_run_that_fails_on_ray_gives_one_line(tmp_path: Path) -> None:
     with on_ray(tmp_path, None, 1) as submit:
-        failures = run_all(tmp_path, submit, [TableRun("a-0", 1, "auto")])
+        failures = run_all(tmp_path, submit, [one("a-0", 1, "auto")])
         with pytest.raises(QuartetError, match=r"b-0: 500 CPUs and 0 GPUs asked for, Ray has 1 machine with"):
-            submit(TableRun("b-0", 500, "cpu"))
+            submit(one("b-0", 500, "cpu"))
     assert failures == {"a-0": f"failed; see {tmp_path / 'runs/grid/train-a-0.log'}"}
 
 
@@ -165,7 +169,7 @@ def test_ray_is_not_started_where_all_runs_are_done(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr("quartet_app.table.grid.dvc", dvc)
     monkeypatch.setattr("quartet_app.table.grid.update_graph", lambda _: None)
-    monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [TableRun("a-0", 1, "cpu")])
+    monkeypatch.setattr("quartet_app.table.grid.table_runs", lambda _: [one("a-0", 1, "cpu")])
     monkeypatch.setattr("quartet_app.table.grid.outdated_runs", lambda *_: [])
     monkeypatch.setattr("quartet_app.table.grid.on_ray", lambda *_: pytest.fail("started for nothing"))
     run_table(tmp_path, jobs=None, ray="auto", cpus=1)
@@ -175,13 +179,13 @@ def test_ray_is_not_started_where_all_runs_are_done(tmp_path: Path, monkeypatch:
 def test_warnings_around_the_json_of_dvc_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = 'WARNING: "{a}" is deprecated\n{"train@a-0": [{"changed deps": {"x": "modified"}}]}\nWARNING: {b} is too\n'
     monkeypatch.setattr("quartet_app.table.table_runs.dvc", lambda *_: output)
-    stale, current = TableRun("a-0", 1, "cpu"), TableRun("b-0", 1, "cpu")
+    stale, current = one("a-0", 1, "cpu"), one("b-0", 1, "cpu")
     assert outdated_runs(tmp_path, [stale, current]) == [stale]
 
 
 def test_concurrent_runs_have_a_core_or_a_gpu_for_each_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "cores", lambda: 8)
-    single, pair, many = TableRun("a-0", 1, "cpu"), TableRun("b-0", 2, "auto"), TableRun("c-0", 16, "cpu")
+    single, pair, many = one("a-0", 1, "cpu"), one("b-0", 2, "auto"), one("c-0", 16, "cpu")
     assert concurrent_runs([single], 0) == 8
     assert concurrent_runs([single, pair], 0) == 4
     assert concurrent_runs([single, many], 0) == 1
@@ -196,7 +200,7 @@ def test_concurrent_processes_share_the_cores(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(
         executors, "execute", lambda _, run, threads, **__: threads_by_run.update({run.name: threads}) or 0.0
     )
-    runs = [TableRun("a-0", 1, "cpu"), TableRun("b-0", 2, "cpu"), TableRun("c-0", 2, "gpu")]
+    runs = [one("a-0", 1, "cpu"), one("b-0", 2, "cpu"), one("c-0", 2, "gpu")]
     with executors.on_this_machine(tmp_path, 2, runs) as submit:
         assert not run_all(tmp_path, submit, runs)
     assert threads_by_run == {"a-0": 4, "b-0": 2, "c-0": 4}
@@ -207,7 +211,7 @@ def test_gpus_keep_their_names_in_cuda_visible_devices(monkeypatch: pytest.Monke
     for shown, names in (("2,3", ["2", "3"]), ("GPU-5c,GPU-7d", ["GPU-5c", "GPU-7d"]), ("1,0,-1,4", ["1", "0"])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
         assert executors.gpus() == names
-        with GPUPool(executors.gpus()).reserved(TableRun("a-0", 1, "gpu")) as reserved:
+        with GPUPool(executors.gpus()).reserved(one("a-0", 1, "gpu")) as reserved:
             assert reserved == {"CUDA_VISIBLE_DEVICES": names[0]}
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert executors.gpus() == ["0", "1"]
@@ -215,7 +219,7 @@ def test_gpus_keep_their_names_in_cuda_visible_devices(monkeypatch: pytest.Monke
 
 def test_each_run_has_gpus_of_its_own() -> None:
     devices = GPUPool(["0", "1", "2", "3"])
-    pair, single = TableRun("a-0", 2, "gpu"), TableRun("b-0", 1, "auto")
+    pair, single = one("a-0", 2, "gpu"), one("b-0", 1, "auto")
     with devices.reserved(pair) as first, devices.reserved(single) as second:
         assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "0,1"}, {"CUDA_VISIBLE_DEVICES": "2"})
         shown: list[dict[str, str]] = []
@@ -231,7 +235,7 @@ def test_each_run_has_gpus_of_its_own() -> None:
     waiting.join(10)
     assert shown == [{"CUDA_VISIBLE_DEVICES": "0,1"}]
     assert devices.free == ["0", "1", "2", "3"]
-    for other in (TableRun("c-0", 1, "cpu"), TableRun("d-0", 5, "gpu")):
+    for other in (one("c-0", 1, "cpu"), one("d-0", 5, "gpu")):
         with devices.reserved(other) as nothing:
             assert nothing == {}
 

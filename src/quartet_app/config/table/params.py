@@ -16,6 +16,7 @@ from quartet_app.config.overrides import PATH_KEYS, literal_paths
 from quartet_app.config.resolved import Config, load_config
 from quartet_app.config.table.axes import Point, read_axes, read_unless, table_points
 from quartet_app.config.table.findings import finding_points, read_finding, together
+from quartet_app.files import STAGES
 from quartet_app.near import did_you_mean
 
 REQUIRED = ("experiments", "seeds", "profile")
@@ -212,3 +213,8 @@ def _require(holds: bool, message: str) -> None:
     """Raise QuartetError with `message` unless the condition holds."""
     if not holds:
         raise QuartetError(message)
+
+
+def address(stage: str, point: str, seed: int, *, apart: bool) -> str:
+    """Return the name by which DVC knows a stage of a run; `apart`: where each point has a dvc.yaml of its own."""
+    return f"{STAGES}/{point}/dvc.yaml:{stage}@{seed}" if apart else f"{stage}@{point}-{seed}"

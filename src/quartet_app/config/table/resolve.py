@@ -14,7 +14,7 @@ from quartet.types import QuartetError
 from quartet_app.config.resolved import Config, save_config
 from quartet_app.config.table.findings import read_finding
 from quartet_app.config.table.params import Params, point_config, points, points_of_findings, read_params
-from quartet_app.files import COMPOSED
+from quartet_app.files import COMPOSED, STAGES
 from quartet_app.progress import Steps
 
 FEW = 12  # files that are named one by one
@@ -27,7 +27,7 @@ def write_table(params: Path, folder: Path) -> list[Path]:
     """
     table = read_params(params)
     listed = points(table, params.name)
-    _check_graph(params, [point.name for point in listed], varied=bool(table.axes or table.findings))
+    _check_graph(params, table, [point.name for point in listed])
     configs = {}
     with Steps(title=f"{folder.name}: composing") as progress:
         for count, point in enumerate(listed, 1):
@@ -46,13 +46,18 @@ def write_table(params: Path, folder: Path) -> list[Path]:
     return written
 
 
-def _check_graph(params: Path, names: list[str], *, varied: bool) -> None:
-    """Refuse axes that the stages of dvc.yaml, beside params.yaml, do not know: they would train other points."""
+def _check_graph(params: Path, table: Params, names: list[str]) -> None:
+    """Refuse points that the stages of dvc.yaml, beside params.yaml, do not know: others would be trained."""
     graph = params.parent / "dvc.yaml"
     if not graph.exists():
         return
-    listed = yaml.safe_load(graph.read_text())["stages"]["train"]["matrix"]["experiment"]
-    if listed != names if isinstance(listed, list) else varied:
+    stages = yaml.safe_load(graph.read_text())["stages"]
+    if table.findings:
+        known = sorted(names) == sorted(path.parent.name for path in (params.parent / STAGES).glob("*/dvc.yaml"))
+    else:
+        listed = stages["train"]["matrix"]["experiment"] if "train" in stages else []
+        known = listed == names if isinstance(listed, list) else not table.axes
+    if not known:
         raise QuartetError(f"{params.name}: its runs changed since dvc.yaml was written; `quartet table .` renews it")
 
 
