@@ -30,12 +30,8 @@ def new_line() -> Line:
 
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     data, small = place_of_data(quick=quick)
-    given = [
-        *tiny(epochs=1),
-        *small,
-        *TRACKED,
-        choice("optimizer.lr", [0.001 * (i + 1) for i in range(3 if quick else 8)]),
-    ]
+    trials = 2 if quick else 8
+    given = [*tiny(epochs=1), *small, *TRACKED, choice("optimizer.lr", [0.001 * (i + 1) for i in range(trials)])]
     with workplace() as folder:
         numbers = itertools.count()
 
@@ -52,7 +48,7 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
             side(ray=True), side(ray=False), repetitions=repetitions, title="seconds, ray · basic", show="{:.2f}"
         )
     line.value = statistics.median(line.ours)
-    line.note = NOTE.format(trials=3 if quick else 8)
+    line.note = NOTE.format(trials=trials)
     line.command = commands(ALONE, [*given, "tracking.uri=sqlite:///…"])
 
 

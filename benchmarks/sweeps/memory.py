@@ -12,7 +12,7 @@ from measure import CONSOLE, Broken, Line, Skipped, workplace
 
 from sweeps.runs import at_once, broken, choice, journal, on_ray, place, place_of_data, sweeping
 
-TRIALS = 4
+TRIALS, FEW = 4, 2  # at once; with --quick
 PATIENCE = 400.0  # seconds until all trials have validated
 NOTE = (
     "{trials} trials at once of experiment=cnn, once each has trained and validated: of the files of the two splits, "
@@ -32,46 +32,46 @@ def compare(line: Line, *, repetitions: int, quick: bool) -> None:
         raise Skipped(f"{sys.platform} has no /proc/PID/smaps; Linux has")
     data, small = place_of_data("cnn", "images", quick=quick)
     files = sorted([*data.glob("*_train.npy"), *data.glob("*_val.npy")])
-    every = 100 if quick else 10_000
+    every, count = (100, FEW) if quick else (10_000, TRIALS)
     words = [
         "experiment=cnn", "budget='1_000_000 samples'", f"validate_every='{every} samples'", "tracking=none",
-        "trainer.progress=false", "trainer.accelerator=cpu", "hydra/sweeper/scheduler=fifo", *at_once(TRIALS),
-        choice("optimizer.lr", [0.05, 0.1, 0.2, 0.4]), *small, *(["net.width=8"] if quick else []),
+        "trainer.progress=false", "trainer.accelerator=cpu", "hydra/sweeper/scheduler=fifo", *at_once(count),
+        choice("optimizer.lr", [0.05, 0.1, 0.2, 0.4][:count]), *small, *(["net.width=8"] if quick else []),
     ]  # fmt: skip
     with workplace() as folder:
         for i in range(repetitions):
             here = place(folder / str(i), data)
             given = [*on_ray(here), *words]
             with sweeping(given, here) as process:
-                wait(process, given, here)
-                held = [holdings(pid, files) for pid in trials(process.pid, here)]
+                wait(process, given, here, count)
+                held = [holdings(pid, files) for pid in trials(process.pid, here, count)]
             value, mapped = copies(held, files)
             line.ours.append(value)
             line.more.update(mapped=mapped, megabytes=sum(file.stat().st_size for file in files) / 1e6)
             CONSOLE.print(f"  copies of the data: {i + 1}/{repetitions}   {value:.2f}")
     line.value = statistics.median(line.ours)
-    line.note = NOTE.format(trials=TRIALS)
+    line.note = NOTE.format(trials=count)
     line.command = f"quartet train -m hydra/sweeper=ray {' '.join(words)}"
 
 
-def wait(process: subprocess.Popen[bytes], words: list[str], folder: Path) -> None:
+def wait(process: subprocess.Popen[bytes], words: list[str], folder: Path, count: int) -> None:
     """Until every trial has reported, and so has read both splits."""
     end = time.monotonic() + PATIENCE
-    while len({event["trial"] for event in journal(folder) if event["event"] == "report"}) < TRIALS:
+    while len({event["trial"] for event in journal(folder) if event["event"] == "report"}) < count:
         if process.poll() is not None or time.monotonic() > end:
             raise broken(words, folder, process.poll())
         time.sleep(0.2)
 
 
-def trials(driver: int, folder: Path) -> list[int]:
+def trials(driver: int, folder: Path, count: int) -> list[int]:
     """The processes in which a sweep's trials run: those that write their logs."""
     import psutil
 
-    logs = {str(folder / "sweep" / str(number) / "trial.log") for number in range(TRIALS)}
+    logs = {str(folder / "sweep" / str(number) / "trial.log") for number in range(count)}
     below = psutil.Process(driver).children(recursive=True)
     found = [one.pid for one in below if logs & {file.path for file in one.open_files()}]
-    if len(found) != TRIALS:
-        raise Broken(f"{len(found)} processes of trials were found, not {TRIALS}")
+    if len(found) != count:
+        raise Broken(f"{len(found)} processes of trials were found, not {count}")
     return found
 
 

@@ -39,7 +39,7 @@ def new_line() -> Line:
 
 def compare(line: Line, *, repetitions: int, quick: bool) -> None:
     data, small = place_of_data(quick=quick)
-    trials, epochs = (4, 2) if quick else (16, 5)
+    trials, epochs = (2, 2) if quick else (16, 5)
     rates = [round(0.001 * (i + 1), 3) for i in range(trials)]
     words = [*tiny(epochs=epochs), *small, *at_once(trials), choice("optimizer.lr", rates)]
     said: list[str] = []
