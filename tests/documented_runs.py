@@ -124,6 +124,8 @@ TRIED = "tests/quartet_app/findings/test_quick.py::test_each_finding_can_be_trie
 ELSEWHERE = {
     "quartet findings --only C2,R5": FOUND,
     "make findings": FOUND,
+    "cd findings && dvc repro": FOUND,
+    "cd findings && dvc repro stages/finding_images/dvc.yaml:evaluate@0": FOUND,
     "quartet findings --quick": TRIED,
     "quartet tune grid --only mnist1d_cnn,mnist1d_rnn": TUNED_ALIKE,
     "make tuned-grid": TUNED_ALIKE,

@@ -17,6 +17,7 @@ from quartet_app.config.table.findings import finding_ids, read_finding
 from quartet_app.config.table.params import points, read_params
 from quartet_app.config.table.resolve import write_table
 from quartet_app.table.graph import graph_files
+from quartet_app.table.make import update_graph
 
 PLAIN: dict[str, Any] = {
     "statement": "Small kernels do.",
@@ -98,6 +99,22 @@ def test_the_shipped_table_has_the_graph_of_all_findings() -> None:
     assert written == files.keys() - {"dvc.yaml"}
     for name, text in files.items():
         assert (params.parent / name).read_text() == text, "run quartet table findings"
+
+
+def test_the_graph_is_renewed_where_points_come_and_go(project: Path) -> None:
+    update_graph(project)
+    written = {path.parent.name for path in (project / "stages").glob("*/dvc.yaml")}
+    assert written == set(names(project))
+    (project / "stages" / "mine").mkdir()
+    (project / "stages" / "mine" / "notes.txt").touch()
+    write(project, "X1", {**PLAIN, "runs": {"other": {"experiment": "mnist1d_rnn"}}})
+    with pytest.raises(QuartetError, match=r"changed since dvc.yaml was written"):
+        write_table(project / "params.yaml", project / "build")
+    update_graph(project)
+    renewed = {path.parent.name for path in (project / "stages").glob("*/dvc.yaml")}
+    assert renewed == set(names(project)) != written
+    assert (project / "stages" / "mine" / "notes.txt").exists(), "a person's own"
+    write_table(project / "params.yaml", project / "build")
 
 
 def test_the_stages_of_a_point_are_the_project_s(project: Path) -> None:
