@@ -14,7 +14,7 @@ import numpy as np
 
 from quartet.findings import Condition, verdict
 from quartet.report.chance.chance import chance_of, share_interval
-from quartet.report.findings import Bound, Concluded, Found, markdown, page
+from quartet.report.findings import Bound, Concluded, Found, markdown, page, section
 from quartet.report.findings.concluded import NOT_MEASURED
 from quartet_app.config.options import option_file
 from quartet_app.config.table.findings import GROUP, Finding, read_finding
@@ -25,6 +25,11 @@ from quartet_app.findings.measure import MEASURED, NUMBERS
 
 LEVEL = 0.95
 REPORTS = Path("reports")
+ABOUT = """\
+`quartet findings` trains, measures and concludes; `--publish docs/findings` writes this page. Each verdict follows from
+a rule that was committed before its numbers were measured, and from 95 % intervals: *not decided* where an interval
+reaches over a threshold and that matters. [How that works](../findings.md).
+"""
 
 
 def conclude_table() -> list[Concluded]:
@@ -153,11 +158,12 @@ def summary(findings: Sequence[Concluded]) -> list[str]:
 
 
 def publish(findings: Sequence[Concluded], folder: Path) -> None:
-    """Write the table and each finding's first figure to `folder`, to be committed: docs/findings/ of the project."""
+    """Write the table, and each finding with its first figure, to `folder`: docs/findings/ of the project."""
     make_folder(folder)
-    parts = ["# The article's statements, measured\n", markdown(findings)]
+    parts = ["# The article's statements, measured\n", ABOUT, markdown(findings)]
     for finding in findings:
-        for name, content in list(finding.figures.items())[:1]:
-            (folder / f"{finding.id}.png").write_bytes(content)
-            parts.append(f"## {finding.id}: {finding.verdict}\n\n{finding.statement}\n\n![{name}]({finding.id}.png)\n")
+        figure = next(iter(finding.figures.items()), None)
+        if figure:
+            (folder / f"{finding.id}.png").write_bytes(figure[1])
+        parts.append(section(finding, (figure[0], f"{finding.id}.png") if figure else None))
     write_text(folder / "README.md", "\n".join(parts))

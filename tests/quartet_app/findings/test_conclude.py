@@ -133,7 +133,12 @@ def test_the_page_shows_all_that_was_found(finding: Finding, tmp_path: Path) -> 
     assert "0.5100" in markdown(concluded)
     publish(concluded, tmp_path / "docs")
     assert (tmp_path / "docs" / f"{finding.id}.png").read_bytes() == PIXEL
-    assert f"![curve]({finding.id}.png)" in (tmp_path / "docs/README.md").read_text()
+    text = (tmp_path / "docs/README.md").read_text()
+    assert f"![curve]({finding.id}.png)" in text
+    (found,) = concluded
+    for bound in found.rule:
+        assert f"- **{bound.word}**: {bound.words}. It is {found.numbers[bound.name]}" in text
+    assert f"rule of {found.rule_commit}, measured by {found.commit[:7]}" in text
 
 
 def test_findings_are_in_the_articles_order() -> None:

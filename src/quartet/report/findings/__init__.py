@@ -2,6 +2,6 @@
 
 from quartet.report.findings.concluded import Bound, Concluded, Found
 from quartet.report.findings.page import page
-from quartet.report.findings.table import markdown
+from quartet.report.findings.table import markdown, section
 
-__all__ = ["Bound", "Concluded", "Found", "markdown", "page"]
+__all__ = ["Bound", "Concluded", "Found", "markdown", "page", "section"]

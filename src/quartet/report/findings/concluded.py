@@ -46,12 +46,17 @@ class Bound:
     room: float
 
     @property
+    def word(self) -> str:
+        """How the condition came out, in a word."""
+        return "open" if self.met is None else "met" if self.met else "failed"
+
+    @property
     def outcome(self) -> str:
-        """How the condition came out, in words."""
+        """How the condition came out, and what would change that."""
         if self.met is None:
-            return "open: the interval reaches over the threshold"
+            return f"{self.word}: the interval reaches over the threshold"
         far = f"the interval's nearer end would have to move by {number(abs(self.room))} to reach the threshold"
-        return f"{'met' if self.met else 'failed'}: {far}"
+        return f"{self.word}: {far}"
 
 
 @dataclass(frozen=True)
