@@ -6,9 +6,11 @@ A table of findings has a stage for each measurement, `measure-<id>`, and `concl
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from quartet_app.config.project import REPOSITORY
-from quartet_app.config.table.params import Params, points, points_of_findings
+from quartet_app.config.table.axes import Point
+from quartet_app.config.table.params import Params, points_and_findings
 
 # In the project's dvc.yaml → in a table with axes: the matrix lists the points, and the stages see the axes.
 MATRIX = "experiment: ${experiments}"
@@ -63,19 +65,20 @@ def graph(table: Params) -> str:
     text = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
     if not (table.axes or table.findings):
         return text
-    names = [point.name for point in points(table, "params.yaml")]
+    listed, by_finding = points_and_findings(table, "params.yaml")
+    names = [point.name for point in listed]
     changes = WITH_FINDINGS if table.findings else WITH_AXES
     for old, new in {**changes, MATRIX: f"experiment: {json.dumps(names)}"}.items():
         text = text.replace(old, new)
-    return text if not table.findings else text[: text.index("  compare:\n")] + _findings(table)
+    return text if not table.findings else text[: text.index("  compare:\n")] + _findings(table, by_finding)
 
 
-def _findings(table: Params) -> str:
+def _findings(table: Params, by_finding: Mapping[str, Mapping[str, list[Point]]]) -> str:
     """Return the stages that measure each finding, and that which concludes."""
     from quartet_app.config.table.findings import read_finding
 
     measures = []
-    for name, runs in points_of_findings(table, "params.yaml").items():
+    for name, runs in by_finding.items():
         family = str(read_finding(name).measure["_target_"]).removeprefix("quartet.findings.").partition(".")[0]
         needed = dict.fromkeys(point.name for found in runs.values() for point in found)
         folders = sorted(f"results/{point}/{seed}" for point in needed for seed in table.seeds)
