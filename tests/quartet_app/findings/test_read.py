@@ -13,6 +13,7 @@ from running import ROOT
 
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose
+from quartet_app.config.resolved import Config
 from quartet_app.config.table.findings import finding_ids, read_finding
 from quartet_app.config.table.params import points, read_params
 from quartet_app.config.table.resolve import write_table
@@ -60,9 +61,12 @@ def test_an_experiment_is_composed_once_and_each_of_its_runs_once(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     composed: list[list[str]] = []
-    monkeypatch.setattr(
-        "quartet_app.config.table.params.compose", lambda given: composed.append(given) or compose(given)
-    )
+
+    def counted(given: list[str]) -> Config:
+        composed.append(given)
+        return compose(given)
+
+    monkeypatch.setattr("quartet_app.config.table.params.compose", counted)
     write_table(project / "params.yaml", project / "build")
     assert len(composed) == 1 + 3
     composed.clear()
