@@ -43,8 +43,7 @@ def on_this_machine(
     """Yield a function that queues runs for this machine. At most `jobs` run at once; None takes `concurrent_runs`.
 
     The runs share the machine's cores, and each has GPUs of its own. An interrupt ends them, a second one kills them.
-    `variables` are added to the environment of their stages.
-    """
+    `variables` are added to the environment of their stages."""
     visible = gpus()
     jobs = jobs or concurrent_runs(runs, len(visible))
     pool, children, devices = ThreadPoolExecutor(jobs), Children(), GPUPool(visible)

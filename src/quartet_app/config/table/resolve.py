@@ -16,6 +16,7 @@ from quartet_app.config.resolved import Config, save_config
 from quartet_app.config.table.axes import Point
 from quartet_app.config.table.findings import read_finding
 from quartet_app.config.table.params import point_config, points_and_findings, read_params
+from quartet_app.config.table.tuned import notes
 from quartet_app.files import COMPOSED
 from quartet_app.progress import Steps
 
@@ -25,7 +26,8 @@ FEW = 12  # files that are named one by one
 def write_table(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder` and delete stale ones; returns the paths.
 
-    Raises QuartetError where an experiment is refused; then no file changes.
+    Says where settings of conf/tuned/ were found under other conditions. Raises QuartetError where an experiment is
+    refused; then no file changes.
     """
     table = read_params(params)
     listed, by_finding = points_and_findings(table, params.name)
@@ -36,6 +38,8 @@ def write_table(params: Path, folder: Path) -> list[Path]:
             configs[point.name] = point_config(table, point, params.name)
             progress("experiments", count, len(listed))
     _check_names(configs, params.name)
+    for line in notes(listed, configs, {name: table.overrides_for(name) for name in table.experiments}):
+        print(line, flush=True)
     written = [
         path
         for point in listed
