@@ -61,7 +61,8 @@ LEVELS = [
     {"run"},
     {"data"},
     {"config"},
-    {"files", "forking", "near", "processes", "progress", "streams"},
+    {"files", "forking", "near", "progress", "streams"},
+    {"processes"},
 ]
 
 

@@ -1,12 +1,13 @@
-"""End a process with an ancestor of it, also where that one is killed and cannot end it.
+"""End a process with its parent or another ancestor, also where that one is killed and cannot end it.
 
     python -m quartet_app.processes MODULE ARGUMENTS …      run another program's module so
 
-The ancestor is named by an environment variable, since programs between the two, such as DVC, close all pipes.
+An ancestor is named by an environment variable, since programs between the two, such as DVC, close all pipes.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import runpy
 import select
@@ -19,6 +20,7 @@ from pathlib import Path
 
 ANCESTOR = "QUARTET_ANCESTOR"
 SECONDS_BETWEEN_LOOKS = 0.5  # on systems that cannot wait for the end of another process
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent dies
 
 
 def ancestor() -> dict[str, str]:
@@ -32,6 +34,23 @@ def end_with_ancestor() -> None:
     if len(named) != 2 or int(named[0]) == os.getpid():
         return
     threading.Thread(target=_watch, args=(int(named[0]), named[1]), name="ancestor", daemon=True).start()
+
+
+def die_with_parent(parent: int) -> None:
+    """Kill this process when its parent dies, even by SIGKILL; exit at once where `parent` is its parent no more."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch_parent, args=(parent,), name="parent", daemon=True).start()
+    if os.getppid() != parent:  # it died before the system knew
+        os._exit(1)
+
+
+def _watch_parent(parent: int) -> None:
+    """End this process once its parent is another one than `parent`."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
 
 
 def _watch(pid: int, start: str) -> None:

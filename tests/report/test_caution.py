@@ -99,6 +99,56 @@ def test_other_tasks_are_held_against_the_guess_of_their_evaluation(
     assert analysis(seeds)[0]["cells"][0]["guess"]["better"] == better
 
 
+def scored(task: str, metric: str, values: list[float], *, spread: float, guesses: list[float]) -> list[Run]:
+    """Return runs with a score of each of 100 test examples, which deviate by `spread`; one run for each value."""
+    away = spread * np.tile([-1.0, 1.0], 50).astype(np.float32)
+    return [
+        Run(
+            {**record(task, seed=seed), "metrics": {f"test/{metric}": value}},
+            arrays={f"score_{metric}": value + away} if spread else {},
+            texts={"guess": {"metric": metric, "value": guessed, "by": "a coin"}},
+        )
+        for seed, (value, guessed) in enumerate(zip(values, guesses, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "value", "doubt"),
+    [
+        ("language", "bits_per_character", 4.0, "not shown to be less (95% interval up to 4.199)"),
+        ("translate", "bleu", 4.4, "not shown to be more (95% interval from 4.2"),
+    ],
+)
+def test_other_test_examples_could_make_a_score_a_guess(task: str, metric: str, value: float, doubt: str) -> None:
+    better, worse = (4.3, 4.1) if metric == "bits_per_character" else (4.1, 4.3)
+    for guessed, expected in ((better, True), (worse, False)):
+        seeds = scored(task, metric, [value - 1, value + 1], spread=1.0, guesses=[guessed, guessed])
+        found = guess(group_by_experiment(seeds)[0])
+        assert found is not None
+        assert found.better == expected, "the seeds' own spread plays no part"
+        assert (doubt in summary(seeds)) != expected
+
+
+def test_without_scores_of_examples_each_seed_must_beat_its_own_guess() -> None:
+    for guesses, expected in (([600.0, 700.0], True), ([600.0, 500.0], False), ([50.0, 700.0], False)):
+        seeds = scored("generate", "fid", [100.0, 500.0], spread=0.0, guesses=guesses)
+        found = guess(group_by_experiment(seeds)[0])
+        assert found is not None
+        assert (found.better, found.low, found.value) == (expected, None, sum(guesses) / 2)
+
+
+def test_a_score_that_is_no_number_beats_nothing() -> None:
+    seeds = scored("language", "bits_per_character", [2.0, float("inf")], spread=0.0, guesses=[4.0, 4.0])
+    assert "its own of – is not a number" in summary(seeds)
+    assert analysis(seeds)[0]["cells"][0]["guess"]["score"] is None
+
+
+def test_a_guess_of_a_metric_without_a_better_direction_is_none() -> None:
+    assert guess(group_by_experiment(scored("language", "colour", [2.0], spread=0.0, guesses=[4.0]))[0]) is None
+    nothing = scored("language", "bits_per_character", [2.0], spread=0.0, guesses=[float("nan")])
+    assert guess(group_by_experiment(nothing)[0]) is None
+
+
 def test_a_run_that_knows_no_guess_is_held_against_none() -> None:
     assert guess(group_by_experiment([Run(record("language"))])[0]) is None
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.budget import Budget
 from quartet.report.answering.answer import Answer, Growth, Tuning, certainty, headline, tuning_sentence
-from quartet.report.comparing.caution import guess
 from quartet.report.comparing.comparison import comparisons
 from quartet.report.comparing.constraints import satisfying
 from quartet.report.run import Run, group_by_experiment
@@ -131,11 +130,6 @@ def answer(question: Question, table: Timetable, folder: Path, runs: list[Run], 
         if not kept:
             raise QuartetError("no net is within the limits")
         winner = best(kept).experiment
-        if (guessed := guess(winner)) and not guessed.better:
-            raise QuartetError(
-                f"the best, {winner.name}, is no better than guessing ({guessed.by}: {guessed.value:.4g}, the net "
-                f"{guessed.score:.4g}); train longer, or look at the data"
-            )
         said, sure = headline(comparison, winner), certainty(comparison, winner)
     except QuartetError as error:
         winner, said, sure = None, "Take none of them yet.", [str(error).splitlines()[0] + "."]

@@ -4,12 +4,11 @@ The registered model `quartet-<task>` holds the versions of a task. Each data se
 champion of the first data set has the plain alias `champion` too, which a person may move by hand.
 
 The candidate is the experiment with the best validation metric (mean over seeds), in its best seed. Test metrics play
-no part, but for one rule: a classifier that is not shown to be better than a guess of the commonest class is not
-registered. Other tasks compare with a guess by means alone, which the report says and this leaves to a person. The
-candidate replaces the champion of its data set where the interval of their difference excludes zero in
+no part, but for one rule: a net that is not shown to be better than its task's guess, as the report says it, is not
+registered. The candidate replaces the champion of its data set where the interval of their difference excludes zero in
 its favour; else it becomes `challenger-<data>`. This interval covers seeds alone: of validation, no score an example is
-kept. It also replaces a champion that was measured on an older version of
-the data set, because metrics on different data cannot be compared.
+kept. It also replaces a champion that was measured on an older version of the data set, because metrics on different
+data cannot be compared.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from quartet.types import QuartetError
 if TYPE_CHECKING:
     from quartet.tracking import Registry, Tracker, Version
 
+UNGUESSED = "held against no guess, since its evaluation knows none"
 VALUES = "validation"  # the tag that holds the validation metric of all seeds, as JSON
 
 
@@ -74,7 +74,8 @@ def register(tracker: Tracker, runs: Sequence[Run]) -> list[str]:
             candidate = best(experiments)
             with tracker.registry() as registry:
                 refresh_metrics(registry, candidate.name, experiments)
-                lines.append(register_candidate(registry, candidate))
+                line = register_candidate(registry, candidate)
+            lines.append(line if guess(candidate.experiment) else f"{line}; {UNGUESSED}")
         except QuartetError as error:
             lines.append(f"quartet-{task}, {data}: not registered: {error}")
     return lines
@@ -95,11 +96,10 @@ def best(experiments: Sequence[ExperimentRuns]) -> Candidate:
     seed = pick(values, key=lambda seed: values[seed])
     # The last one: `values` shows it too.
     run = [run for run in experiment.runs if run.seed == seed and monitor in run.metrics][-1]
-    found = guess(experiment)
-    if found is not None and found.low is not None and not found.better:
+    if (found := guess(experiment)) is not None and not found.better:
         raise QuartetError(
             f"the best, {run['experiment']}, is no better than guessing (test {metric_name(found.metric)} "
-            f"{found.score:.4g}; {found.by}: {found.value:.4g}); train longer, or look at the data"
+            f"{found.score:.4g}, {found.doubt}; {found.by}: {found.value:.4g}); train longer, or look at the data"
         )
     if not run["mlflow_run_id"]:
         raise QuartetError(f"the best, {run['experiment']} with seed {seed}, was not tracked")

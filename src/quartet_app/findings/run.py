@@ -31,10 +31,11 @@ def run_findings(table: Path, *, only: Sequence[str], jobs: int | None) -> list[
         if name not in names:
             raise QuartetError(f"--only {name}: not among the findings of {table}; {did_you_mean(name, names)}")
     chosen = [name for name in names if name in only or not only]
-    os.environ.setdefault(SWITCH, "0")  # no finding asks what serving costs, and to measure it costs half an evaluation
     prepare(table)
     needed = needed_points(table, chosen)
-    train(table, [run for run in table_runs(table) if run.name.rpartition("-")[0] in needed], jobs=jobs)
+    runs = [run for run in table_runs(table) if run.name.rpartition("-")[0] in needed]
+    # No finding asks what serving costs, and to measure it costs half an evaluation.
+    train(table, runs, jobs=jobs, variables={SWITCH: os.environ.get(SWITCH, "0")})
     print(f"measuring {', '.join(chosen)}", flush=True)
     alone = [name for name in chosen if read_finding(name).alone]
     for group, at_once in (([name for name in chosen if name not in alone], jobs), (alone, 1)):

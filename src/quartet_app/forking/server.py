@@ -8,7 +8,6 @@ SOCKET is the file descriptor of a socket that listens. quartet_app.forking.clie
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -23,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from quartet_app.forking.client import SIGNALS, STREAMS, state
+from quartet_app.processes import die_with_parent
 
 PATIENCE = 10.0  # seconds for a request to arrive whole
 CLOCK_STEP = 20_000_000  # nanoseconds by which a file's time may lie before the clock's
-PR_SET_PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent dies
 
 Stamps = dict[str, tuple[int, int, int]]
 
@@ -129,9 +128,7 @@ class Server:
 
     def leave(self) -> None:
         """Die with the server, in a fork, and close what is the server's."""
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != self.pid:  # it died before
-            os._exit(1)
+        die_with_parent(self.pid)
         self.waiting.close()
         self.listener.close()
         for handle, connection in self.forks.values():

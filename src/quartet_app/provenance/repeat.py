@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from quartet.types import QuartetError, check_name
 from quartet_app.config.check import check
-from quartet_app.config.project import REPOSITORY
+from quartet_app.config.project import REPOSITORY, project
 from quartet_app.config.resolved import Config, config_hash
 from quartet_app.config.trust import check_file
 from quartet_app.data.content import read_manifest
@@ -147,7 +147,7 @@ def data_mismatch(run: RunRecord, config: Config) -> str:
     """Return a message where the data set has changed since the run; "" where it has not. Prepares the data."""
     from quartet_app.data.prepared import ensure
 
-    with contextlib.chdir(run.table):
+    with contextlib.chdir(place_of(run)):
         folder = ensure(config["data"], full=True)
         digest = read_manifest(folder)["digest"]
     if digest == run.facts["data_digest"]:
@@ -177,8 +177,18 @@ def new_folder(run: RunRecord) -> Path:
     raise QuartetError(f"{REPEATS} is full: delete what is not needed")
 
 
+def place_of(run: RunRecord) -> Path:
+    """Return the folder to repeat a run in: its table's if that lies in the working directory or in the project.
+
+    Elsewhere it is somebody else's, where nothing is to be prepared, and from where nothing is to be imported: the run
+    is then repeated in the working directory, and its relative paths count from there.
+    """
+    table = run.table.resolve()
+    return run.table if any(table.is_relative_to(own) for own in (Path.cwd(), project())) else Path()
+
+
 def train_again(run: RunRecord, config: Config, folder: Path) -> None:
-    """Train in the empty, absolute `folder`, with the run's table as working directory; deletes it after an error."""
+    """Train in the empty, absolute `folder`, from the run's `place_of`; deletes it after an error."""
     from hydra_plugins.quartet_ray_sweeper import use_channel
     from quartet_app.run.train import train
 
@@ -186,7 +196,7 @@ def train_again(run: RunRecord, config: Config, folder: Path) -> None:
     if run.facts.get("stopped_early"):
         ends = use_channel(StopAt(run.facts["samples_seen"]), None)
     try:
-        with ends, contextlib.chdir(run.table):
+        with ends, contextlib.chdir(place_of(run)):
             train(config, folder=folder)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +16,7 @@ from hydra_plugins.quartet_ray_sweeper import OBJECTIVE
 from quartet.types import check_name
 from quartet_app.config.options import groups, option_file
 from quartet_app.config.resolved import Config, load_config
+from quartet_app.config.table.tuned import HEAD, conditions
 from quartet_app.files import read_record, relative_to_cwd, write_text
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def write_tuned(sweep: Sweep, best: Record, folder: Path) -> tuple[Path, str]:
             chosen[f"override /{key}{f'@{override.package}' if override.package else ''}"] = override.value()
         else:
             OmegaConf.update(nested, key, override.value(), merge=True, force_add=True)
-    text = "".join(f"# {line}\n" for line in _header(sweep, best, name))
+    text = "".join(f"# {line}\n" for line in _header(sweep, best, config))
     text += "defaults:\n" + "".join(f"  - {key}: {option}\n" for key, option in chosen.items()) + "\n" if chosen else ""
     text += OmegaConf.to_yaml(nested) if nested else ""
     text += OmegaConf.to_yaml({"tuned_from": relative_to_cwd(Path(best.folder))})
@@ -74,9 +76,10 @@ def write_tuned(sweep: Sweep, best: Record, folder: Path) -> tuple[Path, str]:
     return path, " ".join(line.removeprefix("# ") for line in before)
 
 
-def _header(sweep: Sweep, best: Record, experiment: str) -> list[str]:
+def _header(sweep: Sweep, best: Record, config: Config) -> list[str]:
     """Return the comment lines of a winner's file. `options.tuning_trials` reads the number of trials from them: those
-    of the search, without repeats."""
+    of the search, without repeats; `table.tuned` reads the conditions. `config` is that of the winner."""
+    experiment = config["experiment"]
     ended = [trial.status for trial in sweep.searched]
     counts = ", ".join(
         f"{ended.count(status)} {name}"
@@ -87,6 +90,7 @@ def _header(sweep: Sweep, best: Record, experiment: str) -> list[str]:
         f"The best of a sweep: {describe_best(sweep, best)}.",
         f"study:   {sweep.folder.name}, {len(ended)} trials ({counts}); this is trial {best.number}",
         f"command: quartet train experiment={experiment} tuned={experiment}",
+        f"{HEAD} {json.dumps(conditions(config), ensure_ascii=False)}",
     ]
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,13 @@ SubmitRun = Callable[[TableRun], "Future[float]"]  # queues a run; the future's 
 
 
 @contextlib.contextmanager
-def on_this_machine(table: Path, jobs: int | None, runs: list[TableRun]) -> Iterator[SubmitRun]:
+def on_this_machine(
+    table: Path, jobs: int | None, runs: list[TableRun], variables: Mapping[str, str] | None = None
+) -> Iterator[SubmitRun]:
     """Yield a function that queues runs for this machine. At most `jobs` run at once; None takes `concurrent_runs`.
 
     The runs share the machine's cores, and each has GPUs of its own. An interrupt ends them, a second one kills them.
-    """
+    `variables` are added to the environment of their stages."""
     visible = gpus()
     jobs = jobs or concurrent_runs(runs, len(visible))
     pool, children, devices = ThreadPoolExecutor(jobs), Children(), GPUPool(visible)
@@ -55,7 +57,9 @@ def on_this_machine(table: Path, jobs: int | None, runs: list[TableRun]) -> Iter
 
     def work(run: TableRun) -> float:
         with devices.reserved(run) as shown:
-            return execute(table, run, threads(run), variables={**shown, **forks}, run_command=children.run)
+            return execute(
+                table, run, threads(run), variables={**(variables or {}), **shown, **forks}, run_command=children.run
+            )
 
     server = fork_server(modules, threads=threads(runs[0]) if runs else 1, folder=table, variables=ENVIRONMENT)
     with terminable(), server as forks:
@@ -85,11 +89,13 @@ def concurrent_runs(runs: Sequence[TableRun], count: int) -> int:
 
 
 @contextlib.contextmanager
-def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[SubmitRun]:
+def on_ray(
+    table: Path, address: str | None, cpus: int, variables: Mapping[str, str] | None = None
+) -> Iterator[SubmitRun]:
     """Yield a function that queues runs on a Ray cluster, each as a task with its devices.
 
-    `address`: the cluster's; None starts Ray on this machine alone. `cpus`: for each device. QuartetError for a run
-    that needs more than any machine has.
+    `address`: the cluster's; None starts Ray on this machine alone. `cpus`: for each device. `variables` as above.
+    QuartetError for a run that needs more than any machine has.
     """
     from hydra_plugins.quartet_ray_sweeper import ResourceRequest, describe_nodes, live_nodes, ray_running
     from quartet_app.run.workers.ray_train import as_quartet_error
@@ -110,7 +116,7 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[SubmitRun]:
                     "take fewer (trainer.devices, --cpus) or a larger cluster (--ray)"
                 )
             options = {"num_cpus": request.cpus, "num_gpus": request.gpus, "name": run.name}
-            tasks.append(remote.options(**options).remote(table.resolve(), run, cpus))
+            tasks.append(remote.options(**options).remote(table.resolve(), run, cpus, variables))
             return tasks[-1].future()  # type: ignore[no-any-return]
 
         try:
@@ -122,14 +128,14 @@ def on_ray(table: Path, address: str | None, cpus: int) -> Iterator[SubmitRun]:
             raise
 
 
-def run_on_cluster(table: Path, run: TableRun, threads: int) -> float:
+def run_on_cluster(table: Path, run: TableRun, threads: int, variables: Mapping[str, str] | None = None) -> float:
     """Execute a run as a task of a Ray cluster; its processes end where the task is cancelled."""
     children = Children()
 
     def work() -> float:
         # Ray blocks them, and children would inherit that.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        return execute(table, run, threads, run_command=children.run)
+        return execute(table, run, threads, variables=variables, run_command=children.run)
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)

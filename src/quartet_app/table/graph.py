@@ -8,9 +8,11 @@ writes the whole dvc.lock beside a file for each of its stages, which took more 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from quartet_app.config.project import REPOSITORY
-from quartet_app.config.table.params import Params, points, points_of_findings
+from quartet_app.config.table.axes import Point
+from quartet_app.config.table.params import Params, points_and_findings
 from quartet_app.files import STAGES
 
 # In the project's dvc.yaml → in a table with axes: the matrix lists the points, and the stages see the axes.
@@ -74,7 +76,8 @@ def graph_files(table: Params) -> dict[str, str]:
     text = (REPOSITORY / "dvc.yaml").read_text(encoding="utf-8")
     if not (table.axes or table.findings):
         return {"dvc.yaml": text}
-    names = [point.name for point in points(table, "params.yaml")]
+    listed, by_finding = points_and_findings(table, "params.yaml")
+    names = [point.name for point in listed]
     for old, new in (WITH_FINDINGS if table.findings else WITH_AXES).items():
         text = text.replace(old, new)
     if not table.findings:
@@ -82,7 +85,7 @@ def graph_files(table: Params) -> dict[str, str]:
     first, last = text.index("  train:\n"), text.index("  compare:\n")
     stages = text[first:last].rstrip() + "\n"
     return {
-        "dvc.yaml": text[:first] + _findings(table),
+        "dvc.yaml": text[:first] + _findings(table, by_finding),
         **{f"{STAGES}/{name}/dvc.yaml": OF_A_POINT.format(stages=_of_point(stages, name)) for name in names},
     }
 
@@ -96,12 +99,12 @@ def _of_point(stages: str, name: str) -> str:
     )
 
 
-def _findings(table: Params) -> str:
+def _findings(table: Params, by_finding: Mapping[str, Mapping[str, list[Point]]]) -> str:
     """Return the stages that measure each finding, and that which concludes."""
     from quartet_app.config.table.findings import read_finding
 
     measures = []
-    for name, runs in points_of_findings(table, "params.yaml").items():
+    for name, runs in by_finding.items():
         family = str(read_finding(name).measure["_target_"]).removeprefix("quartet.findings.").partition(".")[0]
         needed = dict.fromkeys(point.name for found in runs.values() for point in found)
         folders = sorted(f"results/{point}/{seed}" for point in needed for seed in table.seeds)

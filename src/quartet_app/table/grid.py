@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from pathlib import Path
 
@@ -60,16 +60,29 @@ def prepare(table: Path) -> None:
     dvc(table, "repro", "prepare", run_command=run_and_print)
 
 
-def train(table: Path, runs: list[TableRun], *, jobs: int | None, ray: str | None = None, cpus: int = 1) -> None:
-    """Execute those of the `runs` that are outdated. The other arguments and errors are those of `run_table`."""
+def train(
+    table: Path,
+    runs: list[TableRun],
+    *,
+    jobs: int | None,
+    ray: str | None = None,
+    cpus: int = 1,
+    variables: Mapping[str, str] | None = None,
+) -> None:
+    """Execute those of the `runs` that are outdated, with `variables` in the environment of their stages.
+
+    The other arguments and errors are those of `run_table`.
+    """
     waiting = outdated_runs(table, runs)
     print(f"{len(runs)} runs, of which {len(runs) - len(waiting)} are there already", flush=True)
     failures = {}
     if waiting:
         print(f"logs: {table / LOGS}/<stage>-<run>.log", flush=True)
-        executor = (
-            on_ray(table, None if ray == "local" else ray, cpus) if ray else on_this_machine(table, jobs, waiting)
-        )
+        given = dict(variables or {})
+        if ray:
+            executor = on_ray(table, None if ray == "local" else ray, cpus, given)
+        else:
+            executor = on_this_machine(table, jobs, waiting, given)
         with executor as submit:
             failures = run_all(table, submit, waiting)
     if failures:

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def execute(
     run: TableRun,
     threads: int,
     *,
-    variables: dict[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     run_command: RunCommand = subprocess.run,
 ) -> float:
     """Train and evaluate one run of the table; returns its duration in seconds.

@@ -46,7 +46,8 @@ class Table:
         self.store, self.task = store, f"task{next(TASKS)}"
 
     def runs(self, experiment: str, values: Sequence[float], **changes: Any) -> list[Run]:
-        """Return a tracked run with a stored model for each validation value; a higher one has a lower test value."""
+        """Return a tracked run with a stored model for each validation value; a higher one has a lower test value.
+        Each is better than its guess."""
         from mlflow.entities import LoggedModelOutput
 
         found = []
@@ -60,13 +61,13 @@ class Table:
                 "data_digest": "digest", "mlflow_run_id": run,
                 "metrics": {"val/accuracy": value, "test/accuracy": 1 - value}, **changes,
             }  # fmt: skip
-            found.append(Run(record))
+            found.append(Run(record, texts={"guess": {"metric": "accuracy", "value": 0.0, "by": "a coin"}}))
         return found
 
     def more(self, runs: list[Run], values: Sequence[float]) -> list[Run]:
         """Return `runs` and runs of further seeds of their experiment."""
         further = self.runs(runs[0]["experiment"], values)
-        return [*runs, *(Run({**run.record, "seed": len(runs) + i}) for i, run in enumerate(further))]
+        return [*runs, *(replace(run, record={**run.record, "seed": len(runs) + i}) for i, run in enumerate(further))]
 
     def register(self, *runs: list[Run]) -> str:
         (line,) = register(self.store, [run for some in runs for run in some])
@@ -242,13 +243,53 @@ def test_an_unreachable_store_becomes_a_line(table: Table, tmp_path: Path) -> No
 
 def test_a_classifier_no_better_than_a_guess_is_not_registered(table: Table) -> None:
     runs = table.runs("cnn", CLOSE)  # of test accuracy 0.2, 0.19 and 0.18
-    guessed = [replace(run, arrays={"confusion": np.array([[20, 0], [79, 1]])}) for run in runs]
+    guessed = [replace(run, arrays={"confusion": np.array([[20, 0], [79, 1]])}, texts={}) for run in runs]
     line = table.register(guessed)
     assert "not registered: the best, cnn, is no better than guessing" in line
-    assert "test accuracy 0.19; the commonest class, named always: 0.8" in line
+    assert "test accuracy 0.19, not shown to be more (95% interval from 0.125" in line
+    assert "; the commonest class, named always: 0.8); train longer" in line
     assert table.versions == []
-    known = [replace(run, arrays={"confusion": np.array([[2, 8]] * 10)}) for run in runs]
+    known = [replace(run, arrays={"confusion": np.array([[2, 8]] * 10)}, texts={}) for run in runs]
     assert "champion" in table.register(known)
+
+
+@pytest.mark.parametrize(
+    ("metric", "guessed", "spread", "doubt"),
+    [
+        ("bits_per_character", 0.1, 0.0, "no better"),
+        ("bits_per_character", 0.2, 0.2, "not shown to be less (95% interval up to 0.2299)"),
+        ("bleu", 0.2, 0.0, "no better"),
+        ("bleu", 0.18, 0.2, "not shown to be more (95% interval from"),
+        ("fid", 0.185, 0.0, "no better"),
+    ],
+)
+def test_no_net_is_registered_that_is_no_better_than_its_task_s_guess(
+    metric: str, guessed: float, spread: float, doubt: str, table: Table
+) -> None:
+    def against(value: float) -> list[Run]:
+        told = {"metric": metric, "value": value, "by": "a coin"}
+        scores = {f"score_{metric}": 0.19 + spread * np.tile([-1.0, 1.0], 50)} if spread else {}
+        metrics = [{**run["metrics"], f"test/{metric}": run["metrics"]["test/accuracy"]} for run in runs]
+        return [
+            Run({**run.record, "metrics": each}, arrays=scores, texts={"guess": told})
+            for run, each in zip(runs, metrics, strict=True)
+        ]
+
+    runs = table.runs("rnn", CLOSE)  # of test values 0.2, 0.19 and 0.18
+    line = table.register(against(guessed))
+    assert "not registered: the best, rnn, is no better than guessing" in line
+    assert f"0.19, {doubt}" in line
+    assert f"; a coin: {guessed}); train longer, or look at the data" in line
+    assert table.versions == []
+    line = table.register(against(0.01 if metric == "bleu" else 0.4))
+    assert "champion" in line
+    assert "held against no guess" not in line
+
+
+def test_a_net_whose_evaluation_knows_no_guess_is_registered_with_a_word(table: Table) -> None:
+    line = table.register([replace(run, texts={}) for run in table.runs("cnn", CLOSE)])
+    assert line.endswith("val accuracy 0.81 (3 seeds); held against no guess, since its evaluation knows none")
+    assert len(table.versions) == 1
 
 
 def test_equal_seeds_give_no_interval_that_could_crown_a_champion(table: Table) -> None:

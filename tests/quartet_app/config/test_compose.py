@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from quartet_app.config.composing import compose
 from quartet_app.config.resolved import load_config
 from quartet_app.config.table.params import read_params
 from quartet_app.config.table.resolve import write_table
+from quartet_app.config.table.tuned import conditions
 
 PARAMS = "experiments: [{experiments}]\nseeds: [0]\nprofile: laptop\noverrides: {overrides}\n"
 
@@ -71,6 +73,29 @@ def test_a_table_uses_the_values_that_a_sweep_found(tmp_path: Path, monkeypatch:
     assert load_config(tmp_path / "tuned" / "cnn.yaml")["net"]["width"] == 24
     for folder in ("plain", "without"):
         assert load_config(tmp_path / folder / "cnn.yaml")["net"]["width"] == 16
+
+
+def test_a_table_says_where_tuned_values_were_found_under_other_conditions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tmp_path / "own" / "conf" / "tuned" / "cnn.yaml"
+    found.parent.mkdir(parents=True)
+    known = json.dumps(conditions(compose(["experiment=cnn", "profile=laptop"])))
+    monkeypatch.chdir(tmp_path / "own")
+    found.write_text(f"# @package _global_\n# found with {known}\nnet: {{width: 24}}\n", encoding="utf-8")
+    write_table(write(tmp_path), tmp_path / "same")
+    assert "found with" not in capsys.readouterr().out
+    other = "{cnn: [budget='3 epochs', data.loading.limit_train=50%]}"
+    write_table(write(tmp_path, overrides=other), tmp_path / "other")
+    budget = json.loads(known)["budget"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"cnn: tuned=cnn was found with budget {budget}, here 3 epochs, data.loading.limit_train none, here 50%; "
+        "~tuned leaves it out"
+    ]
+    write_table(write(tmp_path, overrides="{cnn: [~tuned, budget='3 epochs']}"), tmp_path / "plain")
+    found.write_text("# @package _global_\n# found with {damaged}\nnet: {width: 24}\n", encoding="utf-8")
+    write_table(write(tmp_path, overrides=other), tmp_path / "early")
+    assert "found with" not in capsys.readouterr().out
 
 
 def test_overrides_given_as_a_mapping_keep_their_types(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,11 @@ import yaml
 from running import QUARTET, ROOT, command, copy_project, environment
 
 from quartet.tracking import MLflow
+from quartet.types import QuartetError
+from quartet_app.findings.run import run_findings
+from quartet_app.run.costs import SWITCH
+from quartet_app.table.grid import train
+from quartet_app.table.table_runs import TableRun, dvc
 
 FEW = ["budget='4 steps'", "validate_every='2 steps'", "trainer.threads=1", "match.parameters=null", "net.width=16"]
 
@@ -79,6 +85,9 @@ def test_findings_are_trained_measured_and_concluded(project: Path) -> None:
     assert data.tags["verdict"] == found["R3"]["verdict"]
     assert data.metrics.keys() == found["R3"]["numbers"].keys()
 
+    costs = [json.loads(path.read_text()) for path in project.glob("findings/results/*/*/evaluate/cost.json")]
+    assert costs
+    assert all(cost == {"left_out": "not asked for"} for cost in costs)
     again = quartet(project, "findings")
     assert concluded(project) == found
     assert "2 runs, of which 2 are there already" in again.stdout  # the measurements
@@ -97,6 +106,22 @@ def test_findings_are_trained_measured_and_concluded(project: Path) -> None:
         assert "Running stage" not in done.stdout
     quartet(project, "findings", "--publish", "docs/findings")
     assert {path.name for path in (project / "docs/findings").iterdir()} == {"README.md", "R1.png", "R3.png"}
+
+
+def test_stages_get_variables_that_the_process_itself_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SWITCH, raising=False)
+    (tmp_path / "params.yaml").write_text("findings: [R1]\nseeds: [0]\nprofile: laptop\n")
+    with pytest.raises(QuartetError, match="no table, it has no dvc"):
+        run_findings(tmp_path, only=[], jobs=1)
+    assert SWITCH not in os.environ
+    dvc(tmp_path, "init", "--no-scm", "--quiet")
+    stage = {"cmd": f'echo "${SWITCH}" > said', "outs": ["said"]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"measure-R1": stage}}))
+    train(tmp_path, [TableRun("R1", 1, "cpu", ("measure-R1",))], jobs=1, variables={SWITCH: "0"})
+    assert (tmp_path / "said").read_text() == "0\n"
+    assert SWITCH not in os.environ
 
 
 def test_what_is_no_finding_or_no_table_of_findings_is_refused(tmp_path: Path) -> None:

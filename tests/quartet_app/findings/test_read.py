@@ -13,6 +13,8 @@ import yaml
 from running import ROOT
 
 from quartet.types import QuartetError
+from quartet_app.config.composing import compose
+from quartet_app.config.resolved import Config
 from quartet_app.config.table.findings import finding_ids, read_finding
 from quartet_app.config.table.params import points, read_params
 from quartet_app.config.table.resolve import write_table
@@ -55,6 +57,23 @@ def names(folder: Path) -> list[str]:
 
 def test_runs_that_findings_share_are_trained_once(project: Path) -> None:
     assert names(project) == ["mnist1d_cnn", "mnist1d_cnn+lr-0.5", "mnist1d_cnn+lr-0.5+kernel-5"]
+
+
+def test_an_experiment_is_composed_once_and_each_of_its_runs_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed: list[list[str]] = []
+
+    def counted(given: list[str]) -> Config:
+        composed.append(given)
+        return compose(given)
+
+    monkeypatch.setattr("quartet_app.config.table.params.compose", counted)
+    write_table(project / "params.yaml", project / "build")
+    assert len(composed) == 1 + 3
+    composed.clear()
+    graph_files(read_params(project / "params.yaml"))
+    assert len(composed) == 1
 
 
 def test_a_run_of_many_settings_has_a_short_name_of_its_own(project: Path) -> None:

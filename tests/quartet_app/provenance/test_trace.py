@@ -262,6 +262,19 @@ def test_a_run_of_a_table_is_repeated_from_the_folder_above(
     assert not list((here / "runs" / "repeats").iterdir())
 
 
+@pytest.mark.parametrize("place", ["results/handed", "runs", "."])
+def test_a_run_from_somebody_else_is_repeated_where_the_caller_stands(
+    place: str, project: Path, here: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranger = tmp_path_factory.mktemp("stranger")
+    shutil.copytree(only_run(project), stranger / place / "cnn-0")
+    before = sorted(stranger.rglob("*"))
+    assert repeat_run(str(stranger / place / "cnn-0")) == 0
+    assert "same to the bit" in capsys.readouterr().out
+    assert sorted(stranger.rglob("*")) == before, "nothing was prepared beside it"
+    assert list((here / "runs" / "data").iterdir())
+
+
 def test_a_different_repeat_lists_its_differences(small: Small, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from safetensors.numpy import save_file
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from running import curve, facts, only_run
 
+from quartet.report.comparing.caution import guess
+from quartet.report.run import ExperimentRuns
 from quartet.types import QuartetError
 from quartet_app.config.composing import compose
 from quartet_app.config.resolved import load_config
@@ -59,6 +61,16 @@ def test_an_evaluation_tells_what_a_guess_reaches(experiment: str, small: Small,
     assert f"test/{told['metric']}" in metrics
     assert np.isfinite(told["value"])
     assert told["by"]
+    found = guess(ExperimentRuns((load_run(only_run(here), here / "evaluated"),)))
+    assert found is not None
+    assert found.score == metrics[f"test/{told['metric']}"]
+    if experiment == "gan":
+        assert (found.low, found.high) == (None, None)
+    else:
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= found.score <= found.high
+        assert not found.better, "after six steps"
 
 
 def test_a_row_of_a_curve_has_what_was_measured(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
     from hydra_plugins.quartet_ray_sweeper._overrides import parse
     from quartet_app.config.options import tuning_trials
     from quartet_app.config.resolved import save_config
+    from quartet_app.config.table.tuned import conditions, found_with
     from quartet_app.sweep.tuned import write_tuned
 
     def write(*tried: str) -> tuple[Path, str]:
@@ -104,6 +105,8 @@ def test_the_winners_file_composes_the_winning_config(here: Path) -> None:
     tuned, plain = compose(["experiment=cnn", "tuned=cnn"]), compose(["experiment=cnn"])
     won = compose(["experiment=cnn", *tried])
     assert (tuning_trials(tuned), tuning_trials(plain)) == (1, 0)
+    assert found_with("cnn") == conditions(won)
+    assert found_with("cnn")["budget"] == "3 epochs"
     # A sweep that starts from this file keeps the values that it does not change, and names the file it replaces.
     _, before = write("tuned=cnn", "optimizer=sgd", "optimizer.lr=0.2")
     assert before.startswith("The best of a sweep: val/accuracy 0.9 after 9 samples. study:")

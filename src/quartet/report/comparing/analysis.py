@@ -47,7 +47,7 @@ def _entry(comparison: Comparison) -> dict[str, Any]:
                 "experiment": experiment.name,
                 "seeds": list(experiment.values(f"test/{metric}")),
                 **_known(asdict(estimated) if estimated else {}),
-                **({"guess": asdict(found)} if (found := guess(experiment)) else {}),
+                **({"guess": _known(asdict(found))} if (found := guess(experiment)) else {}),
             }
             for experiment, estimated in measured
         ],

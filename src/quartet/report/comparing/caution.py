@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
-from quartet.report.comparing.statistics import LEVEL
+from quartet.report.comparing.statistics import LEVEL, UNBOUNDED, estimate, stacked
 from quartet.report.drawing.numerals import plain
-from quartet.report.run import ExperimentRuns, Run, direction, metric_name
+from quartet.report.run import ExperimentRuns, Run, direction, finite, metric_name
+from quartet.report.tasks import metric as known
 
 UNTUNED = "untuned settings"
 UNTUNED_NOTE = (
@@ -23,10 +26,11 @@ class Guess:
 
     Attributes:
         metric: its name, without the split.
-        score: the net's, as the mean over seeds; value: the guess's.
+        score: the net's, as the mean over seeds, nan where a seed has none that is finite; value: the guess's.
         by: the guess, in words.
-        low: for an accuracy, the lower bound of the score by Wilson's interval over the test examples; else None.
-        better: whether the net is better than the guess, for an accuracy beyond that interval.
+        low, high: the score's interval over the test examples; None where no score of each is kept, as of a FID.
+        better: whether the net is better than the guess: beyond that interval, and without one in each seed.
+        mode: "max" where more of the metric is better, "min" where less is.
     """
 
     metric: str
@@ -34,7 +38,19 @@ class Guess:
     value: float
     by: str
     low: float | None
+    high: float | None
     better: bool
+    mode: Literal["max", "min"] = "max"
+
+    @property
+    def doubt(self) -> str:
+        """In which way the score is no better than the guess, in words."""
+        bound, ending, word = (self.low, "from", "more") if self.mode == "max" else (self.high, "up to", "less")
+        if not finite(self.score):
+            return "not a number"
+        if bound is None:
+            return "no better"
+        return f"not shown to be {word} ({LEVEL:.0%} interval {ending} {plain(bound)})"
 
 
 def tuned(experiments: Sequence[ExperimentRuns]) -> bool:
@@ -73,16 +89,39 @@ def mixed_devices_note(experiments: Sequence[ExperimentRuns]) -> str:
 
 
 def guess(experiment: ExperimentRuns) -> Guess | None:
-    """Return a net's test metric beside that of its task's guess; None for a run without one."""
-    told = next((run.texts["guess"] for run in experiment.runs if "guess" in run.texts), None)
-    if told is None:
+    """Return a net's test metric beside that of its task's guess; None for a run without one.
+
+    The weights of each seed are there to be used as they are: what counts is chance in the test examples alone.
+    """
+    told = {run.seed: run.texts["guess"] for run in experiment.runs if "guess" in run.texts}
+    if not told:
         return _commonest_class(experiment)
-    values = list(experiment.values(f"test/{told['metric']}").values())
-    if not values:
+    metric, by = (next(iter(told.values()))[key] for key in ("metric", "by"))
+    mode, values = direction(metric, experiment), experiment.values(f"test/{metric}")
+    guessed = {seed: one["value"] for seed, one in told.items() if finite(one["value"])}
+    if not guessed or mode is None:
         return None
-    score, value = fmean(values), float(told["value"])
-    better = score > value if direction(told["metric"], experiment) == "max" else score < value
-    return Guess(told["metric"], score, value, told["by"], None, better)
+    value, sign = fmean(guessed.values()), 1 if mode == "max" else -1
+    if guessed.keys() - values.keys():
+        return Guess(metric, math.nan, value, by, None, None, better=False, mode=mode)
+    low, high = _interval(experiment, metric, values)
+    if low is None or high is None:
+        better = all(sign * values[seed] > sign * one for seed, one in guessed.items())
+    else:
+        better = low > value if mode == "max" else high < value
+    return Guess(metric, fmean(values.values()), value, by, low, high, better, mode)
+
+
+def _interval(
+    experiment: ExperimentRuns, metric: str, values: Mapping[int, float]
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the interval, over test examples, of the mean of the seeds' `values`; None without scores of these."""
+    scores_SN = stacked(experiment.scores(metric), list(values))
+    if scores_SN is None:
+        return None, None
+    between = known(metric).between or UNBOUNDED
+    found = estimate([fmean(values.values())], between=between, scores_SN=scores_SN.mean(0, keepdims=True))
+    return (found.low, found.high) if finite(found.low) else (None, None)
 
 
 def _commonest_class(experiment: ExperimentRuns) -> Guess | None:
@@ -94,23 +133,16 @@ def _commonest_class(experiment: ExperimentRuns) -> Guess | None:
     if not values or confusion is None:
         return None
     accuracy, count = fmean(values), int(confusion.sum())
-    low = float(binomtest(round(accuracy * count), count).proportion_ci(LEVEL, method="wilson").low)
-    commonest = float(confusion.sum(1).max() / count)
-    return Guess("accuracy", accuracy, commonest, "the commonest class, named always", low, low > commonest)
+    interval = binomtest(round(accuracy * count), count).proportion_ci(LEVEL, method="wilson")
+    commonest, (low, high) = float(confusion.sum(1).max() / count), map(float, interval)
+    return Guess("accuracy", accuracy, commonest, "the commonest class, named always", low, high, low > commonest)
 
 
 def guess_notes(experiments: Sequence[ExperimentRuns]) -> list[str]:
     """Return a note on each net that is not shown to be better than a guess."""
     return [
         f"{experiment.name} is no better than guessing: {found.by} has a test {metric_name(found.metric)} of "
-        f"{plain(found.value)}, and its own of {plain(found.score)} is {_not_better(found)}."
+        f"{plain(found.value)}, and its own of {plain(found.score)} is {found.doubt}."
         for experiment in experiments
         if (found := guess(experiment)) and not found.better
     ]
-
-
-def _not_better(found: Guess) -> str:
-    """Return in which way a score is no better than the guess."""
-    if found.low is None:
-        return "no better"
-    return f"not shown to be more ({LEVEL:.0%} interval from {plain(found.low)})"

@@ -92,11 +92,22 @@ def points(table: Params, source: str) -> list[Point]:
     A table of findings trains what these name. QuartetError names its key in `source` where an experiment does not
     compose, or where nothing is left.
     """
+    return points_and_findings(table, source)[0]
+
+
+def points_and_findings(table: Params, source: str) -> tuple[list[Point], dict[str, dict[str, list[Point]]]]:
+    """Return the same points, and those of each finding of the table by id and by the names of its runs."""
     if not (table.axes or table.findings):
-        return [Point(experiment, experiment) for experiment in table.experiments]
-    plain = _plain(table, source)
+        return [Point(experiment, experiment) for experiment in table.experiments], {}
+    plain = {name: _compose(table, Point(name, name), source) for name in table.experiments}
     if table.findings:
-        return together(_by_finding(table, plain), plain)
+        by_finding = finding_points([read_finding(name) for name in table.findings], plain)
+        return together(by_finding, plain), by_finding
+    return _varied(table, plain, source), {}
+
+
+def _varied(table: Params, plain: Mapping[str, Config], source: str) -> list[Point]:
+    """Return the points of a table's axes. `plain`: the configs of its experiments without axes, by name."""
     for experiment, config in plain.items():
         solved = next((f"match.{key}" for key, value in config["match"].items() if value is not None), None)
         width = next((key for key in table.axes if key in [f"{net}.width" for net in net_keys()]), None)
@@ -109,21 +120,6 @@ def points(table: Params, source: str) -> list[Point]:
     lost = set(table.experiments) - {point.experiment for point in found}
     _require(not lost, f"{source}: unless: leaves nothing of {', '.join(sorted(lost))}; take it out of experiments")
     return found
-
-
-def points_of_findings(table: Params, source: str) -> dict[str, dict[str, list[Point]]]:
-    """Return the points of each finding of a table, by id and by the names of its runs."""
-    return _by_finding(table, _plain(table, source))
-
-
-def _by_finding(table: Params, plain: Mapping[str, Config]) -> dict[str, dict[str, list[Point]]]:
-    """Return the same, given the configs of the table's experiments."""
-    return finding_points([read_finding(name) for name in table.findings], plain)
-
-
-def _plain(table: Params, source: str) -> dict[str, Config]:
-    """Return the configs of a table's experiments by name, without axes."""
-    return {experiment: _compose(table, Point(experiment, experiment), source) for experiment in table.experiments}
 
 
 def point_config(table: Params, point: Point, source: str) -> Config:

@@ -6,14 +6,17 @@ recipe changes. Later stages depend on these files and never compose.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from quartet.types import QuartetError
 from quartet_app.config.resolved import Config, save_config
+from quartet_app.config.table.axes import Point
 from quartet_app.config.table.findings import read_finding
-from quartet_app.config.table.params import Params, point_config, points, points_of_findings, read_params
+from quartet_app.config.table.params import Params, point_config, points_and_findings, read_params
+from quartet_app.config.table.tuned import notes
 from quartet_app.files import COMPOSED, STAGES
 from quartet_app.progress import Steps
 
@@ -23,10 +26,11 @@ FEW = 12  # files that are named one by one
 def write_table(params: Path, folder: Path) -> list[Path]:
     """Write the resolved files of all experiments into `folder` and delete stale ones; returns the paths.
 
-    Raises QuartetError where an experiment is refused; then no file changes.
+    Says where settings of conf/tuned/ were found under other conditions. Raises QuartetError where an experiment is
+    refused; then no file changes.
     """
     table = read_params(params)
-    listed = points(table, params.name)
+    listed, by_finding = points_and_findings(table, params.name)
     _check_graph(params, table, [point.name for point in listed])
     configs = {}
     with Steps(title=f"{folder.name}: composing") as progress:
@@ -34,12 +38,14 @@ def write_table(params: Path, folder: Path) -> list[Path]:
             configs[point.name] = point_config(table, point, params.name)
             progress("experiments", count, len(listed))
     _check_names(configs, params.name)
+    for line in notes(listed, configs, {name: table.overrides_for(name) for name in table.experiments}):
+        print(line, flush=True)
     written = [
         path
         for point in listed
         for path in _write(configs[point.name], [*table.overrides_for(point.experiment), *point.overrides], folder)
     ]
-    written += _write_findings(table, params.name, folder / "findings") if table.findings else []
+    written += _write_findings(by_finding, folder / "findings")
     for stale in {path for part in ("", "data/", "findings/") for path in folder.glob(f"{part}*.yaml")} - set(written):
         if stale.read_text(encoding="utf-8", errors="replace").startswith(f"# {COMPOSED}"):  # not a person's own file
             stale.unlink()
@@ -84,10 +90,10 @@ def _write(config: Config, overrides: list[str], folder: Path) -> list[Path]:
     return [folder / name, folder / "data" / name]
 
 
-def _write_findings(table: Params, source: str, folder: Path) -> list[Path]:
+def _write_findings(by_finding: Mapping[str, Mapping[str, list[Point]]], folder: Path) -> list[Path]:
     """Write for each finding what is measured and on which points, but not its rule: a threshold measures nothing."""
     paths = []
-    for name, runs in points_of_findings(table, source).items():
+    for name, runs in by_finding.items():
         listed = {key: [{"point": point.name, "values": dict(point.values)} for point in runs[key]] for key in runs}
         path = folder / f"{name}.yaml"
         header = [f"{COMPOSED} from conf/finding/{name}.yaml; edit that."]

@@ -6,20 +6,19 @@ machine is open to others.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quartet.types import QuartetError
+from quartet_app.processes import die_with_parent
 
 if TYPE_CHECKING:
     from quartet_app.run.run_folder import Run
@@ -29,7 +28,6 @@ STORE, DRIVER = "QUARTET_STORE", "QUARTET_DRIVER"  # variables of a worker: the 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 30.0  # until workers that do not end are killed
 LOOPBACK = ("lo", "lo0")  # the interface's names on Linux and macOS
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def fit_locally(run: Run, *, devices: int) -> None:
@@ -102,23 +100,9 @@ def end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def end_with_driver() -> None:
-    """Let the system kill this worker when its driver dies, even by SIGKILL. Does nothing in other processes."""
-    driver = int(os.environ.get(DRIVER, "0"))
-    if not driver:
-        return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    else:
-        threading.Thread(target=_watch, args=(driver,), daemon=True).start()
-    if os.getppid() != driver:  # the driver died before this function ran
-        os._exit(1)
-
-
-def _watch(driver: int) -> None:
-    """End this process once its parent is no longer `driver`."""
-    while os.getppid() == driver:
-        time.sleep(1.0)
-    os._exit(1)
+    """End this worker when its driver dies, even by SIGKILL. Does nothing in other processes."""
+    if driver := int(os.environ.get(DRIVER, "0")):
+        die_with_parent(driver)
 
 
 def join_workers(*, gpu: bool) -> None:
