@@ -18,6 +18,7 @@ from quartet.data import (
     Augment,
     DataModule,
     ImageFolder,
+    LabelledFolder,
     LabelledTable,
     SentencePairs,
     SeriesArrays,
@@ -90,6 +91,11 @@ def write_labelled(path: Path, *, rows: int = 240, text: str = "text", label: st
 def labelled_table(file: Path, **changes: Any) -> LabelledTable:
     given = {"text": "text", "label": "label", "tokenizer": "subword", "vocabulary": 320, "longest": 64}
     return LabelledTable(file=str(file), **{**given, "validation": 0.15, "test": 0.15, "seed": 0, **changes})
+
+
+def labelled_folder(folder: Path, **changes: Any) -> LabelledFolder:
+    given = {"tokenizer": "subword", "vocabulary": 320, "longest": 64, "validation": 0.15, "test": 0.15, "seed": 0}
+    return LabelledFolder(folder=str(folder), **{**given, **changes})
 
 
 @pytest.fixture

@@ -201,3 +201,44 @@ def test_folders_and_files_that_are_no_tables_are_refused(tmp_path: Path, small:
     refused(tmp_path, small.labelled_table(tmp_path / "splits"), "the label of test holds the class bird")
     written(tmp_path / "splits" / "test.csv", csv_of(ROWS))
     refused(tmp_path, small.labelled_table(tmp_path / "splits"), "every example of test is in train or val too")
+
+
+# ---- a folder for each class
+
+
+def folder_of(folder: Path, rows: list[tuple[str, str]] = ROWS) -> Path:
+    for i, (text, label) in enumerate(rows):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        written(folder / label / f"{i}.txt", text + "\n")
+    return folder
+
+
+def test_each_folder_is_a_class_and_each_file_a_text(tmp_path: Path, small: ModuleType) -> None:
+    data = make(tmp_path, small.labelled_folder(folder_of(tmp_path / "texts")))
+    assert texts_of(data) == dict(ROWS)
+    assert data.examples == {"train": 16, "val": 4, "test": 4}
+
+
+def test_folders_of_splits_are_kept_and_copies_stay_out_of_test(tmp_path: Path, small: ModuleType) -> None:
+    folder_of(tmp_path / "texts" / "train")
+    folder_of(tmp_path / "texts" / "test", [*ROWS[:2], ("a new cat", "cat"), ("a new dog\nof two lines", "dog")])
+    written(tmp_path / "texts" / "train" / "cat" / "notes.docx", "no text")
+    data = make(tmp_path, small.labelled_folder(tmp_path / "texts"))
+    assert data.examples["test"] == 2
+    assert "2 examples of test left out: exact copies of examples in train or val" in taken(data)
+    assert "not read: 1 .docx" in taken(data)
+    assert texts_of(data)["a new dog\nof two lines"] == "dog"
+
+
+def test_texts_that_cannot_be_read_are_all_named(tmp_path: Path, small: ModuleType) -> None:
+    folder = folder_of(tmp_path / "texts")
+    written(folder / "cat" / "0.txt", "für".encode("latin-1"))
+    written(folder / "dog" / "1.txt", " \n")
+    refused(
+        tmp_path, small.labelled_folder(folder), r"2 files cannot be used: .*cat/0\.txt \(not UTF-8.*dog/1\.txt \(the"
+    )
+    written(folder / "dog" / "1.txt", "x" * 1_000_001)
+    written(folder / "cat" / "0.txt", "a cat")
+    refused(tmp_path, small.labelled_folder(folder), r"dog/1\.txt: a text of 1,000,001 characters; cut it")
+    (folder / "empty").mkdir()
+    refused(tmp_path, small.labelled_folder(folder), r"texts/empty: a class without texts; add some \(\.txt \.md\)")

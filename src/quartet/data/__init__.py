@@ -30,6 +30,7 @@ HOMES = {
     "SeriesArrays": "sources.arrays",
     "Trec": "sources.trec",
     "LabelledTable": "sources.labelled_texts",
+    "LabelledFolder": "sources.labelled_texts",
 }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from quartet.nets.base import Net
 from quartet.nets.norm import BatchNorm
 from quartet.nets.roles import Decoder, Encoder
+from quartet.nets.stem import mean
 from quartet.types import Pixels, QuartetError, Series, Tokens
 
 
@@ -77,10 +78,7 @@ class Bag(Encoder):
         self.layers = Perceptron(net=net, inputs=net.width, discriminating=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is None:
-            return self.layers(x.mean(1))
-        share_BL = (mask / mask.sum(1, keepdim=True)).to(x.dtype)
-        return self.layers((x * share_BL[..., None]).sum(1))
+        return self.layers(x.mean(1) if mask is None else mean(x, mask))
 
 
 def normalisation(kind: str, width: int) -> nn.Module:

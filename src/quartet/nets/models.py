@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from quartet.nets.attention import CrossAttention, SelfAttention
 from quartet.nets.roles import Decoder, Encoder, Memory, State
-from quartet.nets.stem import Embedding, Normalise
+from quartet.nets.stem import Embedding, Normalise, mean
 from quartet.types import PAD, Classes, Pixels, Series, Tokens
 
 
@@ -66,8 +66,7 @@ class TextClassifier(nn.Module):
         x = self.encoder(self.dropout(self.embedding(tokens_BL)), mask_BL)
         if self.encoder.grid is not None:  # one place: the encoder has summed the text up
             return x.flatten(1)
-        share_BL1 = (mask_BL / mask_BL.sum(1, keepdim=True))[..., None]
-        return (x * share_BL1.to(x.dtype)).sum(1)
+        return mean(x, mask_BL)
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         return self.head(self.dropout(self.features(tokens_BL)))

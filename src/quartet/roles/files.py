@@ -48,16 +48,14 @@ def lines(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
     from quartet.data.preparing.own_files import read_all
     from quartet.data.preparing.text_files import read_text
 
-    def read(path: Path) -> list[str]:
+    def read(path: Path) -> Iterable[str]:
+        if path.name == "-":
+            return (text.checked_text(line) for line in text.lines())
         return read_text(path).split("\n")
 
-    for path in paths:
-        if path.name == "-":
-            yield from numbered("-", (text.checked_text(line) for line in text.lines()))
-            continue
-        files = list(list_files([path], TEXTS))
-        for file, found in zip(files, read_all(files, read), strict=True):
-            yield from numbered(str(file), found or ())
+    files = [file for path in paths for file in ([path] if path.name == "-" else list_files([path], TEXTS))]
+    for file, found in zip(files, read_all(files, read), strict=True):
+        yield from numbered(str(file), found or ())
 
 
 def numbered(name: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -285,7 +285,12 @@ def test_texts_are_classified_from_files_from_standard_input_and_as_typed(
     (answer,) = said("--text", texts[0], "--json")
     assert json.loads(answer[0])["classes"][0]["class"] == answers[0][1].split()[0]
     (here / "bad.txt").write_bytes("für".encode("latin-1"))
+    capsys.readouterr()
+    with pytest.raises(QuartetError, match=r"bad\.txt: not UTF-8"):
+        predict.main(["classify", "bad.txt", "notes", *model])
+    assert len(capsys.readouterr().out.splitlines()) == 4, "the others are answered first"
     for words, wrong in (
+        (["bad.txt", "nowhere"], "nowhere: no such file"),
         (["bad.txt"], r"bad\.txt: not UTF-8"),
         (["--text", "  "], "a text with a word or more would do"),
         ([], "nothing to classify: give files, or a text by --text"),

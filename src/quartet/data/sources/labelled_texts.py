@@ -1,4 +1,4 @@
-"""Your own texts with labels: a table with a column of texts and one of labels."""
+"""Your own texts with labels: a table with a column of texts and one of labels, or a folder of texts for each class."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from quartet.data.preparing.splits import Splits, describe_taken, find_splits, r
 from quartet.data.preparing.store import listing
 from quartet.data.preparing.tables import ENDINGS, Cells, read_table
 from quartet.data.preparing.text import write_labelled
+from quartet.data.preparing.text_files import read_text
+from quartet.data.sources.class_folders import Endings, find_classes
 from quartet.types import QuartetError
 
+TEXTS = Endings((".txt", ".md"), examples="texts", files="files")
 MOST = 1_000_000  # characters of a text; a longer one is a table whose quotes do not end
 
 
@@ -164,6 +167,52 @@ class LabelledTable(LabelledTexts):
         splits = find_splits(found, where=self.file)
         refuse_unread(self.file, splits)
         return splits, {split: [self.file / name for name in names] for split, names in splits.entries.items()}
+
+
+class LabelledFolder(LabelledTexts):
+    """`folder/<class>/*.txt`, or `folder/train|val|test/<class>/*.txt`: each file is a text."""
+
+    LICENCE = "your own data, under your own terms"
+    ORIGIN = "a folder of texts"
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        tokenizer: Kind,
+        vocabulary: int,
+        longest: int,
+        validation: float,
+        test: float,
+        seed: int,
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.tokenizer, self.vocabulary, self.longest = tokenizer, vocabulary, longest
+        self.validation, self.test, self.seed = validation, test, seed
+
+    def build(self, staging: Path, downloads: Path) -> dict[str, Any]:
+        return {**super().build(staging, downloads), "own": listing(self.folder)}
+
+    def _place(self) -> Path:
+        return self.folder
+
+    def _read(self, downloads: Path) -> Given:
+        found = find_classes(self.folder, TEXTS)
+        texts = read_all((path for part in found.items.values() for path, _ in part), _text)
+        examples = {
+            split: [Labelled(next(texts) or "", found.classes[label], str(path)) for path, label in part]
+            for split, part in found.items.items()
+        }
+        next(texts, None)  # raises for broken files
+        return Given(found.splits, examples, found.classes, found.ignored(TEXTS))
+
+
+def _text(path: Path) -> str:
+    """Return a file's text. Raises BrokenFile for one that cannot be read, is empty or too long."""
+    text = read_text(path).strip()
+    if len(text) > MOST:
+        raise BrokenFile(path, f"a text of {len(text):,} characters", f"cut it into texts of at most {MOST:,}")
+    return text
 
 
 def refuse_rows(path: Path, rows: Sequence[Cells], reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import islice
 
 from quartet.data.loading.examples import TextExamples
@@ -42,6 +43,8 @@ class LabelledTextKind(Kind):
         return min(epoch, key=lambda batch: abs(batch["x"].numel() - mean))
 
     def words(self, batch: Batch) -> list[str]:
-        assert self.tokenizer is not None
-        tokenizer = Tokenizer.load(self.tokenizer)
-        return [tokenizer.decode(row) for row in batch["x"].tolist()]
+        return [self._engine.decode(row) for row in batch["x"].tolist()]
+
+    @cached_property
+    def _engine(self) -> Tokenizer:
+        return Tokenizer.load(self.folder / self.TOKENIZER)
