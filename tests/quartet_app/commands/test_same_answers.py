@@ -77,7 +77,7 @@ def raw_texts(small: Callable[..., list[str]], own: Path, tmp_path_factory: pyte
 def raw_test_of(kind: str, folder: Path, own: Path) -> tuple[Any, Any]:
     """The raw test examples of a kind, and the class of each, as evaluation numbers it."""
     if kind == "labelled_text":
-        rows = list(csv.DictReader((folder / "raw" / "test.csv").open()))
+        rows = list(csv.DictReader((folder / "raw" / "test.csv").read_text().splitlines()))
         names = sorted({row["label"] for row in rows})
         return [row["text"] for row in rows], np.array([names.index(row["label"]) for row in rows])
     with np.load(own / "images.npz" if kind == "images" else folder / "raw.npz") as archive:
