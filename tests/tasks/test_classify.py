@@ -40,6 +40,7 @@ def test_golden_values(task: Classify) -> None:
     assert metrics["loss"] == pytest.approx(-sum(math.log(q) for q in (0.7, 0.3, 0.5, 0.02)) / 4, rel=1e-6)
     assert metrics["accuracy"] == 0.5
     assert metrics["balanced_accuracy"] == pytest.approx((1 + 0 + 0) / 3)
+    assert metrics["macro_f1"] == pytest.approx((2 * 2 / (2 + 3) + 0 + 0) / 3)
     # Bins of 1/15: 0.7, 0.6, 0.5 and 0.96 fall into one each.
     assert metrics["calibration_error"] == pytest.approx((0.3 + 0.6 + 0.5 + 0.96) / 4, rel=1e-6)
     assert sums["confusion"].tolist() == [[2, 0, 0], [1, 0, 0], [0, 1, 0]]

@@ -56,15 +56,18 @@ class Classify(Task):
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         """Return `loss` (nats, without label smoothing), `accuracy`, `balanced_accuracy` (mean recall of the classes
-        that occur) and `calibration_error` (mean distance of confidence and accuracy, Guo et al. 2017)."""
+        that occur), `macro_f1` (their mean F1) and `calibration_error` (mean distance of confidence and accuracy, Guo
+        et al. 2017)."""
         confusion_KK, count = sums["confusion"], sums["confusion"].sum()
         of_class_K = confusion_KK.sum(1)
         recall_K = confusion_KK.diagonal() / of_class_K
+        f1_K = 2 * confusion_KK.diagonal() / (of_class_K + confusion_KK.sum(0))
         examples_N, confidence_N, correct_N = sums["calibration"].unbind(1)
         return {
             "loss": (sums["loss"] / count).item(),
             "accuracy": (confusion_KK.diagonal().sum() / count).item(),
             "balanced_accuracy": recall_K[of_class_K > 0].mean().item(),
+            "macro_f1": f1_K[of_class_K > 0].mean().item(),
             "calibration_error": ((confidence_N - correct_N).abs().sum() / examples_N.sum()).item(),
         }
 
