@@ -173,6 +173,7 @@ BAD: list[tuple[str | bytes, dict[str, Any], str]] = [
     (csv_of(ROWS) + '"never ends, cat\n' + "more,dog\n" * 4, {}, r"a\.csv, line 26: its quotes do not end"),
     (csv_of(ROWS).encode() + "für,cat\n".encode("latin-1"), {}, r"a\.csv: not UTF-8 text \(line 26, byte \d+\)"),
     (csv_of([*ROWS, ("x" * 10_000_000, "cat")]), {}, r"a\.csv, line 26: a text of 10,000,000 characters"),
+    (csv_of(ROWS) + '"a text","a\nb"\n', {}, r"a\.csv, line 26: its label holds a line break"),
     (csv_of(ROWS[:1]), {}, "the label holds one class"),
     ("text,label\n", {}, r"a\.csv: it has no rows below its first"),
     ("", {}, r"a\.csv: the text is empty"),

@@ -149,6 +149,8 @@ class LabelledTable(LabelledTexts):
             raise BrokenFile(path, "it has no rows below its first", "add some, or remove it")
         for (_, name), column in zip(self.columns, range(len(self.columns)), strict=True):
             refuse_rows(path, [row for row in rows if not row.values[column]], f"its {name} is empty")
+        odd = [row for row in rows if not row.values[1].isprintable()]
+        refuse_rows(path, odd, "its label holds a line break, or another character that cannot be printed")
         long = [row for row in rows if len(row.values[0]) > MOST]
         most = max((len(row.values[0]) for row in long), default=0)
         refuse_rows(path, long, f"a text of {most:,} characters, as where quotes do not end")
