@@ -18,6 +18,8 @@ from quartet.nets.roles import Decoder, Encoder, Memory, State
 from quartet.nets.stem import Embedding, Normalise, mean
 from quartet.types import PAD, Classes, Pixels, Series, Tokens
 
+SMALL = 0.05  # largest entry of a classifier's embeddings at first
+
 
 class Classifier(nn.Module):
     """Classify images (uint8 or float 0..255, B,H,W,C) or series (float, B,L,C): x → logits_BK.
@@ -51,11 +53,16 @@ class Classifier(nn.Module):
 
 
 class TextClassifier(nn.Module):
-    """Classify texts, padded with PAD at their ends: tokens_BL → logits_BK. Padding changes no answer."""
+    """Classify texts, padded with PAD at their ends: tokens_BL → logits_BK. Padding changes no answer.
+
+    Embeddings begin small and grow with what they are good for, so that a token that training hardly saw says little.
+    Rows of variance 1, as a language model has them, would let random features tell the training texts apart.
+    """
 
     def __init__(self, *, encoder: Encoder, inputs: Tokens, width: int, outputs: Classes, dropout: float) -> None:
         super().__init__()
-        self.embedding = Embedding(vocabulary=inputs.vocabulary, width=width)
+        self.embedding = nn.Embedding(inputs.vocabulary, width)
+        nn.init.uniform_(self.embedding.weight, -SMALL, SMALL)
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.width, outputs.count)
