@@ -95,6 +95,7 @@ def shrink(folder: Path) -> None:
     for name, like, given in (
         ("fashion_mnist", "own_image_arrays", {"file": str(folder / "arrays.npz")}),
         ("shakespeare", "own_text", {"folder": str(folder / "texts"), "vocabulary": 300}),
+        ("trec", "own_labelled", {"file": str(folder / "reviews.csv"), "text": "body", "label": "stars"}),
         ("libreoffice_help", "own_pairs", {"folder": str(folder / "pairs.tsv"), "vocabulary": 300}),
     ):
         shipped = yaml.safe_load((CONF / "data" / f"{like}.yaml").read_text())
@@ -125,6 +126,12 @@ def _own_data(folder: Path) -> None:
     Image.fromarray(x[0]).save(folder / "image.png")
     Image.fromarray(x[1]).convert("RGB").save(folder / "new.jpg")
     sentences = [" ".join(draw.choice(WORDS, draw.integers(3, 12))) for _ in range(600)]
+    rows = [(" ".join(draw.choice(WORDS, 6)), 1 + i % 5) for i in range(300)]
+    _write(
+        folder / "reviews.csv", "id,body,stars\n" + "".join(f"{i},{one} {n}.,{n}\n" for i, (one, n) in enumerate(rows))
+    )
+    for i, (one, n) in enumerate(rows):
+        _write(folder / f"letters/kind{n % 2}/{i}.txt", f"{one} {n}\n")
     _write(folder / "texts/a.txt", ".\n".join(sentences * 2))
     _write(folder / "pairs.tsv", "".join(f"{one}\t{' '.join(reversed(one.split()))}\n" for one in sentences))
 

@@ -37,6 +37,10 @@ SHAPES, BOOKS, PHRASES = (
     "quartet table books own_text_rnn own_text_transformer data.source.folder=texts",
     "quartet table phrases own_pairs_rnn own_pairs_transformer data.source.folder=pairs.tsv",
 )
+QUESTIONS = "quartet train experiment=trec_cnn"
+LABELLED = (
+    "quartet train experiment=own_labelled data.source.file=reviews.csv data.source.text=body data.source.label=stars"
+)
 CLOTHES = "quartet table clothes fashion_mnist_cnn fashion_mnist_mlp optimizer.lr=0.002"
 AMOUNTS = "quartet table amounts mnist1d_cnn mnist1d_rnn --axis data.loading.limit_train=3%,10%,30%,100%"
 EVALUATED, REGISTERED = "quartet evaluate runs/cnn-0-…", "quartet compare runs/cnn-0-… runs/rnn-0-… --register"
@@ -68,6 +72,13 @@ QUICK = {
     "quartet train experiment=own_pairs data.source.folder=pairs.tsv": Run(makes="runs/own_pairs-0-*/model.json"),
     "quartet train experiment=own_images data=own_image_arrays data.source.file=arrays.npz": Run(says="val/accuracy"),
     "quartet train experiment=own_series data.source.file=series.npz": Run(says="val/accuracy"),
+    LABELLED: Run(makes="runs/own_labelled-0-*/model.json", says="val/accuracy"),
+    "quartet train experiment=own_labelled data=own_text_folders data.source.folder=letters": Run(says="val/accuracy"),
+    QUESTIONS: Run(makes="runs/trec_cnn-0-*/model.json", says="trec_cnn-0: val/accuracy"),
+    "quartet evaluate runs/trec_cnn-0-…": Run(says="test/accuracy", after=(QUESTIONS,)),
+    'quartet predict classify --text "Who wrote Hamlet ?" --from runs/trec_cnn-0-…': Run(
+        says="Who wrote Hamlet ?\t", after=(QUESTIONS,)
+    ),
     "quartet prepare fashion_mnist": Run(makes="runs/data/*/fashion_mnist/*"),
     "quartet train experiment=cnn net=mine": Run(says="cnn-0: val/accuracy"),
     "quartet train experiment=fashion_mnist_mine": Run(says="fashion_mnist_mine: net.width="),

@@ -115,7 +115,14 @@ def test_options_that_are_named_exist(project: Path, monkeypatch: pytest.MonkeyP
 
 def test_keys_that_are_named_exist_or_are_said_to_be_renamed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    asked = (["cnn", "launcher=ray"], ["rnn"], ["transformer"], ["gan"], ["own_images", "data.source.folder=photos"])
+    asked = (
+        ["cnn", "launcher=ray"],
+        ["rnn"],
+        ["transformer"],
+        ["gan"],
+        ["own_images", "data.source.folder=photos"],
+        ["own_labelled", "data.source.file=reviews.csv"],
+    )
     known = set().union(*(keys(config_of([f"experiment={name}", *more])) for name, *more in asked))
     sections = {key.split(".")[0] for key in known if "." in key}
     pattern = re.compile(rf"(?<![\w./~])((?:{'|'.join(sections)})\.[a-z0-9_.]+)(?![\w/*])")

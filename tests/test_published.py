@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
-from running import command, curve, only_run, runs
+from running import ROOT, command, curve, only_run, runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * 3600)]
+MIRROR = Path(os.environ.get("QUARTET_MIRROR") or ROOT.parent / "shared" / "data")
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.mark.parametrize(("experiment", "published"), [("mnist1d_cnn", 0.94), ("mnist1d_rnn", 0.91)])
 def test_mnist1d_is_told_apart_as_published(experiment: str, published: float, tmp_path: Path) -> None:
     """Greydanus and Kobak, arXiv:2011.14439, table 1: the mean of three seeds."""
-    command("train", "--multirun", f"experiment={experiment}", "seed=0,1,2", "tracking=none", cwd=tmp_path, limit=5400)
-    accuracies = []
-    for run in runs(tmp_path):
-        command("evaluate", str(run), cwd=tmp_path)
-        accuracies.append(json.loads((run / "evaluate" / "metrics.json").read_text())["test/accuracy"])
-    assert len(accuracies) == 3
-    assert fmean(accuracies) >= published
+    assert fmean(accuracies([f"experiment={experiment}", "seed=0,1,2", "tracking=none"], tmp_path)) >= published
+
+
+@pytest.mark.skipif(not (MIRROR / "trec").is_dir(), reason="no mirror of trec: set QUARTET_MIRROR")
+def test_questions_are_told_apart_as_published(tmp_path: Path) -> None:
+    """Kim (2014), arXiv:1408.5882, table 2, CNN-rand on TREC: the mean of three seeds."""
+    words = ["experiment=trec_cnn", "seed=0,1,2", "tracking=none", f"data.source.mirror={MIRROR}"]
+    assert fmean(accuracies(words, tmp_path)) >= 0.912
+
+
+def accuracies(words: list[str], folder: Path) -> list[float]:
+    """Train three seeds in `folder`, evaluate them, and return the accuracies."""
+    command("train", "--multirun", *words, cwd=folder, limit=5400)
+    found = []
+    for run in runs(folder):
+        command("evaluate", str(run), cwd=folder)
+        found.append(json.loads((run / "evaluate" / "metrics.json").read_text())["test/accuracy"])
+    assert len(found) == 3
+    return found
 
 
 @gpu

@@ -84,7 +84,7 @@ def _predictor(described: Mapping[str, Any], folder: Path) -> tuple[Any, Any]:
         warnings.simplefilter("ignore")
         programs = {path.stem: torch.export.load(path).module() for path in sorted(folder.glob("*.pt2"))}
     try:
-        return role.predictor(described, programs), role.script()
+        return role.predictor(described, programs), role.script(described)
     except ModuleNotFoundError as error:
         raise QuartetError(f"{error}: serving needs the extra pipeline: pip install -e '.[pipeline]'") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import random
 import sys
 from collections.abc import Callable
@@ -13,7 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quartet.data import Augment, DataModule, ImageFolder, SentencePairs, SeriesArrays, TextFiles, prepare
+from quartet.data import (
+    Augment,
+    DataModule,
+    ImageFolder,
+    LabelledFolder,
+    LabelledTable,
+    SentencePairs,
+    SeriesArrays,
+    TextFiles,
+    prepare,
+)
 
 TALE = "the cat eats a small red fish while its friend sleeps under an old tree by the river and dreams of birds"
 
@@ -65,6 +76,28 @@ def sentence_pairs(folder: Path, **changes: Any) -> SentencePairs:
     return SentencePairs(folder=str(folder), **{**given, "validation": 0.1, "test": 0.1, "seed": 0, **changes})
 
 
+def write_labelled(path: Path, *, rows: int = 240, text: str = "text", label: str = "label") -> Path:
+    """A CSV of sentences of different length; the animal in a sentence is its label."""
+    words = random.Random(0)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow([label, "id", text])
+        for i in range(rows):
+            animal = ("cat", "fish", "bird")[i % 3]
+            lines.writerow([animal, i, f"{sentence(words, 0, 20)} {animal}, {sentence(words, 1, 5)}"])
+    return path
+
+
+def labelled_table(file: Path, **changes: Any) -> LabelledTable:
+    given = {"text": "text", "label": "label", "tokenizer": "subword", "vocabulary": 320, "longest": 64}
+    return LabelledTable(file=str(file), **{**given, "validation": 0.15, "test": 0.15, "seed": 0, **changes})
+
+
+def labelled_folder(folder: Path, **changes: Any) -> LabelledFolder:
+    given = {"tokenizer": "subword", "vocabulary": 320, "longest": 64, "validation": 0.15, "test": 0.15, "seed": 0}
+    return LabelledFolder(folder=str(folder), **{**given, **changes})
+
+
 @pytest.fixture
 def small() -> ModuleType:
     """What is above, for tests that make small data of their own."""
@@ -81,6 +114,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "images": image_folder(write_image_folder(base / "images")),
         "series": SeriesArrays(file=str(base / "series.npz"), validation=0.2, test=0.2, seed=0),
         "text": text_files(write_text_folder(base / "text")),
+        "labelled_text": labelled_table(write_labelled(base / "labelled.csv")),
         "pairs": sentence_pairs(write_pairs_folder(base / "pairs")),
     }
     return {
@@ -96,6 +130,7 @@ def open_data(prepared: dict[str, Path]) -> Callable[..., DataModule]:
         "images": {"batch_size": 16, "evaluation_batch_size": 4, "augment": Augment(shift=1, flip=True, erase=0)},
         "series": {"batch_size": 8, "evaluation_batch_size": 5},
         "text": {"batch_size": 8, "evaluation_batch_size": 7, "context": 16},
+        "labelled_text": {"batch_size": 16, "evaluation_batch_size": 5},
         "pairs": {"batch_size": 1024, "evaluation_batch_size": 512},
     }
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from quartet.data import DataModule
 from quartet.types import BOS, EOS, PAD, QuartetError
 
-KINDS = ("images", "series", "text", "pairs")
+KINDS = ("images", "series", "text", "labelled_text", "pairs")
 Open = Callable[..., DataModule]
 Batch = dict[str, Any]
 
@@ -88,13 +89,21 @@ def scored_targets(batch: Batch) -> int:
     return len(batch["x"])
 
 
-@pytest.mark.parametrize("kind", ["images", "series"])
+def whole(row: torch.Tensor) -> tuple[float, ...]:
+    """An example as it is without padding."""
+    numbers = row.flatten().tolist()
+    while numbers and row.dtype == torch.int64 and numbers[-1] == PAD:
+        numbers.pop()
+    return tuple(numbers)
+
+
+@pytest.mark.parametrize("kind", ["images", "series", "labelled_text"])
 def test_an_epoch_holds_every_training_example_once(kind: str, open_data: Open) -> None:
     data = open_data(kind, batch_size=7, augment=None)
     stream = data.batches("train")
-    taken = torch.cat([batch["x"].flatten(1).double() for batch in islice(stream, stream.per_epoch)])
+    taken = [whole(row) for batch in islice(stream, stream.per_epoch) for row in batch["x"]]
     count = data.examples["train"]
-    assert len(taken[:count].unique(dim=0)) == count
+    assert len(set(taken[:count])) == count
 
 
 @pytest.mark.parametrize("context", [16, 7, 100_000])
@@ -133,6 +142,28 @@ def test_pairs_come_back_as_their_sentences(open_data: Open) -> None:
             assert (data.tokenizer.decode(source.tolist()), data.tokenizer.decode(kept)) == references[place]
 
 
+def test_labelled_texts_come_back_with_their_labels(open_data: Open) -> None:
+    data = open_data("labelled_text")
+    assert data.outputs.names == ("bird", "cat", "fish")
+    for split in ("train", "val", "test"):
+        batch = data.gather(split, np.arange(data.examples[split]))
+        texts = data.kind.words(batch)
+        assert texts is not None
+        for text, label in zip(texts, batch["y"].tolist(), strict=True):
+            assert f" {data.outputs.names[label]}, " in f" {text}"
+    lengths = [batch["x"].shape[1] for batch in data.batches("test")]
+    assert len(set(lengths)) > 1, "all are padded to the longest of the data set"
+
+
+def test_operations_are_counted_on_texts_of_usual_length(open_data: Open) -> None:
+    data = open_data("labelled_text")
+    stream = data.batches("train")
+    sizes = [batch["x"].numel() for batch in islice(stream, stream.per_epoch)]
+    mean = sum(sizes) / len(sizes)
+    assert abs(data.typical_batch()["x"].numel() - mean) == min(abs(size - mean) for size in sizes)
+    assert len(set(sizes)) > 1
+
+
 def test_pair_batches_keep_to_their_size_and_pad_little(open_data: Open) -> None:
     data = open_data("pairs")
     stream = data.batches("train", seed=5)
@@ -167,11 +198,8 @@ def test_limits_are_nested_and_chosen_by_seed(kind: str, open_data: Open) -> Non
     )
     assert (few.examples["train"], more.examples["train"]) == (16, 40)
     assert few.examples["val"] == open_data(kind).examples["val"]
-    if kind in ("images", "series"):
-        rows = [
-            {tuple(row.tolist()) for b in islice(data.batches("train"), 5) for row in b["x"].flatten(1)}
-            for data in (few, more)
-        ]
+    if kind in ("images", "series", "labelled_text"):
+        rows = [{whole(row) for b in islice(data.batches("train"), 5) for row in b["x"]} for data in (few, more)]
         assert rows[0] < rows[1]
 
 

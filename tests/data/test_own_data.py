@@ -114,7 +114,7 @@ def test_texts_that_are_none_are_refused(tmp_path: Path, small: ModuleType) -> N
     (folder / "2.txt").write_text(" \n")
     refused(tmp_path, small.text_files(folder), r"2\.txt: the text is empty")
     (folder / "2.txt").write_bytes("Käse".encode("latin-1"))
-    refused(tmp_path, small.text_files(folder), r"2\.txt: not UTF-8 text \(byte 1\)")
+    refused(tmp_path, small.text_files(folder), r"2\.txt: not UTF-8 text \(line 1, byte 1\)")
     (tmp_path / "short.txt").write_text("a")
     refused(tmp_path, small.text_files(tmp_path / "short.txt"), "the .* split has no text")
 

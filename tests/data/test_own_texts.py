@@ -47,7 +47,7 @@ def test_texts_of_any_system_are_the_same(content: bytes, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("Grüße".encode("latin-1"), r"not UTF-8 text \(byte 2\); save it as UTF-8"),
+        ("Grüße".encode("latin-1"), r"not UTF-8 text \(line 1, byte 2\); save it as UTF-8"),
         ("Gras".encode("utf-16-le"), "character 1 is NUL, as in UTF-16 without its mark; save it as UTF-8"),
         (codecs.BOM_UTF16_LE + b"\0", "not UTF-16 text"),
         (codecs.BOM_UTF8 + b"\r\n", "the text is empty"),

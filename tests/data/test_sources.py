@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from quartet.data import (
@@ -18,6 +19,7 @@ from quartet.data import (
     Shakespeare,
     Source,
     TinyShakespeare,
+    Trec,
     prepare,
 )
 from quartet.types import QuartetError
@@ -75,6 +77,33 @@ def test_tiny_shakespeare(tmp_path: Path) -> None:
     data = make(tmp_path, "tiny_shakespeare", source, context=64)
     assert data.digest == "75c054f8973cef9aa07ce3c426ee9e22df8a9bd613cc4429d2718b801c69e714"
     assert data.characters["val"] == 111_540
+
+
+@needs("trec")
+def test_trec(tmp_path: Path) -> None:
+    source = Trec(tokenizer="subword", vocabulary=4000, longest=64, validation=0.1, seed=0, mirror=str(MIRROR))
+    data = make(tmp_path, "trec", source)
+    assert data.digest == "164241c64a0a1cf5758a308076455d5a8b628a639b382c071d6cce24c00d1f35"
+    assert data.examples == {"train": 4_902, "val": 540, "test": 500}
+    known = {
+        "What are liver enzymes ?": "description",
+        "What fowl grabs the spotlight after the Chinese Year of the Monkey ?": "entity",
+        "What does INRI stand for when used on Jesus ' cross ?": "abbreviation",
+        "Who was The Pride of the Yankees ?": "human",
+        "What is the highest waterfall in the United States ?": "location",
+        "When was Ozzy Osbourne born ?": "number",
+        "Which city has the oldest relationship as a sister city with Los Angeles ?": "location",
+    }
+    found: dict[str, str] = {}
+    texts: dict[str, list[str]] = {}
+    for split in ("train", "val", "test"):
+        batch = data.gather(split, np.arange(data.examples[split]))
+        texts[split] = data.kind.words(batch) or []
+        found.update(zip(texts[split], (data.outputs.names[y] for y in batch["y"].tolist()), strict=True))
+    assert {text: found.get(text) for text in known} == known
+    assert not {*texts["test"]} & {*texts["train"], *texts["val"]}
+    assert not {*texts["val"]} & {*texts["train"]}
+    assert "10 questions of train left out: test holds them too" in data.manifest["taken"]
 
 
 @pytest.mark.slow

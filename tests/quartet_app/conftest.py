@@ -14,6 +14,7 @@ import pytest
 
 from quartet.data.loading.files import split_indices
 from quartet_app.config.composing import compose
+from quartet_app.config.signatures import constants
 
 SMALL = ["tracking=none", "trainer.progress=false", "trainer.threads=1", "trainer.log_every=1"]
 SMALL_NET = {
@@ -65,6 +66,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text").mkdir()
     (folder / "text" / "a.txt").write_text(".\n".join(sentences * 3))
     (folder / "pairs.tsv").write_text("".join(f"{s}\t{' '.join(reversed(s.split()))}\n" for s in sentences))
+    labelled = [(f"{s} {WORDS[i % 3]}", WORDS[i % 3]) for i, s in enumerate(sentences[:300])]
+    (folder / "labelled.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in labelled))
     return folder
 
 
@@ -75,12 +78,11 @@ def stand_in(kind: str, own: Path) -> list[str]:
         "series": ["data=own_series", f"data.source.file={own}/series.npz", "data.loading.batch_size=16"],
         "text": ["data=own_text", f"data.source.folder={own}/text", "data.source.vocabulary=300",
                  "data.loading.batch_size=8", "data.loading.context=24"],
+        "labelled_text": ["data=own_labelled", f"data.source.file={own}/labelled.csv", "data.source.vocabulary=300",
+                          "data.loading.batch_size=16"],
         "pairs": ["data=own_pairs", f"data.source.folder={own}/pairs.tsv", "data.source.vocabulary=300",
                   "data.loading.batch_size=512"],
     }[kind]  # fmt: skip
-
-
-KINDS = {"classify": "images", "language": "text", "translate": "pairs", "generate": "images"}
 
 
 @pytest.fixture(scope="session")
@@ -94,10 +96,11 @@ def small(own: Path) -> Callable[..., list[str]]:
             "own_text": ["data.source.folder=x"],
             "own_pairs": ["data.source.folder=x"],
             "own_series": ["data.source.file=x"],
+            "own_labelled": ["data.source.file=x"],
         }
         tree = compose([f"experiment={experiment}", *dummies.get(experiment, [])])
         task = tree["task"]["_target_"].rsplit(".", 1)[1].lower()
-        kind = "series" if "mnist1d" in experiment or "series" in experiment else KINDS[task]
+        kind = constants(tree["data"]["source"]["_target_"])["KIND"]
         net = tree["net"]["_target_"].rsplit(".", 1)[1].lower()
         extra = ["task.samples=40"] if task == "generate" else []
         return [

@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 import pytest
-from sample_runs import TEST_METRICS, read, record, run
+from sample_runs import TEST_METRICS, evidence, read, record, run
 
 from quartet.report import Run, page, results, summary
 
@@ -140,6 +140,18 @@ def test_sequences_many_classes_and_unknown_tasks() -> None:
     assert "class 0" in html
     unknown = record("classify") | {"task": "dance", "net": "reservoir"}
     assert "dance" in page([Run(unknown, texts={"steps": 3})])
+
+
+def test_mistaken_texts_are_shown_as_they_are() -> None:
+    arrays, texts = evidence("classify")
+    del arrays["mistakes_x"]
+    said = ["Who <b>wrote</b> it & why ?", "two\nlines", "the last"]
+    html = page([Run(record("classify"), arrays=arrays, texts={**texts, "mistakes": said})])
+    read(html)
+    assert "<q>Who &lt;b&gt;wrote&lt;/b&gt; it &amp; why ?</q><b>&lt;i&gt;bird&lt;/i&gt;</b>99% sure, is <i>cat" in html
+    assert html.count("<q>") == 3
+    none = page([Run(record("classify"), arrays=arrays, texts={**texts, "mistakes": []})])
+    assert "It made no mistakes." in none
 
 
 def test_results_hold_the_promised_keys_and_no_nan(four: list[Run]) -> None:

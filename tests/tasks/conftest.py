@@ -39,6 +39,20 @@ class Data:
     manifest: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def kind(self) -> Any:
+        return self
+
+    def words(self, batch: Batch) -> list[str] | None:
+        """The examples as texts, where a tokenizer is there; what a Kind says."""
+        return None if self.tokenizer is None else [self.tokenizer.decode(row) for row in batch["x"].tolist()]
+
+    def gather(self, split: str, index: Any) -> Batch:
+        """Rows of the whole split, padded alike."""
+        rows_ = [row for batch in self.splits[split] for row in batch[self.key]]
+        chosen = [rows_[i] for i in index]
+        return {self.key: torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True) if chosen else torch.zeros(0)}
+
+    @property
     def examples(self) -> dict[str, int]:
         return {split: sum(len(batch[self.key]) for batch in batches) for split, batches in self.splits.items()}
 
@@ -46,8 +60,8 @@ class Data:
     def per_epoch(self) -> int:
         return len(self.splits["train"])
 
-    def batches(self, split: str, *, rank: int = 0, world: int = 1, seed: int = 0, start: int = 0) -> list[Batch]:
-        return self.splits[split]
+    def batches(self, split: str, *, rank: int = 0, world: int = 1, seed: int = 0, start: int = 0) -> Batches:
+        return Batches(self.splits[split])
 
 
 def rows(batch: Batch, start: int, end: int) -> Batch:
@@ -94,8 +108,44 @@ def images() -> Data:
         return {"x": x, "y": torch.randint(0, 3, (size,), generator=draw), "count": size}
 
     splits = {"train": [batch(40), batch(40)], "val": [batch(30), batch(10)], "test": [batch(30), batch(40)]}
+    number(splits)
     pixels = Pixels(height=12, width=12, channels=1, mean=(127.5,), std=(74.0,))
     return Data(pixels, Classes(names=("a", "b", "c")), splits, "x")
+
+
+class Batches(list[Batch]):
+    """All batches of a split, which say how many they are, as those of a DataModule do."""
+
+    @property
+    def per_epoch(self) -> int:
+        return len(self)
+
+
+def number(splits: dict[str, list[Batch]]) -> None:
+    """Give each example its place in its split."""
+    for batches in splits.values():
+        start = 0
+        for batch in batches:
+            batch["index"] = torch.arange(start, start + len(batch["y"]))
+            start += len(batch["y"])
+
+
+@pytest.fixture
+def labelled() -> Data:
+    """Words of two classes, which their first letter tells, in batches that are padded to different lengths."""
+    draw = torch.Generator().manual_seed(3)
+
+    def batch(size: int, longest: int) -> Batch:
+        lengths = torch.randint(1, longest + 1, (size,), generator=draw)
+        x = torch.randint(5, 31, (size, longest), generator=draw)
+        y = torch.arange(size) % 2
+        x[:, 0] = torch.where(y == 0, 5, 6)
+        x = x.masked_fill(torch.arange(longest) >= lengths[:, None], 0)
+        return {"x": x, "y": y, "count": size}
+
+    splits = {"train": [batch(40, 9)], "val": [batch(20, 7)], "test": [batch(10, 4), batch(12, 8)]}
+    number(splits)
+    return Data(Tokens(vocabulary=31, context=9), Classes(names=("a", "b")), splits, "x", Letters())
 
 
 @pytest.fixture

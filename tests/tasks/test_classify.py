@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from quartet.tasks import Classify
 from quartet.tasks.classify import per_class
-from quartet.types import Pixels
+from quartet.types import Evidence, Pixels
 
 CPU = torch.device("cpu")
 
@@ -40,6 +40,7 @@ def test_golden_values(task: Classify) -> None:
     assert metrics["loss"] == pytest.approx(-sum(math.log(q) for q in (0.7, 0.3, 0.5, 0.02)) / 4, rel=1e-6)
     assert metrics["accuracy"] == 0.5
     assert metrics["balanced_accuracy"] == pytest.approx((1 + 0 + 0) / 3)
+    assert metrics["macro_f1"] == pytest.approx((2 * 2 / (2 + 3) + 0 + 0) / 3)
     # Bins of 1/15: 0.7, 0.6, 0.5 and 0.96 fall into one each.
     assert metrics["calibration_error"] == pytest.approx((0.3 + 0.6 + 0.5 + 0.96) / 4, rel=1e-6)
     assert sums["confusion"].tolist() == [[2, 0, 0], [1, 0, 0], [0, 1, 0]]
@@ -88,6 +89,48 @@ def test_evaluation_shows_the_worst_mistakes(task: Classify, images: Any, recipe
     assert list(evidence.texts["recall"]) == ["a", "b", "c"]
     assert "kernels" not in evidence.arrays
     assert heard[-1] == ("classify test", 2, 2)
+
+
+def test_evaluation_shows_mistaken_texts_as_texts(task: Classify, labelled: Any, recipe: Callable[..., Any]) -> None:
+    torch.manual_seed(0)
+    model = task.build(recipe("cnn"), labelled)
+    evidence = task.evaluate(model, labelled, device=CPU)
+    words = [text for batch in labelled.batches("test") for text in labelled.words(batch)]
+    index = evidence.arrays["mistakes_index"]
+    assert len(index) == 3
+    assert evidence.texts["mistakes"] == [words[i] for i in index]
+    assert "mistakes_x" not in evidence.arrays
+    assert evidence.metrics["accuracy"] == pytest.approx(float(evidence.arrays["counts_right"].mean()))
+
+
+def test_texts_are_measured_against_bags_of_words(task: Classify, labelled: Any, images: Any) -> None:
+    class Spaced:
+        """Each letter is a word."""
+
+        def decode(self, ids: list[int]) -> str:
+            return " ".join(chr(93 + i) for i in ids if i > 3)
+
+    labelled.tokenizer = Spaced()
+    guess = task.guess(labelled, Evidence({}))
+    assert guess is not None
+    assert guess["metric"] == "accuracy"
+    assert guess["value"] > 0.8, "the first letter tells the class, whatever else there is"
+    for batches in labelled.splits.values():
+        for batch in batches:
+            batch["y"] = torch.arange(len(batch["y"])) // 2 % 2
+    guess = task.guess(labelled, Evidence({}))
+    assert guess is not None
+    assert guess["value"] < 0.8, "now it tells nothing"
+    assert task.guess(images, Evidence({})) is None
+
+
+def test_no_mistake_is_shown_as_none(task: Classify, labelled: Any) -> None:
+    class Right(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.nn.functional.one_hot((x[:, 0] == 6).long(), 2) * 9.0
+
+    evidence = task.evaluate(Right(), labelled, device=CPU)
+    assert evidence.texts["mistakes"] == []
 
 
 def test_feature_maps_are_what_the_first_layer_answers(task: Classify, images: Any) -> None:

@@ -58,6 +58,9 @@ def export_role(
     if role == "classify":
         model = recipe.classifier(PIXELS, CLASSES)
         described = describe(role="classify", inputs=PIXELS, outputs=CLASSES)
+    elif role == "classify texts":
+        model = recipe.classifier(tokens, CLASSES)
+        described = describe(role="classify", inputs=tokens, outputs=CLASSES, tokenizer=path)
     elif role == "generate":
         model = recipe.generator(4, PIXELS)
         described = describe(role="generate", outputs=PIXELS, latent_dim=4)
@@ -80,6 +83,8 @@ def load(path: Path) -> Any:
     "family", ["rnn", "alone", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn", "transformer"))]
 )
 def test_text_programs_take_any_batch_and_length(family: str, tmp_path: Path, tokenizer: tuple[Path, Tokens]) -> None:
+    classify = export_role("rnn" if family == "alone" else family, "classify texts", tmp_path / "texts", tokenizer)
+    classes = load(tmp_path / "texts" / "classify.pt2")
     language = export_role(family, "language", tmp_path / "language", tokenizer)
     program, step = (load(tmp_path / "language" / f"{name}.pt2") for name in ("language", "step"))
     translate = export_role(family, "translate", tmp_path / "translate", tokenizer)
@@ -89,6 +94,7 @@ def test_text_programs_take_any_batch_and_length(family: str, tmp_path: Path, to
     for batch, length in ((1, 2), (1, 4), (5, 24), (2, 11)):
         ids = torch.randint(4, 280, (batch, length))
         with torch.no_grad():
+            torch.testing.assert_close(classes(ids), classify(ids), rtol=1e-3, atol=1e-4)
             next_logits, state = program(ids)
             torch.testing.assert_close(next_logits, language(ids)[0][:, -1], rtol=1e-3, atol=1e-4)
             after = language(torch.cat((ids, ids[:, :1]), 1))[0][:, -1]
@@ -165,6 +171,9 @@ def load(role):
     return mlflow.pyfunc.load_model(uris[role])
 said = {}
 classify = load("classify")
+texts = load("classify texts")
+said["texts"] = texts.predict(["the cat", "a dog eats the dog " * 9]).to_dict("list")
+said["text"] = texts.predict(" the cat\\n").to_dict("list")
 said["classes"] = classify.predict(np.zeros((3, 12, 12), np.uint8)).to_dict("list")
 language = load("language")
 said["go on"] = list(language.predict("the cat", params={"tokens": 5, "seed": 1}))
@@ -190,7 +199,10 @@ def stored(tmp_path_factory: pytest.TempPathFactory, tokenizer: tuple[Path, Toke
     """Return the uri of a store with a model of each role, and the models' uris."""
     folder = tmp_path_factory.mktemp("stored")
     store = MLflow(uri=f"sqlite:///{folder}/mlflow.db", experiment="quartet", system_metrics=False, model=True)
-    uris, families = {}, {"classify": "cnn", "language": "rnn", "translate": "transformer", "generate": "cnn"}
+    uris, families = (
+        {},
+        {"classify": "cnn", "classify texts": "rnn", "language": "rnn", "translate": "transformer", "generate": "cnn"},
+    )
     for role, family in families.items():
         run = store.start(name=role, params={}, tags={})
         export_role(family, role, folder / role, tokenizer)
@@ -213,6 +225,9 @@ def test_stored_models_predict_from_raw_input_in_another_process(
     assert len(predicted["classes"]["label"]) == 3
     assert set(predicted["classes"]["label"]) <= set(CLASSES.names)
     assert all(1 / 3 <= share <= 1 for share in predicted["classes"]["confidence"])
+    assert set(predicted["texts"]["label"]) <= set(CLASSES.names)
+    assert predicted["text"]["label"] == predicted["texts"]["label"][:1]  # a long text beside it changes nothing
+    assert predicted["text"]["confidence"] == pytest.approx(predicted["texts"]["confidence"][:1], rel=1e-5)
     assert predicted["go on"] == predicted["same"]
     assert predicted["go on"][0].startswith("the cat")
     assert predicted["greedy"][1] == predicted["alone"][0]  # other sentences in the batch do not change a continuation

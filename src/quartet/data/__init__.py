@@ -28,6 +28,9 @@ HOMES = {
     "SentencePairs": "sources.sentence_pairs",
     "ImageArrays": "sources.arrays",
     "SeriesArrays": "sources.arrays",
+    "Trec": "sources.trec",
+    "LabelledTable": "sources.labelled_texts",
+    "LabelledFolder": "sources.labelled_texts",
 }
 
 

@@ -1,16 +1,24 @@
 """A net is a recipe: the settings of a family, from which it builds a model once the task and the data are known.
 
-Each family implements `encode`, `decode` and `make_generator`. The five models follow from these three.
+Each family implements `encode`, `decode` and `make_generator`. The six models follow from these three.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, overload
 
 from torch import nn
 
-from quartet.nets.models import Classifier, Discriminator, Generator, LanguageModel, Translator, Vocabulary
+from quartet.nets.models import (
+    Classifier,
+    Discriminator,
+    Generator,
+    LanguageModel,
+    TextClassifier,
+    Translator,
+    Vocabulary,
+)
 from quartet.nets.norm import spectrally_normalise
 from quartet.nets.roles import Decoder, Encoder
 from quartet.types import Classes, Pixels, QuartetError, Series, Tokens
@@ -35,6 +43,11 @@ class Net(ABC):
     def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         """Return an encoder of `inputs` (tokens come embedded); `discriminating` builds it for a discriminator."""
 
+    def sum_up(self, tokens: Tokens) -> Encoder:
+        """Return the encoder of embedded tokens that classifies a text: `encode`'s, whose features are averaged, unless
+        a family has one of its own. Such a one has a grid of one place, (1,)."""
+        return self.encode(tokens)
+
     @abstractmethod
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         """Return a causal decoder of embedded tokens; with `memory`, it attends to an encoded source."""
@@ -43,9 +56,22 @@ class Net(ABC):
     def make_generator(self, latent_dim: int, pixels: Pixels) -> nn.Module:
         """Return a module from noise z_BZ to unbounded pixels x_BHWC."""
 
-    def classifier(self, inputs: Pixels | Series, outputs: Classes) -> Classifier:
-        """Return the model x (uint8 or float B,H,W,C in 0..255, or float B,L,C) → logits_BK; `.features(x)` → f_BD."""
+    @overload
+    def classifier(self, inputs: Pixels | Series, outputs: Classes) -> Classifier: ...
+
+    @overload
+    def classifier(self, inputs: Tokens, outputs: Classes) -> TextClassifier: ...
+
+    def classifier(self, inputs: Pixels | Series | Tokens, outputs: Classes) -> Classifier | TextClassifier:
+        """Return the model x (uint8 or float B,H,W,C in 0..255, float B,L,C, or tokens_BL) → logits_BK.
+
+        `.features(x)` → f_BD."""
         self._can("classify")
+        if isinstance(inputs, Tokens):
+            encoder = self.sum_up(inputs)
+            return TextClassifier(
+                encoder=encoder, inputs=inputs, width=self.width, outputs=outputs, dropout=self.dropout
+            )
         return Classifier(encoder=self.encode(inputs), inputs=inputs, outputs=outputs, dropout=self.dropout)
 
     def language_model(self, tokens: Tokens) -> LanguageModel:

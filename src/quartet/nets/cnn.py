@@ -1,6 +1,6 @@
 """Convolutional nets: a residual network with pooling (He et al. 2016) for images and series; a causal dilated network
-(van den Oord et al. 2016; Dauphin et al. 2017; Gehring et al. 2017) for text; an upsampling network (Radford et al.
-2016) that generates images.
+(van den Oord et al. 2016; Dauphin et al. 2017; Gehring et al. 2017) for text; windows of words with max-pooling (Kim
+2014) that classify a text; an upsampling network (Radford et al. 2016) that generates images.
 
 Shapes: B batch, H height, W width, L length (T target, S source), C channels, D width, G grid, Z noise, k kernel.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from quartet.nets.attention import CrossAttention
 from quartet.nets.base import Net, require
-from quartet.nets.convolution import POOL, Residual, convolution, covering, lay_channels_last, rectifier, start_small
+from quartet.nets.convolution import Residual, Windows, covering, halving, lay_channels_last, start_small
 from quartet.nets.norm import Norm, normalisation
 from quartet.nets.roles import Decoder, Encoder, Memory, State
 from quartet.nets.stem import Noise
@@ -30,7 +30,9 @@ class CNN(Net):
     """Convolutional nets. For images and series: `stages`, each halves the grid and then has `depth` residual blocks;
     with `pool=none` all keep the grid.
     For text: `layers` residual blocks with dilations 1, 2, 4, … in a cycle, always with layer norm. The other norms
-    would let a position see later ones."""
+    would let a position see later ones.
+    To classify a text: one layer of windows of `kernel`, `kernel` + 1 and `kernel` + 2 tokens, `growth` × `width` of
+    each."""
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "language", "translate", "generate", "discriminate")
     FINE: ClassVar[str | None] = "growth"
@@ -79,6 +81,10 @@ class CNN(Net):
         size = (inputs.height, inputs.width) if isinstance(inputs, Pixels) else (inputs.length,)
         return ResNetEncoder(net=self, channels=inputs.channels, size=size, discriminating=discriminating)
 
+    def sum_up(self, tokens: Tokens) -> Encoder:
+        sizes = tuple(self.side() + i for i in range(3))
+        return Windows(width=self.width, filters=max(1, round(self.growth * self.width)), sizes=sizes)
+
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         return TextDecoder(net=self, memory=memory)
 
@@ -100,7 +106,9 @@ class ResNetEncoder(Encoder):
         norm: Norm = net.discriminator_norm if discriminating else net.norm
         self.layers = nn.Sequential()
         for width, before, grid in zip(net.widths(), grids, grids[1:], strict=False):
-            self.layers.extend(halving(net, channels, width, grid=before, norm=norm, discriminating=discriminating))
+            sides = net.sides(before)
+            parts = halving(channels, width, pool=net.pool, kernel=sides, norm=norm, discriminating=discriminating)
+            self.layers.extend(parts)
             for _ in range(net.depth):
                 self.layers.append(Residual(width, kernel=net.sides(grid), norm=norm, discriminating=discriminating))
             channels = width
@@ -222,16 +230,3 @@ def stack(net: CNN, *, memory: bool) -> Any:  # a ModuleList, whose members no t
     """Return the blocks of a text encoder or decoder, with their dilations."""
     dilations = (2 ** (i % net.cycle) for i in range(net.layers))
     return nn.ModuleList(TextBlock(net=net, dilation=dilation, memory=memory) for dilation in dilations)
-
-
-def halving(
-    net: CNN, inputs: int, outputs: int, *, grid: tuple[int, ...], norm: Norm, discriminating: bool
-) -> list[nn.Module]:
-    """Return layers that convolve and halve the grid. Pooling comes before the norm, which then has less work."""
-    rank = len(grid)
-    if net.pool == "stride":
-        layers = [convolution(inputs, outputs, kernel=4, stride=2, rank=rank, norm=norm)]
-    else:
-        pools = [] if net.pool == "none" else [POOL[net.pool, rank](2)]
-        layers = [convolution(inputs, outputs, kernel=net.sides(grid), rank=rank, norm=norm), *pools]
-    return [*layers, normalisation(norm, outputs), rectifier(discriminating)]

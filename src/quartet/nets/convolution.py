@@ -1,5 +1,8 @@
-"""Parts of convolutional nets, for images and series: convolutions, residual blocks, rectifiers, initial weights and
-memory layout."""
+"""Parts of convolutional nets: convolutions, residual blocks, rectifiers, initial weights and memory layout for images
+and series; windows of words for texts.
+
+Shapes: B batch, L length, D width, F filters.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quartet.nets.norm import Norm, normalisation
+from quartet.nets.roles import Encoder
 
 CONV: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
 POOL: dict[tuple[str, int], type[nn.Module]] = {
@@ -75,3 +80,43 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rectify(x + self.branch(x))
+
+
+def halving(
+    inputs: int, outputs: int, *, pool: str, kernel: tuple[int, ...], norm: Norm, discriminating: bool
+) -> list[nn.Module]:
+    """Return layers that convolve and halve the grid. Pooling comes before the norm, which then has less work."""
+    rank = len(kernel)
+    if pool == "stride":
+        layers = [convolution(inputs, outputs, kernel=4, stride=2, rank=rank, norm=norm)]
+    else:
+        pools = [] if pool == "none" else [POOL[pool, rank](2)]
+        layers = [convolution(inputs, outputs, kernel=kernel, rank=rank, norm=norm), *pools]
+    return [*layers, normalisation(norm, outputs), rectifier(discriminating)]
+
+
+class Windows(Encoder):
+    """Sum a text up as the largest answer of each filter in any window of it (Kim 2014): x_BLD → features_B1D.
+
+    Each size of window has `filters` of them. Windows overlap the ends, so that a text may be shorter than a window.
+    What lies beyond the ends, or is masked, counts as zeros.
+    """
+
+    layers: Sequence[nn.Conv1d]
+
+    def __init__(self, *, width: int, filters: int, sizes: Sequence[int]) -> None:
+        super().__init__(width=filters * len(sizes), grid=(1,))
+        self.layers = nn.ModuleList(nn.Conv1d(width, filters, size) for size in sizes)  # type: ignore[assignment]
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        real_B1L = (x.new_ones(x.shape[:2]) if mask is None else mask.to(x.dtype)).unsqueeze(1)
+        x_BDL = x.mT * real_B1L
+        found = []
+        for layer in self.layers:
+            reach = layer.kernel_size[0] - 1
+            # A window without any word of the text answers 0, below which no rectified answer lies.
+            touches_B1L = F.pad(real_B1L, (reach, 0), value=1.0)
+            found.append((F.relu(layer(F.pad(x_BDL, (reach, reach)))) * touches_B1L).amax(2))
+        return torch.cat(found, 1).unsqueeze(1)

@@ -14,12 +14,16 @@ from torch import Tensor, nn
 from quartet.nets.base import Net
 from quartet.nets.norm import BatchNorm
 from quartet.nets.roles import Decoder, Encoder
+from quartet.nets.stem import mean
 from quartet.types import Pixels, QuartetError, Series, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class MLP(Net):
-    """Hidden layers of one width with rectifiers. Inputs have a fixed size, so that it cannot read or write text."""
+    """Hidden layers of one width with rectifiers. Inputs have a fixed size, so that it cannot write text or translate.
+
+    It classifies a text by the mean of its embedded tokens, whatever their order (Iyyer et al. 2015).
+    """
 
     ROLES: ClassVar[tuple[str, ...]] = ("classify", "generate", "discriminate")
 
@@ -31,9 +35,12 @@ class MLP(Net):
 
     def encode(self, inputs: Pixels | Series | Tokens, *, discriminating: bool = False) -> Encoder:
         if isinstance(inputs, Tokens):
-            raise QuartetError("net: MLP cannot read tokens; take CNN, RNN or Transformer")
+            raise QuartetError("net: MLP cannot read tokens in their order; take CNN, RNN or Transformer")
         places = inputs.height * inputs.width if isinstance(inputs, Pixels) else inputs.length
         return Perceptron(net=self, inputs=places * inputs.channels, discriminating=discriminating)
+
+    def sum_up(self, tokens: Tokens) -> Encoder:
+        return Bag(net=self)
 
     def decode(self, tokens: Tokens, *, memory: bool) -> Decoder:
         raise QuartetError("net: MLP cannot write tokens; take CNN, RNN or Transformer")
@@ -61,6 +68,17 @@ class Perceptron(Encoder):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.layers(x.flatten(1)).unsqueeze(1)
+
+
+class Bag(Encoder):
+    """Apply the hidden layers to the mean of a text's features: x_BLD → features_B1D."""
+
+    def __init__(self, *, net: MLP) -> None:
+        super().__init__(width=net.width, grid=(1,))
+        self.layers = Perceptron(net=net, inputs=net.width, discriminating=False)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.layers(x.mean(1) if mask is None else mean(x, mask))
 
 
 def normalisation(kind: str, width: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The five models: each joins a stem, a family's encoder or decoder, and a head.
+"""The six models: each joins a stem, a family's encoder or decoder, and a head.
 
 Shapes: B batch, H height, W width, C channels, L length (S source, T target), D width, G grid, K classes, V vocabulary,
 Z noise; in attention maps H is heads.
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from quartet.nets.attention import CrossAttention, SelfAttention
 from quartet.nets.roles import Decoder, Encoder, Memory, State
-from quartet.nets.stem import Embedding, Normalise
+from quartet.nets.stem import Embedding, Normalise, mean
 from quartet.types import PAD, Classes, Pixels, Series, Tokens
+
+SMALL = 0.05  # largest entry of a classifier's embeddings at first
 
 
 class Classifier(nn.Module):
@@ -48,6 +50,33 @@ class Classifier(nn.Module):
         """Return the first layer's convolution kernels (out, in, height, width); None for nets without such kernels."""
         kernels = getattr(self.encoder, "kernels", None)
         return kernels if isinstance(kernels, Tensor) and kernels.ndim == 4 else None
+
+
+class TextClassifier(nn.Module):
+    """Classify texts, padded with PAD at their ends: tokens_BL → logits_BK. Padding changes no answer.
+
+    Embeddings begin small and grow with what they are good for, so that a token that training hardly saw says little.
+    Rows of variance 1, as a language model has them, would let random features tell the training texts apart.
+    """
+
+    def __init__(self, *, encoder: Encoder, inputs: Tokens, width: int, outputs: Classes, dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(inputs.vocabulary, width)
+        nn.init.uniform_(self.embedding.weight, -SMALL, SMALL)
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(encoder.width, outputs.count)
+
+    def features(self, tokens_BL: Tensor) -> Tensor:
+        """Return f_BD: the encoder's features averaged over the text, the input of the linear head."""
+        mask_BL = tokens_BL != PAD
+        x = self.encoder(self.dropout(self.embedding(tokens_BL)), mask_BL)
+        if self.encoder.grid is not None:  # one place: the encoder has summed the text up
+            return x.flatten(1)
+        return mean(x, mask_BL)
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(tokens_BL)))
 
 
 class Vocabulary(nn.Module):

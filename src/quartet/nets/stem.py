@@ -28,6 +28,12 @@ class Embedding(nn.Embedding):
         return super().forward(tokens_BL) * math.sqrt(self.embedding_dim)
 
 
+def mean(x_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+    """Return the mean_BD of a text's features, without the masked ones."""
+    share_BL = mask_BL.to(x_BLD.dtype) / mask_BL.sum(1, keepdim=True)
+    return (x_BLD * share_BL[..., None]).sum(1)
+
+
 class Normalise(nn.Module):
     """Normalise pixels in 0..255, or series, to mean 0 and deviation 1 by the data's statistics per channel."""
 

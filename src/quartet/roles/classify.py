@@ -1,15 +1,15 @@
-"""The role `classify`: images or series to their classes."""
+"""The role `classify`: images, series or texts to their classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quartet.roles.forms import STANDARD_INPUT, form_of
 from quartet.roles.role import Described, Load, Role
-from quartet.roles.shapes import say, spec_of
-from quartet.types import Classes, Pixels, QuartetError, Series
+from quartet.roles.shapes import say
+from quartet.types import Classes, QuartetError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,24 +17,23 @@ if TYPE_CHECKING:
     from torch import nn
 
 TOP = 3  # classes shown
-BATCH = 256  # pictures read at once
+BATCH = 256  # examples read at once
 
 
 class Classify(Role):
-    """Classify files, and print the likeliest classes of each."""
+    """Classify files or texts, and print the likeliest classes of each."""
 
-    HELP = "files, and the likeliest classes of each"
+    HELP = "files or texts, and the likeliest classes of each"
     SCRIPT = "quartet.serving.classify"
     PREDICTOR = "Classifier"
 
-    def describe(self, *, inputs: Pixels | Series, outputs: Classes) -> dict[str, Any]:  # type: ignore[override]
-        return {**_form(inputs), "inputs": asdict(inputs), "classes": list(outputs.names)}
+    def describe(  # type: ignore[override]
+        self, *, inputs: Any, outputs: Classes, tokenizer: Path | None = None
+    ) -> dict[str, Any]:
+        return {**form_of(inputs).describe(inputs, tokenizer), "classes": list(outputs.names)}
 
     def rebuild(self, net: Any, described: Described) -> nn.Module:
-        inputs = spec_of(described["inputs"])
-        form = _form(inputs)
-        if {key: described[key] for key in form} != form:
-            raise ValueError(f"dtype and shape are not those of its inputs, {form['dtype'], form['shape']}")
+        inputs = form_of(described.get("inputs", {})).spec(described)
         return net.classifier(inputs, Classes(names=tuple(described["classes"])))  # type: ignore[no-any-return]
 
     def programs(self, model: nn.Module) -> dict[str, nn.Module]:
@@ -43,33 +42,38 @@ class Classify(Role):
     def examples(
         self, programs: Mapping[str, nn.Module], described: Described, *, batch: int, length: int
     ) -> dict[str, tuple[Any, ...]]:
-        import torch
+        return {"classify": (form_of(described.get("inputs", {})).example(described, batch=batch, length=length),)}
 
-        draw = torch.Generator().manual_seed(0)
-        x = torch.rand(batch, *described["shape"], generator=draw).mul(255)
-        return {"classify": (x.to(getattr(torch, described["dtype"])),)}
+    def script_name(self, described: Described) -> str:
+        return form_of(described.get("inputs", {})).SCRIPT
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", type=Path, help="pictures, or folders of them; for series .npy or .csv")
+        what = "pictures, or folders of them; for series .npy or .csv; texts line by line, - for standard input"
+        parser.add_argument("files", nargs="*", type=Path, help=what)
+        parser.add_argument(
+            "--text", action="append", default=[], help="a text to classify; may be given several times"
+        )
 
     def answer(self, chosen: argparse.Namespace, load: Load) -> None:
         import numpy as np
 
-        from quartet.roles.files import batches, examples
+        from quartet.roles.files import batches
 
-        for path in chosen.files:
-            if not path.exists():
-                raise QuartetError(f"{path}: no such file or folder")
+        # A dash means standard input, wherever the command was typed.
+        files = [Path(STANDARD_INPUT) if path.name == STANDARD_INPUT else path for path in chosen.files]
+        for path in files:
+            if not path.exists() and path != Path(STANDARD_INPUT):
+                raise QuartetError(f"{path}: no such file or folder; a text to classify is given by --text")
+        if not files and not chosen.text:
+            raise QuartetError("nothing to classify: give files, or a text by --text")
         predictor, known = load()
-        for part in batches(examples(chosen.files, known["described"]), BATCH):
-            for (name, _), p_K in zip(part, predictor.probabilities(np.stack([x for _, x in part])), strict=True):
+        described = known["described"]
+        form = form_of(described.get("inputs", {}))
+        for part in batches(form.read(files, chosen.text, described), BATCH):
+            for (name, _), p_K in zip(part, form.ask(predictor, [x for _, x in part]), strict=True):
                 best = [(predictor.classes[i], float(p_K[i])) for i in np.argsort(-p_K, kind="stable")[:TOP]]
                 if chosen.json:
                     say({"file": name, "classes": [{"class": label, "probability": share} for label, share in best]})
                 else:
-                    print(name, *(f"{label} {share:.3f}" for label, share in best), sep="\t", flush=True)
-
-
-def _form(inputs: Pixels | Series) -> dict[str, Any]:
-    """Return the data type of the inputs, and the shape of one example."""
-    return {"dtype": inputs.dtype, "shape": list(inputs.shape)}
+                    shown = " ".join(name.split()) if name in chosen.text else name
+                    print(shown, *(f"{label} {share:.3f}" for label, share in best), sep="\t", flush=True)

@@ -1,12 +1,13 @@
-"""Read the files to classify, pictures and series (npy, csv), as arrays for a model."""
+"""Read the files to classify: pictures and series (npy, csv) as arrays for a model, texts line by line."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from quartet.roles import text
 from quartet.types import QuartetError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Example = TypeVar("Example")
 SERIES = (".npy", ".csv", ".txt")
+TEXTS = (".txt",)
 
 
 def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
@@ -36,6 +38,31 @@ def examples(paths: list[Path], described: dict[str, Any]) -> Iterator[tuple[str
 
     for found in read_all(list_files(paths, SUFFIXES if pictures else SERIES), read):
         yield from found or ()
+
+
+def lines(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each line that is not empty; a folder gives its text files, "-" standard input.
+
+    Raises QuartetError as `examples` does.
+    """
+    from quartet.data.preparing.own_files import read_all
+    from quartet.data.preparing.text_files import read_text
+
+    def read(path: Path) -> Iterable[str]:
+        if path.name == "-":
+            return (text.checked_text(line) for line in text.lines())
+        return read_text(path).split("\n")
+
+    files = [file for path in paths for file in ([path] if path.name == "-" else list_files([path], TEXTS))]
+    for file, found in zip(files, read_all(files, read), strict=True):
+        yield from numbered(str(file), found or ())
+
+
+def numbered(name: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name, with the number of the line, and the text of each line that is not empty."""
+    for number, line in enumerate(given, 1):
+        if line.strip():
+            yield f"{name}:{number}", line.strip()
 
 
 def batches(given: Iterator[Example], size: int) -> Iterator[list[Example]]:

@@ -63,14 +63,18 @@ class Role(ABC):
     def answer(self, chosen: argparse.Namespace, load: Load) -> None:
         """Print the answers to the arguments `chosen` on the command line, as JSON if `chosen.json`."""
 
-    def script(self) -> ModuleType:
-        """Return the imported script, without MLflow's warnings."""
+    def script_name(self, described: Described) -> str:
+        """Return the module of the script of a described model: SCRIPT, unless a role has several."""
+        return self.SCRIPT
+
+    def script(self, described: Described) -> ModuleType:
+        """Return the imported script of a described model, without MLflow's warnings."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return importlib.import_module(self.SCRIPT)
+            return importlib.import_module(self.script_name(described))
 
     def predictor(self, described: Described, programs: Mapping[str, Callable[..., Any]]) -> Any:
         """Return a predictor with the `programs` of a described model, as if MLflow had loaded it."""
-        made = getattr(self.script(), self.PREDICTOR)()
+        made = getattr(self.script(described), self.PREDICTOR)()
         made.use(described, programs)
         return made

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from quartet.types import Pixels, Series
+from quartet.types import Pixels, Series, Tokens
 
 
-def spec_of(held: Mapping[str, Any]) -> Pixels | Series:
-    """Return the images or series of a description; older descriptions of series have no mean and deviation."""
+def spec_of(held: Mapping[str, Any]) -> Pixels | Series | Tokens:
+    """Return the images, series or texts of a description; older descriptions of series have no mean and deviation."""
+    if "vocabulary" in held:
+        return Tokens(**held)
     spec: dict[str, Any] = {**held, **{key: tuple(held[key]) for key in ("mean", "std") if key in held}}
     return Series(**spec) if "length" in spec else Pixels(**spec)
 

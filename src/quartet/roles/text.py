@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -71,6 +71,12 @@ def standard_input() -> TextIO:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
     return sys.stdin
+
+
+def lines() -> Iterator[str]:
+    """Yield the lines of standard input."""
+    for line in standard_input():
+        yield line.rstrip("\r\n")
 
 
 def checked_text(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from quartet.roles import text
@@ -55,12 +55,12 @@ class Translate(text.TextRole):
 
         Such a sentence is named on stderr, and the others are translated all the same. QuartetError at the end.
         """
-        predictor, _ = load()
+        predictor, known = load()
         params = text.given(chosen, "num_beams", "length_penalty")
-        self.script().checked(predictor.params | params)
+        self.script(known["described"]).checked(predictor.params | params)
         given = None if chosen.sentences in ([], ["-"]) else chosen.sentences
         count = refused = 0
-        for count, sentence in enumerate(lines() if given is None else given, 1):
+        for count, sentence in enumerate(text.lines() if given is None else given, 1):
             try:
                 found = translation(predictor, sentence, params)
             except QuartetError as error:
@@ -84,9 +84,3 @@ def translation(predictor: Any, sentence: str, params: Mapping[str, Any]) -> str
         if getattr(error, "error_code", None) != "INVALID_PARAMETER_VALUE":  # what a server answers with status 400
             raise
         raise QuartetError(str(getattr(error, "message", error))) from error
-
-
-def lines() -> Iterator[str]:
-    """Yield the lines of standard input."""
-    for line in text.standard_input():
-        yield line.rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""Classification: images or series, with one label each.
+"""Classification: images, series or texts, with one label each.
 
 Shapes: B batch, K classes, H height, W width, C channels, L length, O kernels, N bins, M mistakes.
 """
@@ -6,6 +6,7 @@ Shapes: B batch, K classes, H height, W width, C channels, L length, O kernels, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class Classify(Task):
         mistakes: how many wrong answers an evaluation keeps: the most confident.
     """
 
-    ACCEPTS = ("images", "series")
+    ACCEPTS = ("images", "series", "labelled_text")
     ROLE = "classify"
     METHOD = "supervised"
     MONITOR = "accuracy"
@@ -43,7 +44,7 @@ class Classify(Task):
         return net.classifier(data.inputs, data.outputs)
 
     def facts(self, data: Any) -> dict[str, Any]:
-        return {"inputs": data.inputs, "outputs": data.outputs}
+        return {"inputs": data.inputs, "outputs": data.outputs, "tokenizer": data.kind.tokenizer}
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         logits_BK = at_least_float(model(batch["x"]))
@@ -55,15 +56,18 @@ class Classify(Task):
 
     def summarize(self, sums: Sums) -> dict[str, float]:
         """Return `loss` (nats, without label smoothing), `accuracy`, `balanced_accuracy` (mean recall of the classes
-        that occur) and `calibration_error` (mean distance of confidence and accuracy, Guo et al. 2017)."""
+        that occur), `macro_f1` (their mean F1) and `calibration_error` (mean distance of confidence and accuracy, Guo
+        et al. 2017)."""
         confusion_KK, count = sums["confusion"], sums["confusion"].sum()
         of_class_K = confusion_KK.sum(1)
         recall_K = confusion_KK.diagonal() / of_class_K
+        f1_K = 2 * confusion_KK.diagonal() / (of_class_K + confusion_KK.sum(0))
         examples_N, confidence_N, correct_N = sums["calibration"].unbind(1)
         return {
             "loss": (sums["loss"] / count).item(),
             "accuracy": (confusion_KK.diagonal().sum() / count).item(),
             "balanced_accuracy": recall_K[of_class_K > 0].mean().item(),
+            "macro_f1": f1_K[of_class_K > 0].mean().item(),
             "calibration_error": ((confidence_N - correct_N).abs().sum() / examples_N.sum()).item(),
         }
 
@@ -85,21 +89,38 @@ class Classify(Task):
         sums: Sums = {}
         wrong: dict[str, Tensor] = {}
         counts: dict[str, list[Tensor]] = {"right": [], "loss": []}
-        first, seen = None, 0
+        first = None
         for batch in split_batches(data, split, what="classify", device=device, progress=progress):
             logits_BK = at_least_float(model(batch["x"]))
             sums = add(sums, classification_sums(logits_BK, batch["y"]))
             for name, value_B in classification_counts(logits_BK, batch["y"]).items():
                 counts[name].append(value_B)
-            wrong = worst(wrong, mistakes_of(logits_BK, batch["x"], batch["y"], start=seen), keep=self.mistakes)
-            first, seen = batch["x"][:MAPPED] if first is None else first, seen + len(batch["y"])
+            wrong = worst(wrong, mistakes_of(logits_BK, batch["y"], batch["index"]), keep=self.mistakes)
+            first = batch["x"][:MAPPED] if first is None else first
         names = list(data.outputs.names)
         arrays = {f"mistakes_{name}": value.cpu().numpy() for name, value in wrong.items()}
+        mistaken = data.gather(split, arrays["mistakes_index"])
+        words = data.kind.words(mistaken)
+        arrays |= {"mistakes_x": mistaken["x"].numpy()} if words is None else {}
         arrays |= {"confusion": sums["confusion"].long().cpu().numpy(), "calibration": calibration(sums["calibration"])}
         arrays |= example_arrays(self, {name: torch.cat(parts).cpu().numpy() for name, parts in counts.items()})
         if first is not None:
             arrays |= first_layer(model, first, data.inputs)
-        return Evidence(self.summarize(sums), arrays, {"classes": names, **per_class(sums["confusion"], names)})
+        told = {} if words is None else {"mistakes": words}
+        texts = {"classes": names, **per_class(sums["confusion"], names), **told}
+        return Evidence(self.summarize(sums), arrays, texts)
+
+    def guess(self, data: Any, evidence: Evidence, *, split: str = "test") -> dict[str, Any] | None:
+        """Return the accuracy of logistic regression on bags of words; None for examples that are no texts."""
+        given = {part: texts_of(data, part) for part in ("train", "val", split)}
+        texts = {part: (words, y) for part, (words, y) in given.items() if words is not None}
+        if len(texts) < len(given):
+            return None
+        from quartet.tasks.bag_of_words import accuracy
+
+        value = accuracy(texts["train"], texts["val"], texts[split])
+        by = "a logistic regression on bags of words"
+        return None if value is None else {"metric": "accuracy", "value": value, "by": by}
 
 
 def classification_sums(logits_BK: Tensor, y_B: Tensor) -> Sums:
@@ -128,12 +149,25 @@ def classification_counts(logits_BK: Tensor, y_B: Tensor) -> dict[str, Tensor]:
     }
 
 
-def mistakes_of(logits_BK: Tensor, x: Tensor, y_B: Tensor, *, start: int) -> dict[str, Tensor]:
-    """Return the misclassified examples of a batch; `start` is the place of its first example in the split."""
+def texts_of(data: Any, split: str) -> tuple[list[str] | None, list[int]]:
+    """Return the texts and labels of a split, of training those in use; None for examples that are no texts."""
+    batches = data.batches(split)
+    words: list[str] = []
+    labels: list[int] = []
+    for batch in islice(batches, batches.per_epoch):
+        if (found := data.kind.words(batch)) is None:
+            return None, []
+        words += found
+        labels += batch["y"].tolist()
+    return words[: data.examples[split]], labels[: data.examples[split]]
+
+
+def mistakes_of(logits_BK: Tensor, y_B: Tensor, index_B: Tensor) -> dict[str, Tensor]:
+    """Return the misclassified examples of a batch; `index_B` are their places in the split."""
     confidence_B, predicted_B = logits_BK.softmax(1).max(1)
     (wrong_M,) = (predicted_B != y_B).nonzero(as_tuple=True)
-    values = {"x": x, "true": y_B, "predicted": predicted_B, "confidence": confidence_B.float()}
-    return {name: value[wrong_M] for name, value in values.items()} | {"index": wrong_M + start}
+    values = {"true": y_B, "predicted": predicted_B, "confidence": confidence_B.float(), "index": index_B}
+    return {name: value[wrong_M] for name, value in values.items()}
 
 
 def worst(mistakes: dict[str, Tensor], more: dict[str, Tensor], *, keep: int) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ def log_model(client: Any, run: str, folder: Path, name: str) -> str:
     logged = client.create_logged_model(experiment, name=name, source_run_id=run, model_type=settings["role"])
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice to use type hints, which would override the signature
-        script: Any = roles.find(settings["role"]).script()
+        script: Any = roles.find(settings["role"]).script(settings)
         pyfunc.save_model(
             f"{scratch}/model",
             python_model=script.__file__,

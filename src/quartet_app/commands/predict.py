@@ -1,6 +1,7 @@
 """Predict with the champion of a task, or with any trained run: classify, language, translate, generate.
 
 quartet predict classify image.png more/                 print the classes of pictures
+quartet predict classify --text "Who is it?" more.txt    print the classes of a text, and of each line of a file
 quartet predict language "The cat eats" --tokens 100     continue a text
 quartet predict translate "Save the file."               translate a text; - reads lines from standard input
 quartet predict generate --count 64 out.png              draw 64 samples into one picture

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 COUNT, CLASSES = 2500, 10  # of images and of series
 SENTENCES = 1500
 WORDS = ["the", "cat", "eats", "a", "small", "red", "fish", "while", "its", "old", "friend", "sleeps", "under", "trees"]
-# For each kind of data: the option of conf/data/, the key of its file or folder, what lies there, and other settings.
-OWN: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "images": ("own_image_arrays", "file", "images.npz", {}),
-    "series": ("own_series", "file", "series.npz", {}),
-    "text": ("own_text", "folder", "text", {"tokenizer": "character"}),
-    "pairs": ("own_pairs", "folder", "pairs.tsv", {"vocabulary": 300}),
+HELD_OUT = {"validation": 0.25, "test": 0.25}  # of few labelled examples
+
+
+@dataclass(frozen=True)
+class Own:
+    """Made-up data of a kind: the option of conf/data/, the key of its file or folder, and what lies there.
+
+    `settings` are others of its source; `few` those for few examples, and `batch` the batch size for them.
+    """
+
+    option: str
+    key: str
+    place: str
+    batch: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    few: dict[str, Any] = field(default_factory=dict)
+
+
+OWN = {
+    "images": Own("own_image_arrays", "file", "images.npz", batch=16, few=HELD_OUT),
+    "series": Own("own_series", "file", "series.npz", batch=16, few=HELD_OUT),
+    "text": Own("own_text", "folder", "text", batch=4, settings={"tokenizer": "character"}),
+    "labelled_text": Own("own_labelled", "file", "labelled.csv", batch=16, settings={"vocabulary": 300}, few=HELD_OUT),
+    "pairs": Own("own_pairs", "folder", "pairs.tsv", batch=256, settings={"vocabulary": 300}),
 }
 
 
@@ -22,8 +41,8 @@ def made_up(kind: str, folder: Path, *, count: int = COUNT, sentences: int = SEN
     """Return an option of conf/data/ and the settings of its source; writes the data to `folder` if it is not there."""
     if not folder.exists():
         make(folder, count=count, sentences=sentences)
-    option, key, place, more = OWN[kind]
-    return option, {key: str(folder.resolve() / place), **more}
+    own = OWN[kind]
+    return own.option, {own.key: str(folder.resolve() / own.place), **own.settings}
 
 
 def make(folder: Path, *, count: int, sentences: int) -> None:
@@ -43,3 +62,5 @@ def make(folder: Path, *, count: int, sentences: int) -> None:
     (folder / "text" / "a.txt").write_text(".\n".join(spoken), encoding="utf-8")
     pairs = "".join(f"{sentence}\t{' '.join(reversed(sentence.split()))}\n" for sentence in spoken)
     (folder / "pairs.tsv").write_text(pairs, encoding="utf-8")
+    told = "".join(f"{sentence} {WORDS[i % CLASSES]} {i},{WORDS[i % CLASSES]}\n" for i, sentence in enumerate(spoken))
+    (folder / "labelled.csv").write_text(f"text,label\n{told}", encoding="utf-8")

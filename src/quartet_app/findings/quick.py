@@ -23,7 +23,7 @@ from quartet_app.config.resolved import Config
 from quartet_app.config.signatures import constants
 from quartet_app.config.table.axes import Point
 from quartet_app.config.table.findings import Finding, Runs, finding_ids, finding_points, read_finding
-from quartet_app.data.made_up import made_up
+from quartet_app.data.made_up import OWN, made_up
 from quartet_app.findings.conclude import conclude, write_reports
 from quartet_app.findings.measure import measured, write_measured
 from quartet_app.findings.trained import load
@@ -33,8 +33,7 @@ from quartet_app.run.build import nets_of
 
 SEEDS = (0, 1)
 FEW = {"budget": "2 steps", "validate_every": "1 steps"}
-EXAMPLES, SENTENCES, HELD_OUT = 480, 300, 0.25  # of images and series; the share of them in val and in test
-BATCH = {"images": 16, "series": 16, "text": 4, "pairs": 256}
+EXAMPLES, SENTENCES = 480, 300  # images and series; sentences of texts and pairs
 CONTEXT = 64  # tokens of a window
 JUDGED = {"samples": 40, "test_samples": 64}  # images that a generator is judged by
 WIDTH = 16  # of a net, where nets have one size
@@ -94,7 +93,7 @@ def quick_config(point: Point, seed: int, folder: Path) -> Config:
     config["data"]["source"] = own_source(kind, folder / "made_up")
     config["data"]["name"] = f"made_up_{kind}"
     loading = config["data"]["loading"]
-    loading["batch_size"] = BATCH[kind]
+    loading["batch_size"] = OWN[kind].batch
     if loading.get("context"):
         loading["context"] = min(loading["context"], CONTEXT)
     config["task"] |= {key: value for key, value in JUDGED.items() if key in config["task"]}
@@ -123,8 +122,7 @@ def untracked() -> Config:
 def own_source(kind: str, folder: Path) -> Config:
     """Return the configuration of a source of made-up data of a kind, which lie in `folder`."""
     option, settings = made_up(kind, folder, count=EXAMPLES, sentences=SENTENCES)
-    shares = {"validation": HELD_OUT, "test": HELD_OUT} if kind in ("images", "series") else {}
-    overrides = [f"data.source.{key}={as_value(value)}" for key, value in {**settings, **shares}.items()]
+    overrides = [f"data.source.{key}={as_value(value)}" for key, value in {**settings, **OWN[kind].few}.items()]
     source: Config = compose_group("data", option, overrides)["source"]
     return source
 

@@ -255,6 +255,57 @@ def test_series_are_classified(small: Small, here: Path, own: Path, capsys: pyte
         predict.main(["classify", "bad.npy", "--from", str(only_run(here))])
 
 
+def test_texts_are_classified_from_files_from_standard_input_and_as_typed(
+    small: Small, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(compose(small("trec_rnn", steps=30)))
+    texts = ["the cat eats a fish", "old", "an old tree by the river " * 40, "ünknown 🐈"]
+    model = ("--from", str(only_run(here)))
+
+    def said(*arguments: str) -> list[list[str]]:
+        capsys.readouterr()
+        predict.main(["classify", *arguments, *model])
+        return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+    (here / "notes").mkdir()
+    (here / "notes" / "a.txt").write_bytes(b"\xef\xbb\xbf" + f"{texts[0]}\r\n\r\n{texts[1]}\r\n".encode())
+    (here / "notes" / "b.txt").write_text("\n".join(texts[2:]))
+    answers = said("notes")
+    assert [line[0] for line in answers] == [f"notes/{name}" for name in ("a.txt:1", "a.txt:3", "b.txt:1", "b.txt:2")]
+    assert all(len(line) == 4 for line in answers)
+    assert [line[1:] for line in said(*(word for text in texts for word in ("--text", text)))] == [
+        line[1:] for line in answers
+    ]
+    assert said("--text", " two\twords \n")[0][0] == "two words"
+    with open(here / "lines.txt", "w+") as file:
+        file.write("\n".join(texts))
+        file.seek(0)
+        monkeypatch.setattr(sys, "stdin", file)
+        assert [line[1:] for line in said("-")] == [line[1:] for line in answers]
+    (answer,) = said("--text", texts[0], "--json")
+    assert json.loads(answer[0])["classes"][0]["class"] == answers[0][1].split()[0]
+    (here / "bad.txt").write_bytes("für".encode("latin-1"))
+    capsys.readouterr()
+    with pytest.raises(QuartetError, match=r"bad\.txt: not UTF-8"):
+        predict.main(["classify", "bad.txt", "notes", *model])
+    assert len(capsys.readouterr().out.splitlines()) == 4, "the others are answered first"
+    for words, wrong in (
+        (["bad.txt", "nowhere"], "nowhere: no such file"),
+        (["bad.txt"], r"bad\.txt: not UTF-8"),
+        (["--text", "  "], "a text with a word or more would do"),
+        ([], "nothing to classify: give files, or a text by --text"),
+        (["who is it"], "no such file or folder; a text to classify is given by --text"),
+    ):
+        with pytest.raises(QuartetError, match=wrong):
+            said(*words)
+
+
+def test_a_model_of_pictures_takes_no_texts(trained: Path, say: Say) -> None:
+    for words in (["--text", "a cat"], ["-"]):
+        with pytest.raises(QuartetError, match="this model reads pictures or series"):
+            say("classify", *words)
+
+
 # Files that carry code.
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -23,8 +24,9 @@ from quartet_app.config.resolved import config_hash, load_config
 from quartet_app.run.evaluate import evaluate
 from quartet_app.run.train import train
 
-KINDS = ("images", "series", "text", "pairs")
-TASKS = {"images": "classify", "series": "classify", "text": "language", "pairs": "translate"}
+KINDS = ("images", "series", "labelled_text", "text", "pairs")
+CLASSIFIED = ("images", "series", "labelled_text")
+TASKS = {**dict.fromkeys(CLASSIFIED, "classify"), "text": "language", "pairs": "translate"}
 EXPERIMENTS = {"images": "cnn", "text": "rnn", "pairs": "transformer"}
 GREEDY = {"tokens": 12, "temperature": 0.0}
 
@@ -57,6 +59,31 @@ def raw_series(small: Callable[..., list[str]], own: Path, tmp_path_factory: pyt
     return folder
 
 
+@pytest.fixture(scope="session")
+def raw_texts(small: Callable[..., list[str]], own: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tracked run on labelled texts, and their folder `raw` of tables, which is split."""
+    folder = tmp_path_factory.mktemp("texts")
+    head, *lines = (own / "labelled.csv").read_text().splitlines(keepends=True)
+    (folder / "raw").mkdir()
+    for split, cut in {"train": slice(0, 200), "val": slice(200, 240), "test": slice(240, None)}.items():
+        (folder / "raw" / f"{split}.csv").write_text(head + "".join(lines[cut]))
+    more = (f"data.source.file={folder}/raw", "data.source.longest=8", "tracking=mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train(compose(small("trec_transformer", *more, "tracking.system_metrics=false", steps=30)))
+    return folder
+
+
+def raw_test_of(kind: str, folder: Path, own: Path) -> tuple[Any, Any]:
+    """The raw test examples of a kind, and the class of each, as evaluation numbers it."""
+    if kind == "labelled_text":
+        rows = list(csv.DictReader((folder / "raw" / "test.csv").read_text().splitlines()))
+        names = sorted({row["label"] for row in rows})
+        return [row["text"] for row in rows], np.array([names.index(row["label"]) for row in rows])
+    with np.load(own / "images.npz" if kind == "images" else folder / "raw.npz") as archive:
+        return archive["x_test"], archive["y_test"]
+
+
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -64,18 +91,18 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def case(kind: str, own: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    folder: Path = request.getfixturevalue("raw_series" if kind == "series" else "trained")
+    fixtures = {"series": "raw_series", "labelled_text": "raw_texts"}
+    folder: Path = request.getfixturevalue(fixtures.get(kind, "trained"))
     monkeypatch.chdir(folder)
     run = (
         only_run(folder)
-        if kind == "series"
+        if kind in fixtures
         else next(run for run in runs(folder) if run.name.startswith(f"{EXPERIMENTS[kind]}-"))
     )
     evidence = evaluated_anew(run, tmp_path)
     known = json.loads((run / "run.json").read_text())["mlflow_run_id"]
     if TASKS[kind] == "classify":
-        with np.load(own / "images.npz" if kind == "images" else folder / "raw.npz") as archive:
-            examples, y = archive["x_test"], archive["y_test"]
+        examples, y = raw_test_of(kind, folder, own)
         return Case(folder, run, f"runs:/{known}/model", examples, classes(evidence, y))
     texts = json.loads((evidence / "evidence.json").read_text())
     if kind == "text":
@@ -135,6 +162,9 @@ def test_predict_says_what_evaluation_found(
     elif kind == "series":
         np.savetxt(tmp_path / "raw.csv", case.examples, delimiter=",")
         files = [str(tmp_path / "raw.csv")]
+    elif kind == "labelled_text":
+        (tmp_path / "raw.txt").write_text("\n".join(case.examples) + "\n")
+        files = [str(tmp_path / "raw.txt")]
     greedy = [word for key, value in GREEDY.items() for word in (f"--{key}", str(value))]
     asked = {"text": [[example, *greedy] for example in case.examples], "pairs": [case.examples]}.get(kind, [files])
     found: list[Any] = []
@@ -164,7 +194,7 @@ def test_the_stored_model_says_what_evaluation_found(kind: str, case: Case) -> N
 
 @pytest.mark.slow
 def test_the_server_says_what_evaluation_found(kind: str, case: Case) -> None:
-    examples = case.examples.tolist() if TASKS[kind] == "classify" else case.examples
+    examples = np.asarray(case.examples).tolist()
     with model_server(case.model, case.folder) as ask:
         status, answer = ask({"inputs": examples, **({"params": GREEDY} if kind == "text" else {})})
     assert status == 200, answer

@@ -22,8 +22,8 @@ FILES = sorted(CONF.rglob("*.yaml"))
 
 def overrides_for(experiment: str, *more: str) -> list[str]:
     own = ["data.source.folder=somewhere"] if experiment.startswith("own_") else []
-    if experiment.startswith("own_series"):
-        own = ["data.source.file=somewhere.npz"]
+    if experiment.startswith(("own_series", "own_labelled")):
+        own = ["data.source.file=somewhere"]
     return [f"experiment={experiment}", *own, *more]
 
 

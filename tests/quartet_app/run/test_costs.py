@@ -88,12 +88,14 @@ def test_a_net_that_cannot_be_exported_has_no_costs_and_says_so(
 def test_a_request_has_as_many_examples_as_asked_for() -> None:
     from quartet import roles
 
-    classify = {"dtype": "float32", "shape": [40, 1]}
-    assert cost.request(roles.find("classify").script(), classify, 64).shape == (64, 40)
-    sentences = cost.request(roles.find("translate").script(), {"example": ["a", "b", "c"]}, 64)
-    assert sentences[:4] == ["a", "b", "c", "a"]
-    assert len(sentences) == 64
-    assert cost.request(roles.find("generate").script(), {}, 64).tolist() == [64]
+    series = {"dtype": "float32", "shape": [40, 1], "inputs": {"length": 40, "channels": 1}}
+    assert cost.request(roles.find("classify").script(series), series, 64).shape == (64, 40)
+    texts = {"inputs": {"vocabulary": 300, "context": 12}, "example": ["a", "b", "c"]}
+    for role in ("translate", "classify"):
+        sentences = cost.request(roles.find(role).script(texts), texts, 64)
+        assert sentences[:4] == ["a", "b", "c", "a"]
+        assert len(sentences) == 64
+    assert cost.request(roles.find("generate").script({}), {}, 64).tolist() == [64]
 
 
 @pytest.mark.parametrize("example", [[], np.zeros(0), "text", None])

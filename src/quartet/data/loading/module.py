@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 
 from quartet.data.loading.augment import Augment
@@ -100,6 +101,10 @@ class DataModule(pl.LightningDataModule):
         """Return the plain sentence pairs of val or test; a batch's `index` points into this list."""
         pairs = json.loads((self.folder / f"sentences_{split}.json").read_text(encoding="utf-8"))
         return [(source, target) for source, target in pairs]
+
+    def gather(self, split: str, index: np.ndarray) -> Batch:
+        """Return examples of a split as one batch, by their places in it (an evaluation batch's `index`)."""
+        return self._reader(split, self.seed).gather(index, slice(0, len(index)), training=False)
 
     def batches(
         self, split: str, *, rank: int = 0, world: int = 1, seed: int = 0, start: int = 0

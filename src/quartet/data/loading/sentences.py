@@ -63,7 +63,7 @@ class Ragged:
 
     def padded(self, chosen: np.ndarray, share: slice) -> torch.Tensor:
         """Return rows `chosen[share]` as int64 (B, longest of chosen), padded with PAD."""
-        reach = np.arange(self.lengths[chosen].max())
+        reach = np.arange(self.lengths[chosen].max(initial=0))
         inside = reach < self.lengths[chosen[share]][:, None]
         places = np.where(inside, self._offsets[chosen[share]][:, None] + reach, 0)
         return torch.from_numpy(np.where(inside, self._flat[places], PAD).astype(np.int64))

@@ -21,21 +21,21 @@ CLASSES = "biufSU"  # numpy's kinds of types that can name classes
 
 
 def class_labels(
-    given: Mapping[str, np.ndarray], names: np.ndarray | None, *, file: Path
+    given: Mapping[str, np.ndarray], names: np.ndarray | None, *, file: Path, what: str = "y"
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Number the classes of each split's `y` (N,) from 0; return these labels, int64 (N,), and the K classes' names.
 
-    Floats with whole values are classes. Raises QuartetError, which names a remedy, for other floats, NaN, arrays of
-    two dimensions, a single class, and labels outside `names`.
+    Messages call `y` by `what`. Floats with whole values are classes. Raises QuartetError, which names a remedy, for
+    other floats, NaN, arrays of two dimensions, a single class, and labels outside `names`.
     """
     y = {split: _checked(array, file) for split, array in given.items()}
     values = np.unique(np.concatenate(list(y.values())))
     if len(values) < 2:
-        raise QuartetError(f"{file}: y holds one class, {values[0]}; examples of two or more would do")
+        raise QuartetError(f"{file}: {what} holds one class, {values[0]}; examples of two or more would do")
     for split, array in y.items():
         if len(new := np.setdiff1d(array, y["train"])):
             raise QuartetError(
-                f"{file}: y of {split} holds the class {new[0]}, which no training example has; add some"
+                f"{file}: {what} of {split} holds the class {new[0]}, which no training example has; add some"
             )
     if names is not None and len(twice := [str(name) for name, count in Counter(names.tolist()).items() if count > 1]):
         raise QuartetError(f"{file}: names holds {twice[0]} twice; give each class a name of its own")

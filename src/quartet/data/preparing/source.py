@@ -10,7 +10,7 @@ from typing import Any
 class Source(ABC):
     """The recipe of a data set. A subclass takes keywords and sets the constants below."""
 
-    KIND: str  # a literal: "images", "series", "text", "pairs", or the full path of your own kind
+    KIND: str  # a literal: "images", "series", "text", "labelled_text", "pairs", or the full path of your own kind
     LICENCE: str  # shown to the user during preparation
     ORIGIN: str  # who made it, or where it comes from
     FETCHED_MB: float = 0.0  # about how many megabytes to fetch; 0 for the user's own files

@@ -1,4 +1,4 @@
-"""Write running text: one stream of tokens for each split, and its number of characters."""
+"""Write running text, one stream of tokens for each split with its number of characters; and texts with labels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from quartet.data.loading.files import SPLITS, write_array
 from quartet.data.loading.tokenizer import Kind, train_tokenizer
+from quartet.data.preparing.pairs import write_ragged
 from quartet.types import BOS, QuartetError
 
 BETWEEN = "\n\n"  # between two documents of a stream
@@ -48,6 +49,32 @@ def write_text(staging: Path, documents: Mapping[str, Sequence[str]], *, kind: K
         "tokens": counts,
         "characters": {split: len(text) for split, text in texts.items()},
     }
+
+
+def write_labelled(
+    staging: Path,
+    splits: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    *,
+    classes: Sequence[str],
+    kind: Kind,
+    vocabulary: int,
+    longest: int,
+) -> tuple[dict[str, Any], int]:
+    """Write each split's texts and labels (N,); a text keeps its first `longest` tokens.
+
+    Return the manifest's entries, and how many texts were cut.
+    """
+    tokenizer = train_tokenizer(splits["train"][0], kind=kind, vocabulary=vocabulary, spaced=kind == "subword")
+    tokenizer.save(staging / "tokenizer.json")
+    most = cut_short = 0
+    for split, (texts, labels) in splits.items():
+        rows = tokenizer.encode_all(texts)
+        cut_short += sum(len(row) > longest for row in rows)
+        most = max(most, *(min(len(row), longest) for row in rows))
+        write_ragged(staging, f"x_{split}", [row[:longest] for row in rows])
+        write_array(staging / f"y_{split}.npy", labels.astype(np.int64))
+    facts = {"tokenizer": kind, "vocabulary": tokenizer.vocabulary, "longest": most, "classes": list(classes)}
+    return {**facts, "examples": {split: len(splits[split][0]) for split in SPLITS}}, cut_short
 
 
 def tidy(text: str) -> str:

@@ -48,7 +48,9 @@ def read_text(path: Path) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         named = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-        raise BrokenFile(path, f"not {named} text (byte {error.start})", "save it as UTF-8") from error
+        lines_before = content.count(b"\n", 0, error.start)
+        where = f"line {lines_before + 1}, byte {error.start}" if named == "UTF-8" else f"byte {error.start}"
+        raise BrokenFile(path, f"not {named} text ({where})", "save it as UTF-8") from error
     if "\0" in text:
         place = text.index("\0")
         raise BrokenFile(path, f"no text: character {place} is NUL, as in UTF-16 without its mark", "save it as UTF-8")
@@ -65,7 +67,7 @@ def read_tsv(path: Path, *, codes: tuple[str, str]) -> tuple[list[Pair], list[st
     first row without two columns.
     """
     text = read_text(path)
-    quoted = _follows_csv(path, text)
+    quoted = follows_csv(path, text)
     said = [f"{path.name}: quotes read by the rules of csv"] if quoted else []
     pairs: list[Pair] = []
     wrong: list[tuple[int, list[str]]] = []
@@ -85,7 +87,7 @@ def read_tsv(path: Path, *, codes: tuple[str, str]) -> tuple[list[Pair], list[st
     return pairs, said
 
 
-def _follows_csv(path: Path, text: str) -> bool:
+def follows_csv(path: Path, text: str) -> bool:
     """Return whether the text has quotes, all by the rules of csv. Raises BrokenFile if only some are."""
     if '"' not in text or _CSV.fullmatch(text):
         return '"' in text

@@ -69,26 +69,39 @@ def _calibration(run: Run, family: str) -> Markup | None:
 
 
 def _mistakes(run: Run, family: str) -> Markup:
-    """Return a gallery of the most confident mistakes."""
-    x = run.arrays.get("mistakes_x")
-    if x is None or not {"mistakes_true", "mistakes_predicted"} <= set(run.arrays):
+    """Return the most confident mistakes: a gallery, of texts a list."""
+    arrays, words = run.arrays, run.texts.get("mistakes")
+    shown = arrays.get("mistakes_x") if words is None else words
+    if shown is None or not {"mistakes_true", "mistakes_predicted"} <= set(arrays):
         return missing("The mistakes are missing.")
-    if not len(x):
+    if not len(shown):
         return tag("p", "It made no mistakes.")
-    items = [_mistake(run, i, family) for i in range(min(len(x), MAX_MISTAKES))]
+    drawn = [_drawn(run, i, family) if words is None else tag("q", words[i]) for i in range(len(shown))[:MAX_MISTAKES]]
+    items = [tag("li", picture, *_told(run, i)) for i, picture in enumerate(drawn)]
     text = tag("p", "The answers that were wrong and most sure, the surest first.", class_="note")
-    return join(tag("h4", "Mistakes"), text, tag("ul", items, class_="gallery"))
+    return join(tag("h4", "Mistakes"), text, tag("ul", items, class_="gallery" if words is None else "gallery texts"))
 
 
-def _mistake(run: Run, i: int, family: str) -> Markup:
-    """Return one mistake: the example, the prediction, its confidence and the true class."""
+def _drawn(run: Run, i: int, family: str) -> Markup:
+    """Return the picture of a mistaken image or series."""
     x = run.arrays["mistakes_x"][i]
-    true, taken = (_name(run, int(run.arrays[f"mistakes_{which}"][i])) for which in ("true", "predicted"))
+    true, taken = _true_and_taken(run, i)
+    alt = f"{true}, taken for {taken}"
+    return image(x, alt=alt) if x.ndim == 3 else sequence(x.T.tolist(), title=alt, family=family)
+
+
+def _told(run: Run, i: int) -> tuple[Markup | str, ...]:
+    """Return what a mistake was taken for, how sure the net was, and what it is."""
+    true, taken = _true_and_taken(run, i)
     confidences: Any = run.arrays.get("mistakes_confidence", ())
     sure = f"{float(confidences[i]):.0%} sure, " if i < len(confidences) else ""
-    alt = f"{true}, taken for {taken}"
-    drawn = image(x, alt=alt) if x.ndim == 3 else sequence(x.T.tolist(), title=alt, family=family)
-    return tag("li", drawn, tag("b", taken), sure, "is ", tag("i", true))
+    return tag("b", taken), sure, "is ", tag("i", true)
+
+
+def _true_and_taken(run: Run, i: int) -> tuple[str, str]:
+    """Return the names of a mistake's true class and of the predicted one."""
+    true, taken = (_name(run, int(run.arrays[f"mistakes_{which}"][i])) for which in ("true", "predicted"))
+    return true, taken
 
 
 def _kernels(run: Run) -> Markup | None:

@@ -18,6 +18,7 @@ SHIPPED = {
     "images": "quartet.data.loading.kinds.images.ImageKind",
     "series": "quartet.data.loading.kinds.series.SeriesKind",
     "text": "quartet.data.loading.kinds.text.TextKind",
+    "labelled_text": "quartet.data.loading.kinds.labelled_text.LabelledTextKind",
     "pairs": "quartet.data.loading.kinds.pairs.PairsKind",
 }
 

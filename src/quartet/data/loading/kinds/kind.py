@@ -52,7 +52,7 @@ class Kind(ABC):
 
     @property
     def fixed(self) -> bool:
-        """Return whether every training batch holds exactly `batch_size` examples."""
+        """Return whether all training batches have one shape: exactly `batch_size` examples, all of one size."""
         return self.GROUP is None
 
     def size(self, batch: Batch) -> int:
@@ -74,6 +74,10 @@ class Kind(ABC):
         sizes = [batches.examples(i) for i in range(batches.per_epoch)]
         mean = sum(sizes) / len(sizes)
         return batches.batch(min(range(len(sizes)), key=lambda i: abs(sizes[i] - mean)))
+
+    def words(self, batch: Batch) -> list[str] | None:
+        """Return the examples of a batch as texts for a person; None for a kind whose examples are no texts."""
+        return None
 
     @classmethod
     def stand_in(cls, folder: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
