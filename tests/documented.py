@@ -34,6 +34,10 @@ trainer: {precision: 32-true, compile: false, threads: 1, progress: false}
 tracking: {system_metrics: false}
 """
 GENERATE = "# @package _global_\ntask: {samples: 64, test_samples: 64}\n"
+# As many steps as it takes to be better than a guess: what is not, becomes no champion.
+LONGER = "# @package _global_\nbudget: 40 steps\nvalidate_every: 20 steps\n"
+LEARNING = ("rnn", "shakespeare_rnn", "own_text_rnn", "own_text_transformer", "transformer", "own_pairs_rnn",
+            "own_pairs_transformer")  # fmt: skip
 TUNED = "# @package _global_\n# The best of a sweep, as one writes it.\noptimizer: {lr: 0.1}\n"
 WORDS = ["the", "cat", "eats", "a", "small", "red", "fish", "while", "its", "friend", "sleeps", "under", "old", "trees"]
 
@@ -103,6 +107,8 @@ def shrink(folder: Path) -> None:
     _write(folder / "conf/profile/laptop.yaml", PROFILE)
     for experiment in ("gan", "generate_cnn"):
         _write(folder / f"conf/profile/laptop/{experiment}.yaml", GENERATE)
+    for experiment in LEARNING:
+        _write(folder / f"conf/profile/laptop/{experiment}.yaml", LONGER)
     for path, text in own_files().items():
         _write(folder / path, text)
 
@@ -133,7 +139,10 @@ def _own_data(folder: Path) -> None:
     for i, (one, n) in enumerate(rows):
         _write(folder / f"letters/kind{n % 2}/{i}.txt", f"{one} {n}\n")
     _write(folder / "texts/a.txt", ".\n".join(sentences * 2))
-    _write(folder / "pairs.tsv", "".join(f"{one}\t{' '.join(reversed(one.split()))}\n" for one in sentences))
+    # Translations that share no word with their source, which copies would score for, and are soon learned but for a
+    # number: pairs that are the same on one side would all be put into one split.
+    pairs = (f"{one}\tDas ist der Satz mit der Nummer {i} .\n" for i, one in enumerate(sentences))
+    _write(folder / "pairs.tsv", "".join(pairs))
 
 
 def _write(path: Path, text: str) -> None:
